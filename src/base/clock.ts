@@ -1,0 +1,44 @@
+// Time as a parameter: code that waits takes a Clock, so that a test can hold the hands.
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Resolves after `delayMs`, or at once when the signal aborts. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: (delayMs, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve()
+      const done = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, delayMs)
+      signal?.addEventListener('abort', done, { once: true })
+    }),
+}
+
+/** True when `work` settles within `limitMs` (rejections are rethrown), false when the time is over first. */
+export async function within(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<boolean> {
+  const stop = new AbortController()
+  try {
+    return await Promise.race([work.then(() => true), clock.sleep(limitMs, stop.signal).then(() => false)])
+  } finally {
+    stop.abort()
+  }
+}
+
+/** Nanosecond wall-clock time as RFC 3339 in UTC, trailing zeros of the fraction cut, as Go's RFC3339Nano prints it. */
+export function formatRfc3339Nano(epochMs: number, extraNanos = 0): string {
+  const seconds = new Date(epochMs).toISOString().slice(0, 19)
+  const nanos = (Math.floor(epochMs) % 1000) * 1_000_000 + extraNanos
+  const fraction = String(nanos).padStart(9, '0').replace(/0+$/, '')
+  return fraction === '' ? `${seconds}Z` : `${seconds}.${fraction}Z`
+}
+
+/** What Go prints for the zero time. */
+export const ZERO_TIME = '0001-01-01T00:00:00Z'

@@ -1,0 +1,54 @@
+// The standard streams of a task in CreateTaskRequest and ExecProcessRequest, where the task runs under our shim.
+//
+// containerd's fields stdin, stdout and stderr may hold URIs. Ours names the stream socket that the shim shall serve (native/README.md) and the log:
+//
+//     berth://<absolute path of the stream socket>?log=json-file&path=<file>&max-size=<bytes>&max-file=<n>&stdin-once=1
+//
+// The same URI stands in `stdout` and `stderr`; `stdin` holds it too when standard input is wanted. An exec names the container's socket, without log.
+// A foreign containerd does not know the scheme; for it the engine passes FIFOs.
+import { Failure } from '../../base/failure.ts'
+
+export interface TaskStdio {
+  socketPath: string
+  log: { path: string; maxSizeBytes: number; maxFiles: number } | undefined
+  stdinOnce: boolean
+}
+
+export function formatStdioUri(stdio: TaskStdio): string {
+  const query = new URLSearchParams()
+  if (stdio.log) {
+    query.set('log', 'json-file')
+    query.set('path', stdio.log.path)
+    query.set('max-size', String(stdio.log.maxSizeBytes))
+    query.set('max-file', String(stdio.log.maxFiles))
+  }
+  if (stdio.stdinOnce) query.set('stdin-once', '1')
+  const search = query.toString()
+  return `berth://${stdio.socketPath.split('/').map(encodeURIComponent).join('/')}${search === '' ? '' : `?${search}`}`
+}
+
+/** Undefined for anything that is not of our scheme; throws on a malformed one. */
+export function parseStdioUri(text: string): TaskStdio | undefined {
+  if (!text.startsWith('berth://')) return undefined
+  const url = new URL(text)
+  const query = url.searchParams
+  const socketPath = decodeURIComponent(url.pathname)
+  if (url.host !== '' || !socketPath.startsWith('/'))
+    throw new Failure('invalid-argument', `stdio: no absolute path in ${text}`)
+  const log = query.get('log') === null ? undefined : parseLog(query, text)
+  return { socketPath, log, stdinOnce: query.get('stdin-once') === '1' }
+}
+
+function parseLog(query: URLSearchParams, text: string): NonNullable<TaskStdio['log']> {
+  const path = query.get('path')
+  if (query.get('log') !== 'json-file' || path === null || !path.startsWith('/'))
+    throw new Failure('invalid-argument', `stdio: unknown log in ${text}`)
+  return { path, maxSizeBytes: parseCount(query, 'max-size', 0), maxFiles: parseCount(query, 'max-file', 1) }
+}
+
+function parseCount(query: URLSearchParams, key: string, fallback: number): number {
+  const text = query.get(key)
+  if (text === null) return fallback
+  if (!/^\d{1,15}$/.test(text)) throw new Failure('invalid-argument', `stdio: ${key} is not a count: ${text}`)
+  return Number(text)
+}

@@ -1,0 +1,34 @@
+// The daemon's settings after flags and daemon.json have been merged: load-config.ts makes it.
+export interface EngineConfig {
+  dataRoot: string
+  execRoot: string
+  pidFile: string
+  hosts: string[]
+  containerdAddress: string | undefined
+  containerdNamespace: string
+  debug: boolean
+  bridge: string | undefined
+  bip: string | undefined
+  insecureRegistries: string[]
+  registryMirrors: string[]
+  logDriver: string
+  logOptions: Record<string, string>
+  defaultUlimits: Record<string, { name: string; soft: number; hard: number }>
+  labels: string[]
+  maxConcurrentDownloads: number
+  shutdownTimeoutSeconds: number
+  cgroupParent: string
+  iptables: boolean
+  ipForward: boolean
+  ipMasq: boolean
+  interContainerCommunication: boolean
+  userlandProxy: boolean
+  defaultPublishAddress: string
+  mtu: number
+  noNewPrivileges: boolean
+  init: boolean
+  liveRestore: boolean
+  dns: string[]
+  dnsSearch: string[]
+  dnsOptions: string[]
+}

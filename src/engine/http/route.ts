@@ -1,0 +1,40 @@
+// What a route handler is given and may do. The table of routes is api/routes.ts; the noun folders provide the handlers.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/** A request whose path, version and method have been understood. */
+export interface ApiRequest {
+  /** Path parameters by the names in the route table, percent-decoded. */
+  readonly params: Readonly<Record<string, string>>
+  readonly query: URLSearchParams
+  /** The negotiated version as [major, minor]; compare with `atLeast`. */
+  readonly version: ApiVersion
+  readonly raw: IncomingMessage
+  /** Aborted when the client goes away before the response has ended. */
+  readonly signal: AbortSignal
+  /** The JSON body with Docker's checks (content type, trailing data, size); undefined where there is none. */
+  json(): Promise<unknown>
+  /** Takes the connection over (attach, exec start): writes the 101 or 200 head, then the socket is the caller's. */
+  hijack(contentType: 'raw' | 'multiplexed'): Promise<Duplex>
+}
+
+export interface ApiVersion {
+  readonly major: number
+  readonly minor: number
+  atLeast(text: `${number}.${number}`): boolean
+}
+
+/** What a handler returns; a thrown Failure becomes Docker's error body. */
+export type ApiResponse =
+  | { kind: 'json'; status: number; body: unknown }
+  | { kind: 'empty'; status: number }
+  | { kind: 'text'; status: number; body: string }
+  /** Headers are flushed at once; the function writes until it resolves, then the response ends. */
+  | { kind: 'stream'; status: number; contentType: string; write(response: ServerResponse): Promise<void> }
+  /** The connection was hijacked; nothing more to do. */
+  | { kind: 'hijacked' }
+
+export type Handler = (request: ApiRequest) => Promise<ApiResponse>
+
+/** `METHOD /path/{name}` with `{name:.*}` greedy, as in the route table, to its handler. */
+export type Handlers = Readonly<Record<string, Handler>>

@@ -1,0 +1,73 @@
+// One container's control group, v1 or v2 behind one interface. Implementations: cgroup-v1.ts, cgroup-v2.ts; open-cgroups.ts chooses.
+import type { Step } from '../steps.ts'
+
+/** The limits, already checked, in the kernel's units; undefined leaves the kernel's default. */
+export interface CgroupLimits {
+  memoryBytesMax?: number
+  memoryReservationBytes?: number
+  /** Memory plus swap, as Docker counts it; -1 unlimited. */
+  memorySwapBytesMax?: number
+  memorySwappiness?: number
+  oomKillDisable?: boolean
+  cpuShares?: number
+  cpuQuotaUs?: number
+  cpuPeriodUs?: number
+  cpusetCpus?: string
+  cpusetMems?: string
+  /** -1 or 0: unlimited. */
+  pidsMax?: number
+  blockIoWeight?: number
+  devices?: readonly {
+    allow: boolean
+    type: 'a' | 'b' | 'c'
+    major: number | undefined
+    minor: number | undefined
+    access: string
+  }[]
+}
+
+/** Counters in the kernel's units; a missing controller leaves its numbers undefined. */
+export interface CgroupStats {
+  cpu: {
+    usageNs: bigint
+    userNs: bigint
+    systemNs: bigint
+    perCpuNs: bigint[] | undefined
+    periods: bigint
+    throttledPeriods: bigint
+    throttledNs: bigint
+  }
+  memory:
+    | {
+        usageBytes: bigint
+        maxUsageBytes: bigint | undefined
+        limitBytes: bigint
+        failures: bigint
+        stat: Record<string, bigint>
+      }
+    | undefined
+  pids: { current: bigint; limit: bigint | undefined } | undefined
+  blockIo: { major: number; minor: number; operation: string; bytes: bigint; operations: bigint }[]
+  oomKills: number
+}
+
+/** A group that exists or will; `path` is relative to each hierarchy's root, `/docker/<id>`. */
+export interface Cgroup {
+  readonly version: 1 | 2
+  readonly path: string
+  /** Makes the directories and sets the limits. Undoes itself on failure; safe to repeat. */
+  create(limits: CgroupLimits): void
+  /** Live update; only what is given changes. */
+  update(limits: CgroupLimits): void
+  /** The steps by which a child enters (v1), or the directory for CLONE_INTO_CGROUP (v2). */
+  entry(): { steps: Step[]; directory: string | undefined }
+  freeze(): Promise<void>
+  thaw(): Promise<void>
+  isFrozen(): boolean
+  stats(): CgroupStats
+  pids(): number[]
+  /** SIGKILL to all, through cgroup.kill where there is one. */
+  killAll(): void
+  /** Waits, bounded, until the directories can be removed. A group that is not there is no error. */
+  remove(): Promise<void>
+}

@@ -1,0 +1,55 @@
+// How images come from a registry. The caller gives a sink for blobs; nothing here knows containerd.
+import type { Descriptor } from '../../oci/descriptor.ts'
+import type { Platform } from '../../oci/platform.ts'
+import type { Reference } from '../../oci/reference.ts'
+
+export interface RegistryAuth {
+  username?: string
+  password?: string
+  identityToken?: string
+  registryToken?: string
+}
+
+/** Where blobs go. Content store of containerd, over gRPC, in the engine. */
+export interface BlobSink {
+  has(descriptor: Descriptor): Promise<boolean>
+  /** Stores the bytes; rejects if size or digest differ, and leaves nothing behind then. Success means "it is stored". */
+  write(descriptor: Descriptor, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
+  /** Bytes of a stored blob of at most `sizeMax`. */
+  read(descriptor: Descriptor, sizeMax: number): Promise<Uint8Array>
+}
+
+export interface PullProgress {
+  /** `Pulling fs layer`, `Downloading`, …: Docker's words are chosen by the engine, from these. */
+  onLayer(
+    descriptor: Descriptor,
+    state: 'waiting' | 'downloading' | 'verifying' | 'downloaded' | 'exists',
+    doneBytes: number,
+  ): void
+}
+
+export interface PullRequest {
+  reference: Reference
+  platform: Platform
+  auth: RegistryAuth | undefined
+  /** host[:port] patterns and CIDRs that may be spoken to over plain HTTP; loopback always may. */
+  insecureRegistries: readonly string[]
+  mirrors: readonly string[]
+  maxConcurrentDownloads: number
+  sink: BlobSink
+  progress: PullProgress
+  /** Called as soon as a layer is stored, in any order, so that unpacking can start while later ones still arrive. */
+  onLayerStored(descriptor: Descriptor, index: number): void
+  signal: AbortSignal
+}
+
+export interface PulledImage {
+  /** What the tag pointed at: an index or a manifest. */
+  root: Descriptor
+  manifest: Descriptor
+  config: Descriptor
+  layers: readonly Descriptor[]
+}
+
+/** Throws Failure with Docker's words: `manifest for x:y not found: manifest unknown: …`, `pull access denied for …`. */
+export type PullImage = (request: PullRequest) => Promise<PulledImage>

@@ -1,0 +1,59 @@
+// What the planner needs to know of the host and of the image, gathered before by the caller, so that planning stays pure.
+import type { ProcessSpec, RuntimeSpec } from '../oci/runtime-spec.ts'
+import type { ProcessPlan } from '../linux/steps.ts'
+
+export interface HostFacts {
+  arch: 'x86_64' | 'aarch64'
+  cgroupVersion: 1 | 2
+  /** Bit mask of the capabilities this process could hand on: its own permitted set. */
+  capabilities: bigint
+  /** The highest capability the kernel knows (/proc/sys/kernel/cap_last_cap). */
+  lastCapability: number
+}
+
+/** Files of the container's root file system, read by descriptor, bounded and regular only; undefined where absent. */
+export interface RootfsFacts {
+  passwd: string | undefined
+  group: string | undefined
+}
+
+/** How the child enters its cgroup, as linux/cgroup says. */
+export interface CgroupEntry {
+  steps: ProcessPlan['steps']
+  directory: string | undefined
+}
+
+/** A plan with a sentence for each step, index for index, for errors and for people. */
+export interface DescribedPlan {
+  plan: ProcessPlan
+  /** `mount "proc" to "/proc"`, …; an error is `<sentence>: <errno text>` in runc's words where callers know them. */
+  sentences: readonly string[]
+}
+
+/** Throws Failure('invalid-argument') naming the field. */
+export type PlanContainer = (input: {
+  id: string
+  spec: RuntimeSpec
+  host: HostFacts
+  rootfs: RootfsFacts
+  /** Host directory onto which ROOTFS_SLOT is moved before pivot_root; exists, empty. */
+  rootfsDirectory: string
+  cgroup: CgroupEntry
+  stdin: boolean
+}) => DescribedPlan
+
+/** A further process in a running container (exec). */
+export type PlanExec = (input: {
+  spec: RuntimeSpec
+  process: ProcessSpec
+  host: HostFacts
+  rootfs: RootfsFacts
+  cgroup: CgroupEntry
+  stdin: boolean
+}) => DescribedPlan
+
+/** The text of a failed step, e.g. `exec: "nope": executable file not found in $PATH`, and its failure code. */
+export type ExplainStepFailure = (
+  described: DescribedPlan,
+  failure: { step: number | undefined; errno: number },
+) => Error

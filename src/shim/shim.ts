@@ -1,0 +1,89 @@
+// One container's shim as the daemons see it: made by spawn-shim.ts, found again by connect-shim.ts.
+import type { ProcessPlan } from '../linux/steps.ts'
+
+/** `init` is the container's first process; every other name is an exec's id ([A-Za-z0-9_.-]+, at most 128). */
+export type ProcessName = string
+export const INIT_PROCESS: ProcessName = 'init'
+
+/** Docker's json-file: `{"log":…,"stream":…,"time":…}` a line; rotation renames to `.1`, `.2`, … */
+export interface JsonFileLog {
+  driver: 'json-file'
+  path: string
+  /** 0: never rotate. */
+  maxSizeBytes: number
+  /** Files kept, the current one among them; at least 1. */
+  maxFiles: number
+}
+
+export interface ShimSettings {
+  /** Directory with the plan, sockets and records; absolute. */
+  bundle: string
+  /** Shown in `ps`: `<namespace>/<id>`. */
+  label: string
+  /** Where attach clients connect; undefined: no stream socket. Its directory must exist. */
+  streamSocketPath: string | undefined
+  log: JsonFileLog | undefined
+  /** The first attach client's end of input closes the process's standard input. */
+  stdinOnce: boolean
+  spillMaxBytes: number
+  stallSeconds: number
+  lingerSeconds: number
+}
+
+export interface ProcessState {
+  process: ProcessName
+  state: 'created' | 'running' | 'exited'
+  pid: number
+  /** Only with `exited`. */
+  exit: ProcessExit | undefined
+}
+
+export interface ProcessExit {
+  /** The exit code, or 128 + signal. */
+  code: number
+  /** Nanoseconds since the epoch. */
+  exitedAtNs: bigint
+}
+
+/** A step of a plan failed; the caller, who wrote the plan, makes a sentence of it. `step` undefined: the shim itself failed. */
+export class StepFailure extends Error {
+  readonly step: number | undefined
+  readonly errno: number
+
+  constructor(step: number | undefined, errno: number) {
+    super(`step ${step ?? '-'}: errno ${errno}`)
+    this.name = 'StepFailure'
+    this.step = step
+    this.errno = errno
+  }
+}
+
+/** A control connection. All methods reject with StepFailure or with Failure('unavailable') when the shim is gone. */
+export interface Shim extends AsyncDisposable {
+  readonly shimPid: number
+  /** The states last told by the shim, current without a round trip. */
+  readonly processes: ReadonlyMap<ProcessName, ProcessState>
+  /** Lets a created process proceed to its exec. Resolves once it has been executed. */
+  start(process: ProcessName): Promise<void>
+  /** Makes a further process (exec), up to `created`. */
+  add(process: ProcessName, plan: ProcessPlan): Promise<{ pid: number }>
+  kill(process: ProcessName, signal: number): Promise<void>
+  resize(process: ProcessName, size: { rows: number; columns: number }): Promise<void>
+  closeStdin(process: ProcessName): Promise<void>
+  remove(process: ProcessName): Promise<void>
+  /** Kills what lives; the shim ends. Resolves when it is gone. Idempotent. */
+  shutdown(): Promise<void>
+  /** Called for every exit, once; also for those that happened before, at once upon registration. */
+  onExit(listener: (state: ProcessState & { exit: ProcessExit }) => void): void
+  /** Resolves when the connection is lost (the shim ended or was killed). */
+  readonly closed: Promise<void>
+}
+
+/**
+ * Writes the plan, starts berth-shim and waits until the first process is created.
+ * @param rootfs descriptor of the detached mount for ROOTFS_SLOT; lent, the caller closes it.
+ */
+export type SpawnShim = (settings: ShimSettings, plan: ProcessPlan, rootfs: number | undefined) => Promise<Shim>
+
+/** Connects to a living shim; undefined where none listens. The exit records on disk (`read-exit-record.ts`) then say what happened. */
+export type ConnectShim = (bundle: string) => Promise<Shim | undefined>
