@@ -1,0 +1,72 @@
+// The Engine REST API as data: every route that is served. Router, client and tests read this one table.
+// A parameter matches greedily, slashes included, as in Docker: names of images hold them (`/images/127.0.0.1:5000/a/b/json`).
+
+export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
+
+export interface Route {
+  readonly method: HttpMethod
+  /** `{id}` stands for at least one character. */
+  readonly path: string
+  /** The API version that brought the route. */
+  readonly since: `${number}.${number}`
+}
+
+const route = <M extends HttpMethod, P extends string>(method: M, path: P, since: `${number}.${number}` = '1.24') => ({
+  method,
+  path,
+  since,
+})
+
+/** The first route that matches wins: of two that can match one path the longer stands first. */
+export const ROUTES = [
+  route('GET', '/_ping'),
+  route('HEAD', '/_ping'),
+  route('GET', '/version'),
+  route('GET', '/info'),
+  route('GET', '/events'),
+  route('GET', '/system/df', '1.25'),
+  route('POST', '/auth'),
+
+  route('GET', '/images/json'),
+  route('GET', '/images/{name}/history'),
+  route('GET', '/images/{name}/json'),
+  route('POST', '/images/create'),
+  route('POST', '/images/prune', '1.25'),
+  route('POST', '/images/{name}/tag'),
+  route('DELETE', '/images/{name}'),
+
+  route('GET', '/containers/json'),
+  route('GET', '/containers/{id}/json'),
+  route('GET', '/containers/{id}/top'),
+  route('GET', '/containers/{id}/logs'),
+  route('GET', '/containers/{id}/stats'),
+  route('POST', '/containers/create'),
+  route('POST', '/containers/prune', '1.25'),
+  route('POST', '/containers/{id}/start'),
+  route('POST', '/containers/{id}/attach'),
+  route('POST', '/containers/{id}/wait'),
+  route('POST', '/containers/{id}/resize'),
+  route('POST', '/containers/{id}/stop'),
+  route('POST', '/containers/{id}/restart'),
+  route('POST', '/containers/{id}/kill'),
+  route('POST', '/containers/{id}/rename'),
+  route('POST', '/containers/{id}/pause'),
+  route('POST', '/containers/{id}/unpause'),
+  route('POST', '/containers/{id}/update'),
+  route('POST', '/containers/{id}/exec'),
+  route('DELETE', '/containers/{id}'),
+
+  route('POST', '/exec/{id}/start'),
+  route('POST', '/exec/{id}/resize'),
+  route('GET', '/exec/{id}/json'),
+
+  route('GET', '/networks'),
+  route('GET', '/networks/{id}'),
+] as const satisfies readonly Route[]
+
+/** `METHOD /path/{name}`: the key under which a handler is given to the server. */
+export type RouteKey = (typeof ROUTES)[number] extends infer R
+  ? R extends { method: infer M extends string; path: infer P extends string }
+    ? `${M} ${P}`
+    : never
+  : never

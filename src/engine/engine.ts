@@ -1,0 +1,24 @@
+// The engine: what all nouns share. Built by open-engine.ts; every handler and every operation takes it as its first argument.
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { ContainerdClient } from '../containerd/client/client.ts'
+import type { Kernel } from '../linux/kernel.ts'
+import type { NetnsStore, Network } from '../network/network.ts'
+import type { EngineConfig } from './config.ts'
+import type { ContainerStore } from './container/container-store.ts'
+import type { EventLog } from './events/event-log.ts'
+import type { ImageStore } from './image/image-store.ts'
+
+export interface Engine {
+  readonly id: string
+  readonly config: EngineConfig
+  readonly log: Log
+  readonly clock: Clock
+  readonly kernel: Kernel
+  readonly containerd: ContainerdClient
+  readonly containers: ContainerStore
+  readonly images: ImageStore
+  readonly network: Network
+  readonly netns: NetnsStore
+  readonly events: EventLog
+}
