@@ -8,6 +8,7 @@ export type Fd = number
 export interface DetachedMountRequest {
   fstype: string
   source?: string
+  /** fsconfig(2) takes at most 255 bytes a value: overlay's layers are given one by one as `lowerdir+` (kernel 6.7). */
   options: readonly (readonly [key: string, value: string | undefined])[]
   /** MOUNT_ATTR_* flags. */
   attributes: number
@@ -50,8 +51,15 @@ export interface Kernel {
   fsetxattr(fd: Fd, name: string, value: Uint8Array): void
   /** socket(2), bind(2) of AF_NETLINK and AF_INET kinds that Node has no name for. */
   socket(domain: number, type: number, protocol: number): Fd
+  /** `address` is the whole struct sockaddr. */
+  bind(fd: Fd, address: Uint8Array): void
+  connect(fd: Fd, address: Uint8Array): void
+  listen(fd: Fd, backlog: number): void
+  /** The bound struct sockaddr. */
+  getsockname(fd: Fd): Uint8Array
+  setsockopt(fd: Fd, level: number, option: number, value: Uint8Array): void
   send(fd: Fd, bytes: Uint8Array): void
-  /** Blocks at most `timeoutMs` (SO_RCVTIMEO); one datagram. */
+  /** One datagram; blocks at most `timeoutMs`, then EAGAIN. A datagram above `sizeMax` is EOVERFLOW, and lost. */
   receive(fd: Fd, sizeMax: number, timeoutMs: number): Uint8Array
   close(fd: Fd): void
   kill(pid: number, signal: number): void
@@ -59,8 +67,35 @@ export interface Kernel {
   pidfdSendSignal(pidfd: Fd, signal: number): void
   prctl(option: number, arg2: bigint): number
   memfdCreate(name: string, flags: number): Fd
-  /** File handles for `linkat`, `symlinkat`, `fchownat` and times that Node's fs lacks on descriptors are added here as they are needed. */
+  flock(fd: Fd, operation: number): void
+  /** Writes back the file system that holds the descriptor. May block for long. */
+  syncfs(fd: Fd): void
+  /** ioctl(2); `argument` is a number or a buffer that the kernel reads or fills. */
+  ioctl(fd: Fd, request: number, argument: number | Uint8Array): number
+  /** bpf(2): `attributes` is union bpf_attr, with the addresses of `addressOf` in it. */
+  bpf(command: number, attributes: Uint8Array): number
+  /** Where a buffer lies, for the structures of ioctl and bpf that hold pointers. The caller keeps the buffer alive. */
+  addressOf(bytes: Uint8Array): bigint
+
+  // What Node's fs lacks on descriptors. A path may be empty where `flags` has AT_EMPTY_PATH.
+  mknodat(directory: Fd, path: string, mode: number, device: { major: number; minor: number }): void
+  linkat(fromDirectory: Fd, from: string, toDirectory: Fd, to: string, flags: number): void
+  symlinkat(target: string, directory: Fd, path: string): void
+  readlinkat(directory: Fd, path: string): string
+  unlinkat(directory: Fd, path: string, flags: number): void
+  renameat2(fromDirectory: Fd, from: string, toDirectory: Fd, to: string, flags: number): void
+  /** -1 leaves an id as it is. */
+  fchownat(directory: Fd, path: string, uid: number, gid: number, flags: number): void
+  fchmodat(directory: Fd, path: string, mode: number): void
+  /** Nanoseconds since the epoch; undefined leaves a time as it is. */
+  utimensat(
+    directory: Fd,
+    path: string,
+    times: { accessedNs: bigint | undefined; modifiedNs: bigint | undefined },
+    flags: number,
+  ): void
+  fgetxattr(fd: Fd, name: string): Uint8Array | undefined
+  lremovexattr(path: string, name: string): void
 }
 
-/** AT_FDCWD: a path is taken from the working directory. */
-export const AT_FDCWD = -100
+export { AT_FDCWD } from './constants.ts'
