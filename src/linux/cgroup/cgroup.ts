@@ -65,6 +65,8 @@ export interface Cgroup {
   thaw(): Promise<void>
   isFrozen(): boolean
   stats(): CgroupStats
+  /** Kills by the OOM killer so far; 0 where the group or the controller is not there. Cheap: one file. */
+  oomKills(): number
   pids(): number[]
   /** SIGKILL to all, through cgroup.kill where there is one. */
   killAll(): void

@@ -1,0 +1,175 @@
+// containerd.services.tasks.v1 over the task verbs: requests are unpacked, results are packed, nothing is decided here.
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { type Any, AnySchema, EmptySchema, type Timestamp, TimestampSchema } from '@bufbuild/protobuf/wkt'
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect'
+import { Failure } from '../../base/failure.ts'
+import { MetricSchema } from '../../gen/types/metric_pb.ts'
+import { ProcessInfoSchema, type ProcessSchema, Status } from '../../gen/types/task_pb.ts'
+import type { Tasks } from '../../gen/services/tasks_pb.ts'
+import { parseProcessSpec, parseResourcesSpec } from '../../runtime/parse-runtime-spec.ts'
+import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
+import { planCgroupLimits } from '../../runtime/plan-cgroup-limits.ts'
+import { closeTaskStdin, killTask, pauseTask, resizeTask, resumeTask } from '../tasks/control-task.ts'
+import { createTask } from '../tasks/create-task.ts'
+import { deleteExec, deleteTask } from '../tasks/delete-task.ts'
+import { execTask } from '../tasks/exec-task.ts'
+import { startTask } from '../tasks/start-task.ts'
+import { requireProcess, type Task, type TaskProcess } from '../tasks/task.ts'
+import { requireTask, type TaskHost } from '../tasks/task-host.ts'
+
+export interface TasksServiceDeps {
+  host: TaskHost
+  /** The spec of a container's record; throws not-found. */
+  specOf(namespace: string, containerId: string): RuntimeSpec
+  /** The caller's namespace, from the request's metadata. */
+  namespaceOf(context: HandlerContext): string
+}
+
+/** The type of the Any that `Metrics` answers with: JSON of CgroupStats, 64-bit numbers as decimal strings. */
+export const CGROUP_STATS_TYPE = 'berth.cgroup.stats'
+
+export function createTasksService(deps: TasksServiceDeps): ServiceImpl<typeof Tasks> {
+  const { host } = deps
+  const taskOf = (request: { containerId: string }, context: HandlerContext) =>
+    requireTask(host, deps.namespaceOf(context), request.containerId)
+  const empty = () => create(EmptySchema)
+  return {
+    async create(request, context) {
+      const namespace = deps.namespaceOf(context)
+      const { containerId: id, rootfs, stdin, stdout, stderr, terminal } = request
+      if (request.checkpoint !== undefined)
+        throw new Failure('unimplemented', 'restoring a checkpoint is not supported')
+      const streams = { stdin, stdout, stderr, terminal }
+      const task = await createTask(host, { namespace, id, spec: deps.specOf(namespace, id), rootfs, streams })
+      return { containerId: id, pid: task.init.pid }
+    },
+    async start(request, context) {
+      return { pid: await startTask(host, taskOf(request, context), request.execId) }
+    },
+    async delete(request, context) {
+      const task = taskOf(request, context)
+      const exit = await deleteTask(host, task)
+      return { id: task.id, pid: task.init.pid, exitStatus: exit.code, exitedAt: timestampOf(exit.exitedAtNs) }
+    },
+    async deleteProcess(request, context) {
+      const task = taskOf(request, context)
+      const { pid } = requireProcess(task, request.execId)
+      const exit = await deleteExec(host, task, request.execId)
+      return { id: request.execId, pid, exitStatus: exit.code, exitedAt: timestampOf(exit.exitedAtNs) }
+    },
+    async get(request, context) {
+      const task = taskOf(request, context)
+      return { process: describe(task, requireProcess(task, request.execId)) }
+    },
+    async list(_request, context) {
+      const namespace = deps.namespaceOf(context)
+      return { tasks: tasksIn(host, namespace).map((task) => describe(task, task.init)) }
+    },
+    async kill(request, context) {
+      await killTask(host, taskOf(request, context), request.execId, request.signal, request.all)
+      return empty()
+    },
+    async exec(request, context) {
+      const { stdin, stdout, stderr, terminal } = request
+      const spec = { ...parseProcessSpec(jsonOf(request.spec)), terminal }
+      await execTask(host, taskOf(request, context), request.execId, spec, { stdin, stdout, stderr, terminal })
+      return empty()
+    },
+    async resizePty(request, context) {
+      await resizeTask(taskOf(request, context), request.execId, { rows: request.height, columns: request.width })
+      return empty()
+    },
+    async closeIO(request, context) {
+      if (request.stdin) await closeTaskStdin(taskOf(request, context), request.execId)
+      return empty()
+    },
+    async pause(request, context) {
+      await pauseTask(host, taskOf(request, context))
+      return empty()
+    },
+    async resume(request, context) {
+      await resumeTask(host, taskOf(request, context))
+      return empty()
+    },
+    async listPids(request, context) {
+      return {
+        processes: taskOf(request, context)
+          .cgroup.pids()
+          .map((pid) => create(ProcessInfoSchema, { pid })),
+      }
+    },
+    async checkpoint() {
+      throw new Failure('unimplemented', 'checkpoints are not supported')
+    },
+    async update(request, context) {
+      taskOf(request, context).cgroup.update(planCgroupLimits(parseResourcesSpec(jsonOf(request.resources))))
+      return empty()
+    },
+    async metrics(request, context) {
+      const wanted = request.filters.flatMap((filter) => /^id==(.+)$/.exec(filter)?.[1] ?? [])
+      const tasks = tasksIn(host, deps.namespaceOf(context)).filter(
+        (task) => wanted.length === 0 || wanted.includes(task.id),
+      )
+      return { metrics: tasks.map(metricOf) }
+    },
+    async wait(request, context) {
+      const exit = await requireProcess(taskOf(request, context), request.execId).exited
+      return { exitStatus: exit.code, exitedAt: timestampOf(exit.exitedAtNs) }
+    },
+  }
+}
+
+function tasksIn(host: TaskHost, namespace: string): Task[] {
+  return [...host.tasks.values()].filter((task) => task.namespace === namespace)
+}
+
+function describe(task: Task, process: TaskProcess): MessageInitShape<typeof ProcessSchema> {
+  const { status, streams } = process
+  const exit =
+    status.kind === 'stopped' ? { exitStatus: status.exit.code, exitedAt: timestampOf(status.exit.exitedAtNs) } : {}
+  const { stdin, stdout, stderr, terminal } = streams
+  return {
+    containerId: task.id,
+    id: process.id,
+    pid: process.pid,
+    status: statusOf(task, process),
+    stdin,
+    stdout,
+    stderr,
+    terminal,
+    ...exit,
+  }
+}
+
+function statusOf(task: Task, process: TaskProcess): Status {
+  switch (process.status.kind) {
+    case 'created':
+      return Status.CREATED
+    case 'running':
+      return task.cgroup.isFrozen() ? Status.PAUSED : Status.RUNNING
+    case 'stopped':
+      return Status.STOPPED
+  }
+}
+
+function metricOf(task: Task) {
+  const json = JSON.stringify(task.cgroup.stats(), (_key, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  )
+  const data = create(AnySchema, { typeUrl: CGROUP_STATS_TYPE, value: Buffer.from(json) })
+  return create(MetricSchema, { id: task.id, timestamp: timestampOf(BigInt(Date.now()) * 1_000_000n), data })
+}
+
+/** Specs travel as JSON in an Any whose type URL clients spell in several ways; the value is what counts. */
+function jsonOf(any: Any | undefined): unknown {
+  if (any === undefined) throw new Failure('invalid-argument', 'a spec is required: invalid argument')
+  try {
+    return JSON.parse(Buffer.from(any.value).toString('utf8'))
+  } catch (error) {
+    throw new Failure('invalid-argument', `spec of type ${any.typeUrl} is not JSON: invalid argument`, { cause: error })
+  }
+}
+
+export function timestampOf(epochNs: bigint): Timestamp {
+  return create(TimestampSchema, { seconds: epochNs / 1_000_000_000n, nanos: Number(epochNs % 1_000_000_000n) })
+}

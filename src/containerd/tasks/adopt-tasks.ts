@@ -1,0 +1,80 @@
+// After a restart: every bundle on disk becomes a task again. A live shim is right about its processes; a dead one's records are.
+import { readdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readTextIfExists } from '../../base/atomic-file.ts'
+import { INIT_PROCESS, type Shim } from '../../shim/shim.ts'
+import { TASK_RECORD } from './create-task.ts'
+import { createProcess, type Task, type TaskProcess, type TaskRecord } from './task.ts'
+import { type TaskHost, taskKey } from './task-host.ts'
+import { settleWithoutShim, trackExits } from './track-exits.ts'
+
+/** Call once, before the service answers. */
+export async function adoptTasks(host: TaskHost): Promise<void> {
+  const bundles = listDirectories(host.directory).flatMap((namespace) =>
+    listDirectories(join(host.directory, namespace)).map((id) => join(host.directory, namespace, id)),
+  )
+  await Promise.all(bundles.map((bundle) => adoptBundle(host, bundle)))
+}
+
+async function adoptBundle(host: TaskHost, bundle: string): Promise<void> {
+  const record = readRecord(bundle)
+  if (record === undefined) {
+    // The crash came before the record, hence before anything was made in the kernel.
+    await rm(bundle, { recursive: true, force: true })
+    return
+  }
+  const task = taskOf(host, bundle, record)
+  host.tasks.set(taskKey(task.namespace, task.id), task)
+  const shim = await host.connectShim(bundle)
+  if (shim === undefined) settleWithoutShim(host, task)
+  else {
+    adoptProcesses(task, shim)
+    trackExits(host, task, shim)
+  }
+  host.log.info('adopted a task', { task: task.id, status: task.init.status.kind })
+}
+
+function adoptProcesses(task: Task, shim: Shim): void {
+  for (const state of shim.processes.values()) {
+    const process = state.process === INIT_PROCESS ? task.init : task.execs.get(state.process)
+    if (process === undefined) continue
+    process.pid = state.pid
+    if (state.state === 'running') process.status = { kind: 'running' }
+  }
+  for (const id of [...task.execs.keys()]) if (!shim.processes.has(id)) task.execs.delete(id)
+}
+
+function taskOf(host: TaskHost, bundle: string, record: TaskRecord): Task {
+  const execs = new Map<string, TaskProcess>(
+    Object.entries(record.execs).map(([id, streams]) => [id, createProcess(id, streams)]),
+  )
+  return {
+    namespace: record.namespace,
+    id: record.id,
+    bundle,
+    spec: record.spec,
+    cgroup: host.openCgroup(record.cgroupPath),
+    init: createProcess(record.id, record.streams),
+    execs,
+    shim: undefined,
+    oomKillsTold: 0,
+    deleting: false,
+  }
+}
+
+function readRecord(bundle: string): TaskRecord | undefined {
+  const text = readTextIfExists(join(bundle, TASK_RECORD))
+  if (text === undefined) return undefined
+  const record = JSON.parse(text) as TaskRecord
+  return record.version === 1 ? record : undefined
+}
+
+function listDirectories(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}

@@ -1,0 +1,92 @@
+// A task: a container's processes under one shim.
+import { Failure } from '../../base/failure.ts'
+import type { Cgroup } from '../../linux/cgroup/cgroup.ts'
+import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
+import type { DescribedPlan } from '../../runtime/plan-types.ts'
+import type { ProcessExit, Shim } from '../../shim/shim.ts'
+
+/** Where a process's streams go, verbatim as the client gave it. */
+export interface TaskStreams {
+  stdin: string
+  stdout: string
+  stderr: string
+  terminal: boolean
+}
+
+export type ProcessStatus = { kind: 'created' } | { kind: 'running' } | { kind: 'stopped'; exit: ProcessExit }
+
+/** The first process or an exec. */
+export interface TaskProcess {
+  readonly id: string
+  pid: number
+  status: ProcessStatus
+  readonly streams: TaskStreams
+  /** Resolves with the exit; never rejects. */
+  readonly exited: Promise<ProcessExit>
+  settle(exit: ProcessExit): void
+  /** What the shim was told, for the words of a failure; absent after a restart of this daemon. */
+  described: DescribedPlan | undefined
+}
+
+export interface Task {
+  readonly namespace: string
+  readonly id: string
+  /** Directory of the shim's sockets and records. */
+  readonly bundle: string
+  readonly spec: RuntimeSpec
+  readonly cgroup: Cgroup
+  readonly init: TaskProcess
+  readonly execs: Map<string, TaskProcess>
+  /** Undefined once the shim is gone. */
+  shim: Shim | undefined
+  /** Kills of the cgroup's OOM killer already told of. */
+  oomKillsTold: number
+  /** A delete is under way or done. */
+  deleting: boolean
+}
+
+/** What a restarted daemon must know; `task.json` in the bundle, written before anything is made in the kernel. */
+export interface TaskRecord {
+  version: 1
+  namespace: string
+  id: string
+  cgroupPath: string
+  streams: TaskStreams
+  execs: Record<string, TaskStreams>
+  spec: RuntimeSpec
+}
+
+export function createProcess(id: string, streams: TaskStreams, described?: DescribedPlan): TaskProcess {
+  let settled: (exit: ProcessExit) => void = () => {}
+  const exited = new Promise<ProcessExit>((resolve) => {
+    settled = resolve
+  })
+  return {
+    id,
+    pid: 0,
+    status: { kind: 'created' },
+    streams,
+    exited,
+    described,
+    settle(exit) {
+      if (this.status.kind === 'stopped') return
+      this.status = { kind: 'stopped', exit }
+      settled(exit)
+    },
+  }
+}
+
+/** '' names the first process, as in containerd's requests. */
+export function requireProcess(task: Task, execId: string): TaskProcess {
+  if (execId === '') return task.init
+  const found = task.execs.get(execId)
+  if (found === undefined) throw new Failure('not-found', `process ${execId}: not found`)
+  return found
+}
+
+/** The shim, or the failure that a caller of containerd expects for a task whose processes are gone. */
+export function requireShim(task: Task): Shim {
+  if (task.shim === undefined)
+    throw new Failure('not-found', `task ${task.id} is not running: process already finished`)
+  return task.shim
+}

@@ -1,0 +1,57 @@
+// What a shim says of its processes becomes the task's state and containerd's events.
+import { type ProcessExit, type Shim, INIT_PROCESS } from '../../shim/shim.ts'
+import { readExitRecord } from '../../shim/read-exit-record.ts'
+import type { Task, TaskProcess } from './task.ts'
+import type { TaskHost } from './task-host.ts'
+
+/** The code of a process whose end nobody saw: what SIGKILL gives. */
+const UNSEEN_EXIT_CODE = 137
+
+/** Subscribes to a shim's exits; a shim that goes away unasked ends all its processes. */
+export function trackExits(host: TaskHost, task: Task, shim: Shim): void {
+  task.shim = shim
+  shim.onExit((state) => {
+    const process = state.process === INIT_PROCESS ? task.init : task.execs.get(state.process)
+    if (process !== undefined) recordExit(host, task, process, state.exit)
+  })
+  void shim.closed.then(() => {
+    if (task.shim !== shim) return
+    task.shim = undefined
+    if (!task.deleting) settleWithoutShim(host, task)
+  })
+}
+
+/** The shim is gone: its records say what they can; for the rest the kernel killed the processes with it. */
+export function settleWithoutShim(host: TaskHost, task: Task): void {
+  task.cgroup.killAll()
+  for (const process of [...task.execs.values(), task.init]) {
+    if (process.status.kind === 'stopped') continue
+    const exit = readExitRecord(task.bundle, process === task.init ? INIT_PROCESS : process.id)
+    recordExit(host, task, process, exit ?? { code: UNSEEN_EXIT_CODE, exitedAtNs: BigInt(Date.now()) * 1_000_000n })
+  }
+}
+
+/** Idempotent: a process exits once. An out-of-memory kill is told before the exit it caused. */
+export function recordExit(host: TaskHost, task: Task, process: TaskProcess, exit: ProcessExit): void {
+  if (process.status.kind === 'stopped') return
+  tellOom(host, task)
+  process.settle(exit)
+  host.publish(task.namespace, {
+    kind: 'exit',
+    id: task.id,
+    processId: process === task.init ? task.id : process.id,
+    pid: process.pid,
+    status: exit.code,
+    exitedAtNs: exit.exitedAtNs,
+  })
+}
+
+function tellOom(host: TaskHost, task: Task): void {
+  try {
+    const kills = task.cgroup.oomKills()
+    if (kills > task.oomKillsTold) host.publish(task.namespace, { kind: 'oom', id: task.id })
+    task.oomKillsTold = Math.max(kills, task.oomKillsTold)
+  } catch (error) {
+    host.log.debug('reading the OOM count failed', { task: task.id, error: String(error) }) // the group may be gone already
+  }
+}

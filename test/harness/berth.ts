@@ -1,0 +1,110 @@
+// An engine under test: berthd with directories, socket and network of its own.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, openSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { type CommandOptions, type CommandResult, eventually, must, run } from './command.ts'
+
+export const ROOT = resolve(import.meta.dirname, '../../../..')
+export const BIN = join(ROOT, 'build/bin')
+
+export interface TestEngine extends AsyncDisposable {
+  directory: string
+  /** `unix://…` for DOCKER_HOST. */
+  host: string
+  socketPath: string
+  docker(args: readonly string[], options?: CommandOptions): Promise<CommandResult>
+  berth(args: readonly string[], options?: CommandOptions): Promise<CommandResult>
+  /** `docker`, which must exit 0; its trimmed output. */
+  ok(...args: string[]): Promise<string>
+  enginePid(): number
+  containerdPid(): number
+  /** kill -9 of the engine; the harness starts it again only by `start`. */
+  killEngine(): Promise<void>
+  killContainerd(): Promise<void>
+  start(): Promise<void>
+  /** SIGTERM and wait. */
+  stop(): Promise<void>
+  log(): string
+}
+
+/** Starts an engine and waits until it answers. Disposal removes its containers, stops it, deletes its directory. */
+export async function startEngine(options: { args?: readonly string[]; directory?: string } = {}): Promise<TestEngine> {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'berth-test-')))
+  const socketPath = `${directory}/engine.sock`
+  const host = `unix://${socketPath}`
+  const logFile = `${directory}/engine.log`
+  const env = { DOCKER_HOST: host, BERTH_HOST: host, DOCKER_CONFIG: `${directory}/docker-config` }
+  let child: ChildProcess | undefined
+
+  const docker = (args: readonly string[], more: CommandOptions = {}) =>
+    run(['docker', ...args], { ...more, env: { ...env, ...more.env } })
+  const start = async () => {
+    const output = openSync(logFile, 'a')
+    const args = [
+      '--data-root',
+      `${directory}/data`,
+      '--exec-root',
+      `${directory}/exec`,
+      '-p',
+      `${directory}/engine.pid`,
+      '-H',
+      host,
+      '--debug',
+    ]
+    child = spawn(join(BIN, 'berthd'), [...args, ...(options.args ?? [])], {
+      stdio: ['ignore', output, output],
+      detached: true,
+    })
+    const started = child
+    await eventually(`the engine answers (${directory})`, 15_000, async () => {
+      if (started.exitCode !== null) throw new Error(`berthd ended: ${readFileSync(logFile, 'utf8').slice(-2000)}`)
+      return (
+        existsSync(socketPath) && (await run(['curl', '-sf', '--unix-socket', socketPath, 'http://x/_ping'])).code === 0
+      )
+    })
+  }
+  const pidOf = (file: string) => Number(readFileSync(file, 'utf8').trim())
+  const killAndWait = async (pid: number) => {
+    process.kill(pid, 'SIGKILL')
+    await eventually(`process ${pid} is gone`, 5_000, () => !isAlive(pid))
+  }
+  const engine: TestEngine = {
+    directory,
+    host,
+    socketPath,
+    docker,
+    berth: (args, more = {}) => run([join(BIN, 'berth'), ...args], { ...more, env: { ...env, ...more.env } }),
+    ok: (...args) => must(['docker', ...args], { env }),
+    enginePid: () => pidOf(`${directory}/engine.pid`),
+    containerdPid: () => pidOf(`${directory}/exec/containerd/containerd.pid`),
+    killEngine: () => killAndWait(pidOf(`${directory}/engine.pid`)),
+    killContainerd: () => killAndWait(pidOf(`${directory}/exec/containerd/containerd.pid`)),
+    start,
+    async stop() {
+      const running = child
+      if (running === undefined || running.exitCode !== null || running.signalCode !== null) return
+      const gone = new Promise((done) => running.once('exit', done))
+      running.kill('SIGTERM')
+      await gone
+    },
+    log: () => readFileSync(logFile, 'utf8'),
+    async [Symbol.asyncDispose]() {
+      const ids = await docker(['ps', '-aq'])
+      if (ids.stdout.trim() !== '') await docker(['rm', '-f', '-v', ...ids.stdout.trim().split('\n')])
+      await this.stop()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+  await start()
+  return engine
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,52 @@
+// What the kernel holds of ours, as a list of words, so that a test can show that nothing was left behind.
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { must } from './command.ts'
+
+/** One line per thing: mounts, links, nft tables, cgroups, processes of our programs. `scope` selects mounts and processes by a directory's name in them. */
+export async function listResidue(scope: string): Promise<string[]> {
+  return [...mounts(scope), ...(await links()), ...(await tables()), ...cgroups(), ...processes(scope)].sort()
+}
+
+function mounts(scope: string): string[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n')
+  return lines
+    .filter((line) => line.includes(scope) || line.includes(' nsfs '))
+    .map((line) => `mount ${line.split(' ')[4]}`)
+}
+
+async function links(): Promise<string[]> {
+  const text = await must(['ip', '-o', 'link'])
+  return text.split('\n').map((line) => `link ${(line.split(': ')[1] ?? '').replace(/@.*/, '')}`)
+}
+
+async function tables(): Promise<string[]> {
+  const text = await must(['nft', 'list', 'tables'])
+  return text === '' ? [] : text.split('\n').map((line) => `nft ${line}`)
+}
+
+function cgroups(): string[] {
+  const roots = ['memory', 'pids', 'freezer', 'devices', 'cpu', 'unified', 'systemd'].map(
+    (name) => `/sys/fs/cgroup/${name}/docker`,
+  )
+  return roots
+    .filter((root) => existsSync(root))
+    .flatMap((root) =>
+      readdirSync(root, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => `cgroup ${root}/${entry.name}`),
+    )
+}
+
+function processes(scope: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+        const ours = command.includes(scope) && /berth/.test(command + readlinkSync(`/proc/${pid}/exe`))
+        return ours ? [`process ${command}`] : []
+      } catch {
+        return [] // it ended while we looked
+      }
+    })
+}
