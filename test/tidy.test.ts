@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize, resolve } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
 
-const ROOT = resolve(import.meta.dirname, '../../..')
+import { ROOT } from './harness/root.ts'
 
 /** What each folder of src/ may import besides itself; the longest matching folder decides. `containerd/client` is all of containerd that others see. */
 const MAY_IMPORT: Record<string, readonly string[]> = {

@@ -3,11 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
+import { BIN } from './root.ts'
 import { type CommandOptions, type CommandResult, eventually, must, run } from './command.ts'
-
-export const ROOT = resolve(import.meta.dirname, '../../../..')
-export const BIN = join(ROOT, 'build/bin')
 
 export interface TestEngine extends AsyncDisposable {
   directory: string

@@ -1,0 +1,94 @@
+// The two sides of a comparison: our engine, and the real dockerd with directories of its own.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type CommandResult, eventually, must, run } from '../test/harness/command.ts'
+import { startEngine } from '../test/harness/berth.ts'
+
+export interface Peer extends AsyncDisposable {
+  name: string
+  docker(...args: string[]): Promise<CommandResult>
+  ok(...args: string[]): Promise<string>
+  /** Pids of the daemons, not of shims. */
+  daemons(): number[]
+  /** Pids of what each container costs besides its own processes. */
+  shims(): number[]
+}
+
+export async function startBerth(): Promise<Peer> {
+  const engine = await startEngine()
+  const scope = engine.directory
+  return {
+    name: 'berth',
+    docker: (...args) => engine.docker(args),
+    ok: (...args) => engine.ok(...args),
+    daemons: () => [engine.enginePid(), engine.containerdPid()],
+    shims: () => pidsOf((command) => /berth-shim/.test(command) && command.includes(scope)),
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose]() as Promise<void>,
+  }
+}
+
+/** Undefined where no dockerd is installed. */
+export async function startDockerd(): Promise<Peer | undefined> {
+  if ((await run(['sh', '-c', 'command -v dockerd'])).code !== 0) return undefined
+  const directory = mkdtempSync(join(tmpdir(), 'dockerd-bench-'))
+  const host = `unix://${directory}/docker.sock`
+  await mkdir(`${directory}/root`, { recursive: true })
+  const output = openSync(`${directory}/log`, 'a')
+  const args = [
+    '--data-root',
+    `${directory}/root`,
+    '--exec-root',
+    `${directory}/exec`,
+    '-p',
+    `${directory}/pid`,
+    '-H',
+    host,
+  ]
+  const child: ChildProcess = spawn('dockerd', args, { stdio: ['ignore', output, output] })
+  const env = { DOCKER_HOST: host, DOCKER_CONFIG: `${directory}/config` }
+  const docker = (...words: string[]) => run(['docker', ...words], { env, timeoutMs: 300_000 })
+  await eventually('dockerd answers', 30_000, async () => (await docker('version')).code === 0)
+  return {
+    name: 'dockerd',
+    docker,
+    ok: (...words) => must(['docker', ...words], { env, timeoutMs: 300_000 }),
+    daemons: () => pidsOf((command) => command.includes(directory) && /^\S*(dockerd|containerd) /.test(command)),
+    shims: () => pidsOf((command) => /containerd-shim|docker-proxy/.test(command) && command.includes(directory)),
+    async [Symbol.asyncDispose]() {
+      const ids = await docker('ps', '-aq')
+      if (ids.stdout.trim() !== '') await docker('rm', '-f', ...ids.stdout.trim().split('\n'))
+      const gone = new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGTERM')
+      await gone
+      await run(['ip', 'link', 'del', 'docker0'])
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function pidsOf(matches: (command: string) => boolean): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      return matches(command) ? [Number(name)] : []
+    } catch {
+      return []
+    }
+  })
+}
+
+/** Proportional set size of a process, bytes. */
+export function pssBytes(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) * 1024
+}
+
+/** Resident set size of a process, bytes. */
+export function rssBytes(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+)/m.exec(text)?.[1] ?? 0) * 1024
+}

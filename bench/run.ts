@@ -1,0 +1,147 @@
+// make bench: the same Docker CLI against our engine and the real dockerd, alternating run by run; medians and ratios into bench/RESULTS.md.
+import { writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { cpus, release, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ROOT } from '../test/harness/root.ts'
+import { pushDebian } from '../test/harness/debian.ts'
+import { pushBusybox } from '../test/harness/images.ts'
+import { startRegistry } from '../test/harness/registry.ts'
+import { type Peer, pssBytes, rssBytes, startBerth, startDockerd } from './peers.ts'
+
+interface Row {
+  what: string
+  unit: 'ms' | 'MB'
+  values: number[]
+}
+
+const REPEATS = Number(process.env['BENCH_REPEATS'] ?? 15)
+const IDLE_CONTAINERS = 10
+const PARALLEL_STARTS = 50
+const LOG_BYTES = 200 * 1024 * 1024
+
+const directory = await mkdtemp(join(tmpdir(), 'berth-bench-'))
+const registry = await startRegistry(`${directory}/registry`)
+const busybox = `${registry.host}/busybox:latest`
+const debian = `${registry.host}/debian:bench`
+await pushBusybox(registry.host)
+await pushDebian(registry.host, 'debian:bench')
+const berth = await startBerth()
+const dockerd = await startDockerd()
+const peers: Peer[] = dockerd === undefined ? [berth] : [berth, dockerd]
+try {
+  for (const peer of peers) await peer.ok('pull', busybox)
+  const rows: Row[] = []
+  const add = async (what: string, repeats: number, work: (peer: Peer) => Promise<number>) => {
+    const values = await alternate(peers, repeats, work)
+    rows.push({ what, unit: 'ms', values })
+    console.log(formatRow({ what, unit: 'ms', values }))
+  }
+  await add('`docker run --rm busybox true`', REPEATS, (peer) => timed(() => peer.ok('run', '--rm', busybox, 'true')))
+  await add('`docker run --rm --net none busybox true`', REPEATS, (peer) =>
+    timed(() => peer.ok('run', '--rm', '--net', 'none', busybox, 'true')),
+  )
+  for (const peer of peers) await peer.ok('run', '-d', '--name', 'exec-target', busybox, 'sleep', '100000')
+  await add('`docker exec c true`', REPEATS, (peer) => timed(() => peer.ok('exec', 'exec-target', 'true')))
+  for (const peer of peers) await peer.ok('rm', '-f', 'exec-target')
+  await add(`${PARALLEL_STARTS} × \`docker run -d\` at once`, 3, startMany)
+  await add('pull and unpack of a Debian image (loopback registry)', 3, async (peer) => {
+    await peer.docker('rmi', '-f', debian)
+    return timed(() => peer.ok('pull', debian))
+  })
+  await add('200 MB of stdout written by a container', 3, async (peer) => {
+    await peer.docker('rm', '-f', 'talker')
+    return timed(() =>
+      peer.ok(
+        'run',
+        '--name',
+        'talker',
+        '-a',
+        'stdin',
+        busybox,
+        'sh',
+        '-c',
+        `yes 0123456789012345678901234567890123456789012345678901234567890123456789 | head -c ${LOG_BYTES}`,
+      ),
+    )
+  })
+  await add('`docker logs` of it', 3, (peer) => timed(() => peer.docker('logs', 'talker')))
+  for (const peer of peers) await peer.ok('rm', '-f', 'talker')
+  rows.push(...(await memory()))
+  report(rows)
+} finally {
+  for (const peer of peers) await peer[Symbol.asyncDispose]()
+  await registry[Symbol.asyncDispose]()
+  await rm(directory, { recursive: true, force: true })
+}
+
+async function startMany(peer: Peer): Promise<number> {
+  const names = Array.from({ length: PARALLEL_STARTS }, (_, index) => `many-${index}`)
+  const elapsed = await timed(() =>
+    Promise.all(names.map((name) => peer.ok('run', '-d', '--name', name, busybox, 'sleep', '100000'))),
+  )
+  await peer.ok('rm', '-f', ...names)
+  return elapsed
+}
+
+async function memory(): Promise<Row[]> {
+  const idle = [...Array(IDLE_CONTAINERS).keys()].map((index) => `idle-${index}`)
+  for (const peer of peers)
+    for (const name of idle) await peer.ok('run', '-d', '--name', name, busybox, 'sleep', '100000')
+  const sum = (pids: number[], measure: (pid: number) => number) =>
+    pids.reduce((total, pid) => total + measure(pid), 0) / 1e6
+  const row = (what: string, measure: (peer: Peer) => number): Row => ({ what, unit: 'MB', values: peers.map(measure) })
+  const rows = [
+    row(
+      'PSS per idle container (shim and whatever stands beside it)',
+      (peer) => sum(peer.shims(), pssBytes) / IDLE_CONTAINERS,
+    ),
+    row('PSS of both daemons', (peer) => sum(peer.daemons(), pssBytes)),
+    row('RSS of both daemons', (peer) => sum(peer.daemons(), rssBytes)),
+  ]
+  for (const peer of peers) await peer.ok('rm', '-f', ...idle)
+  return rows
+}
+
+/** Medians per peer. The sides take turns, so that what the machine does to one it does to the other. */
+async function alternate(sides: Peer[], repeats: number, work: (peer: Peer) => Promise<number>): Promise<number[]> {
+  const samples = new Map<Peer, number[]>(sides.map((peer) => [peer, []]))
+  for (const peer of sides) await work(peer) // first touch is not measured
+  for (let round = 0; round < repeats; round++) for (const peer of sides) samples.get(peer)?.push(await work(peer))
+  return sides.map((peer) => median(samples.get(peer) ?? []))
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = process.hrtime.bigint()
+  await work()
+  return Number(process.hrtime.bigint() - start) / 1e6
+}
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+function formatRow({ what, unit, values }: Row): string {
+  const [ours = Number.NaN, theirs] = values
+  const cell = (value: number | undefined) =>
+    value === undefined ? '–' : `${value.toFixed(value < 10 ? 2 : 0)} ${unit}`
+  return `| ${what} | ${cell(ours)} | ${cell(theirs)} | ${theirs === undefined ? '–' : `1/${(theirs / ours).toFixed(1)}`} |`
+}
+
+function report(rows: Row[]): void {
+  const versions = dockerd === undefined ? 'no dockerd here' : 'dockerd of Debian (docker.io), its containerd and runc'
+  const text = [
+    '# Results',
+    '',
+    `Command: \`make bench\` (${REPEATS} rounds for the short ones, 3 for the long ones; medians; the sides alternate). ${versions}.`,
+    `Machine: ${cpus().length} cores, Linux ${release()}, Node ${process.versions.node}.`,
+    '',
+    '| what | berth | dockerd | ratio |',
+    '|---|---|---|---|',
+    ...rows.map(formatRow),
+    '',
+  ].join('\n')
+  writeFileSync(join(ROOT, 'bench/RESULTS.md'), text)
+  console.log(text)
+}

@@ -1,0 +1,13 @@
+// Where the checkout is, seen from compiled code at any depth.
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+export const ROOT = findRoot(import.meta.dirname)
+export const BIN = join(ROOT, 'build/bin')
+
+function findRoot(from: string): string {
+  if (existsSync(join(from, 'package.json'))) return from
+  const parent = dirname(from)
+  if (parent === from) throw new Error('no package.json above the tests')
+  return findRoot(parent)
+}

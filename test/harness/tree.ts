@@ -1,0 +1,45 @@
+// A directory tree as comparable lines: path, type, mode, owner, size, time, device, link target, hard-link group, xattrs, content.
+import { createHash } from 'node:crypto'
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { must } from './command.ts'
+
+/** Sorted by path. `skip` names paths (from the root, with leading slash) whose subtree is left out. */
+export async function describeTree(root: string, skip: readonly string[] = []): Promise<string[]> {
+  const xattrs = await readXattrs(root)
+  const groups = new Map<string, string>()
+  const lines: string[] = []
+  const visit = (path: string) => {
+    if (skip.includes(path)) return
+    const full = join(root, path)
+    const stat = lstatSync(full, { bigint: true })
+    const facts = [path, stat.mode.toString(8), `${stat.uid}:${stat.gid}`, `t${stat.mtimeNs}`]
+    if (stat.isSymbolicLink()) facts.push(`-> ${readlinkSync(full)}`)
+    if (stat.isFile()) facts.push(`s${stat.size}`, createHash('sha256').update(readFileSync(full)).digest('hex'))
+    if (stat.isCharacterDevice() || stat.isBlockDevice()) facts.push(`r${stat.rdev}`)
+    if (!stat.isDirectory() && stat.nlink > 1n) {
+      const inode = `${stat.dev}.${stat.ino}`
+      groups.set(inode, groups.get(inode) ?? path)
+      facts.push(`= ${groups.get(inode)}`)
+    }
+    facts.push(...(xattrs.get(path) ?? []))
+    lines.push(facts.join(' '))
+    if (stat.isDirectory()) for (const name of readdirSync(full).sort()) visit(join(path, name))
+  }
+  visit('/')
+  return lines
+}
+
+async function readXattrs(root: string): Promise<Map<string, string[]>> {
+  const text = await must(
+    ['getfattr', '-R', '-P', '-h', '-d', '-m', '^(security|user|trusted)\\.', '-e', 'hex', '--absolute-names', root],
+    { timeoutMs: 120_000 },
+  )
+  const found = new Map<string, string[]>()
+  for (const block of text.split('\n\n')) {
+    const [head = '', ...values] = block.split('\n')
+    const path = head.replace(/^# file: /, '').slice(root.length)
+    found.set(path === '' ? '/' : path, values.filter((value) => !value.startsWith('trusted.overlay.')).sort())
+  }
+  return found
+}
