@@ -1,0 +1,87 @@
+// How the engine and the builder reach containerd: typed services over a unix socket or within the process.
+import { Failure, isFailure } from '../../base/failure.ts'
+import { Containers } from '../../gen/services/containers_pb.ts'
+import { Content } from '../../gen/services/content_pb.ts'
+import { Diff } from '../../gen/services/diff_pb.ts'
+import { Events } from '../../gen/services/events_pb.ts'
+import { Images } from '../../gen/services/images_pb.ts'
+import { Introspection } from '../../gen/services/introspection_pb.ts'
+import { Leases } from '../../gen/services/leases_pb.ts'
+import { Namespaces } from '../../gen/services/namespaces_pb.ts'
+import { Snapshots } from '../../gen/services/snapshots_pb.ts'
+import { Tasks } from '../../gen/services/tasks_pb.ts'
+import { Version } from '../../gen/services/version_pb.ts'
+import { createMemoryTransport } from '../../wire/grpc/memory-transport.ts'
+import type { GrpcRouter } from '../../wire/grpc/router.ts'
+import type { Client } from '../../wire/grpc/service.ts'
+import { createSocketTransport } from '../../wire/grpc/socket-transport.ts'
+import { createClient, type GrpcTransport } from '../../wire/grpc/transport.ts'
+
+/** Calls reject with Failure; `unavailable` means that the daemon is not there (the next call connects again). */
+export interface ContainerdClient {
+  readonly namespace: string
+  readonly version: Client<typeof Version>
+  readonly introspection: Client<typeof Introspection>
+  readonly namespaces: Client<typeof Namespaces>
+  readonly content: Client<typeof Content>
+  readonly images: Client<typeof Images>
+  readonly snapshots: Client<typeof Snapshots>
+  readonly diff: Client<typeof Diff>
+  readonly containers: Client<typeof Containers>
+  readonly tasks: Client<typeof Tasks>
+  readonly events: Client<typeof Events>
+  readonly leases: Client<typeof Leases>
+  /** The same connection; what is created through the result belongs to the lease. Needs no close. */
+  withLease(leaseId: string): ContainerdClient
+  /** Ends the connection once the calls under way are over. Idempotent. */
+  close(): void
+}
+
+/** Does not connect yet. Every call carries `namespace`. */
+export function connectContainerd(options: { address: string; namespace: string }): ContainerdClient {
+  const path = options.address.replace(/^unix:\/\//, '')
+  return clientOver(createSocketTransport(path), options.namespace)
+}
+
+/** A client of a containerd in this process (`Containerd.router` of open-containerd.ts). */
+export function embedContainerd(router: GrpcRouter, namespace: string): ContainerdClient {
+  return clientOver(createMemoryTransport(router), namespace)
+}
+
+/** Resolves once the daemon answers; rejects with `unavailable` when `timeoutMs` is over first. */
+export async function waitForContainerd(client: ContainerdClient, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    try {
+      await client.version.version({}, { timeoutMs: Math.max(1, deadline - Date.now()) })
+      return
+    } catch (error) {
+      if (!isFailure(error, 'unavailable') || Date.now() > deadline)
+        throw new Failure('unavailable', `containerd does not answer within ${timeoutMs} ms`, { cause: error })
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
+}
+
+const NAMESPACE_HEADER = 'containerd-namespace'
+const LEASE_HEADER = 'containerd-lease'
+
+function clientOver(transport: GrpcTransport, namespace: string, leaseId?: string): ContainerdClient {
+  const headers = { [NAMESPACE_HEADER]: namespace, ...(leaseId === undefined ? {} : { [LEASE_HEADER]: leaseId }) }
+  return {
+    namespace,
+    version: createClient(Version, transport, headers),
+    introspection: createClient(Introspection, transport, headers),
+    namespaces: createClient(Namespaces, transport, headers),
+    content: createClient(Content, transport, headers),
+    images: createClient(Images, transport, headers),
+    snapshots: createClient(Snapshots, transport, headers),
+    diff: createClient(Diff, transport, headers),
+    containers: createClient(Containers, transport, headers),
+    tasks: createClient(Tasks, transport, headers),
+    events: createClient(Events, transport, headers),
+    leases: createClient(Leases, transport, headers),
+    withLease: (id) => clientOver(transport, namespace, id),
+    close: () => transport.close(),
+  }
+}

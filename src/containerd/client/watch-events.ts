@@ -1,0 +1,122 @@
+// containerd's events as typed values, across restarts of the daemon.
+import type { Message } from '@bufbuild/protobuf'
+import type { GenMessage } from '@bufbuild/protobuf/codegenv2'
+import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt'
+import { type Clock, systemClock } from '../../base/clock.ts'
+import { isFailure } from '../../base/failure.ts'
+import {
+  type TaskCreate,
+  TaskCreateSchema,
+  type TaskDelete,
+  TaskDeleteSchema,
+  type TaskExecAdded,
+  TaskExecAddedSchema,
+  type TaskExecStarted,
+  TaskExecStartedSchema,
+  type TaskExit,
+  TaskExitSchema,
+  type TaskOOM,
+  TaskOOMSchema,
+  type TaskPaused,
+  TaskPausedSchema,
+  type TaskResumed,
+  TaskResumedSchema,
+  type TaskStart,
+  TaskStartSchema,
+} from '../../gen/events/task_pb.ts'
+import type { Envelope } from '../../gen/types/event_pb.ts'
+import { unpackMessage } from './any.ts'
+import type { ContainerdClient } from './client.ts'
+
+/** Decoded by topic. */
+export type ContainerdEvent = { namespace: string; timeMs: number; timeNs: bigint } & (
+  | { topic: '/tasks/create'; event: TaskCreate }
+  | { topic: '/tasks/start'; event: TaskStart }
+  | { topic: '/tasks/exit'; event: TaskExit }
+  | { topic: '/tasks/delete'; event: TaskDelete }
+  | { topic: '/tasks/oom'; event: TaskOOM }
+  | { topic: '/tasks/exec-added'; event: TaskExecAdded }
+  | { topic: '/tasks/exec-started'; event: TaskExecStarted }
+  | { topic: '/tasks/paused'; event: TaskPaused }
+  | { topic: '/tasks/resumed'; event: TaskResumed }
+  /** A subscription begins, at first and again after the daemon was away: what happened in between must be asked for. */
+  | { topic: 'subscribed' }
+)
+
+const SCHEMAS: Record<string, GenMessage<Message>> = {
+  '/tasks/create': TaskCreateSchema,
+  '/tasks/start': TaskStartSchema,
+  '/tasks/exit': TaskExitSchema,
+  '/tasks/delete': TaskDeleteSchema,
+  '/tasks/oom': TaskOOMSchema,
+  '/tasks/exec-added': TaskExecAddedSchema,
+  '/tasks/exec-started': TaskExecStartedSchema,
+  '/tasks/paused': TaskPausedSchema,
+  '/tasks/resumed': TaskResumedSchema,
+}
+
+const RETRY_MS = 50
+
+/** Every task event of the client's namespace until the signal aborts. Other topics are left out. */
+export async function* watchTaskEvents(
+  client: ContainerdClient,
+  signal: AbortSignal,
+  clock: Clock = systemClock,
+): AsyncGenerator<ContainerdEvent> {
+  const filters = [`namespace==${client.namespace},topic~="^/tasks/"`]
+  while (!signal.aborted) {
+    try {
+      yield* subscribe(client, filters, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      if (!isFailure(error, 'unavailable', 'cancelled', 'internal')) throw error
+    }
+    await clock.sleep(RETRY_MS, signal)
+  }
+}
+
+/** One subscription: `subscribed` as soon as the daemon has set it up, then the events. */
+async function* subscribe(
+  client: ContainerdClient,
+  filters: string[],
+  signal: AbortSignal,
+): AsyncGenerator<ContainerdEvent> {
+  let accept: () => void = () => {}
+  const accepted = new Promise<void>((resolve) => {
+    accept = resolve
+  })
+  const envelopes = client.events.subscribe({ filters }, { signal, onAccepted: accept })[Symbol.asyncIterator]()
+  try {
+    let next = envelopes.next()
+    await Promise.race([accepted, next])
+    const now = Date.now()
+    yield { namespace: client.namespace, timeMs: now, timeNs: BigInt(now) * 1_000_000n, topic: 'subscribed' }
+    for (let result = await next; !result.done; result = await next) {
+      next = envelopes.next()
+      next.catch(() => {}) // seen by the await of the next round
+      const event = decode(result.value)
+      if (event !== undefined) yield event
+    }
+  } finally {
+    await envelopes.return?.()
+  }
+}
+
+function decode(envelope: Envelope): ContainerdEvent | undefined {
+  const common = {
+    namespace: envelope.namespace,
+    timeMs: millisOf(envelope.timestamp),
+    timeNs: nanosOf(envelope.timestamp),
+  }
+  const schema = SCHEMAS[envelope.topic]
+  const event = schema === undefined ? undefined : unpackMessage(schema, envelope.event)
+  return event === undefined ? undefined : ({ ...common, topic: envelope.topic, event } as ContainerdEvent)
+}
+
+function millisOf(timestamp: Timestamp | undefined): number {
+  return timestamp === undefined ? 0 : timestampMs(timestamp)
+}
+
+function nanosOf(timestamp: Timestamp | undefined): bigint {
+  return timestamp === undefined ? 0n : timestamp.seconds * 1_000_000_000n + BigInt(timestamp.nanos)
+}

@@ -1,0 +1,174 @@
+// One call on the server: request frames in, handler, response frames and status out.
+import { create, type DescMethod, fromBinary, type Message, toBinary } from '@bufbuild/protobuf'
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import type { Log } from '../../base/log.ts'
+import { encodeFrame, FrameParser } from './frames.ts'
+import { invokeStream } from './memory-transport.ts'
+import { type GrpcRouter, type Route, unimplementedText } from './router.ts'
+import type { CallContext } from './service.ts'
+import { parseTimeout, statusTrailers } from './status.ts'
+
+const RESPONSE_HEADERS = { ':status': 200, 'content-type': 'application/grpc' } as const
+const STATUS_OK = { 'grpc-status': '0', 'grpc-message': '' } as const
+
+/** Answers in any case, unless the client is gone. Never throws. */
+export function answerCall(
+  router: GrpcRouter,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  log: Log,
+): void {
+  stream.on('error', (error) => log.debug('grpc stream failed', { error: error.message }))
+  if (!String(headers['content-type']).startsWith('application/grpc')) {
+    stream.respond({ ':status': 415 }, { endStream: true })
+    return
+  }
+  const path = String(headers[':path'])
+  const route = router.find(path)
+  if (route === undefined) {
+    stream.resume()
+    answerFailure(stream, new Failure('unimplemented', unimplementedText(router, path)))
+    return
+  }
+  const { context, release } = openContext(stream, headers)
+  const answered =
+    route.method.methodKind === 'unary' ? answerUnary(route, stream, context) : answerStream(route, stream, context)
+  answered
+    .catch((error: unknown) => {
+      if (!isFailure(error)) log.error('grpc handler failed', { path, error: messageOf(error) })
+      answerFailure(stream, error)
+    })
+    .finally(release)
+}
+
+/** Most calls: one frame each way, no iterators in between. */
+async function answerUnary(route: Route, stream: ServerHttp2Stream, context: CallContext): Promise<void> {
+  const request = decode(route.method, await readOnlyMessage(stream))
+  const response = await route.handler(request, context)
+  if (stream.closed || stream.destroyed) return
+  sendHeaders(stream)
+  stream.once('wantTrailers', () => stream.sendTrailers(STATUS_OK))
+  stream.end(encode(route.method, response))
+}
+
+async function answerStream(route: Route, stream: ServerHttp2Stream, context: CallContext): Promise<void> {
+  let trailers: Record<string, string> = STATUS_OK
+  stream.once('wantTrailers', () => stream.sendTrailers(trailers))
+  const { signal } = context
+  try {
+    for await (const response of invokeStream(route, readMessages(route.method, stream), context)) {
+      if (stream.destroyed) return
+      sendHeaders(stream)
+      if (!stream.write(encode(route.method, response))) await drained(stream)
+    }
+    if (signal.aborted) trailers = statusTrailers(signal.reason)
+  } catch (error) {
+    trailers = statusTrailers(error)
+  }
+  if (stream.closed || stream.destroyed) return
+  sendHeaders(stream)
+  stream.end()
+}
+
+function sendHeaders(stream: ServerHttp2Stream): void {
+  if (!stream.headersSent && !stream.closed && !stream.destroyed)
+    stream.respond(RESPONSE_HEADERS, { waitForTrailers: true })
+}
+
+function answerFailure(stream: ServerHttp2Stream, error: unknown): void {
+  if (stream.closed || stream.destroyed || stream.headersSent) return
+  stream.respond({ ...RESPONSE_HEADERS, ...statusTrailers(error) }, { endStream: true })
+}
+
+function readOnlyMessage(stream: ServerHttp2Stream): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parser = new FrameParser()
+    let message: Buffer | undefined
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        for (const found of parser.push(chunk)) message ??= found
+      } catch (error) {
+        stream.removeAllListeners('data')
+        stream.resume()
+        reject(error)
+      }
+    })
+    stream.once('end', () => {
+      if (message === undefined) reject(new Failure('internal', 'grpc: the call carried no whole request'))
+      else resolve(message)
+    })
+    stream.once('close', () => reject(new Failure('cancelled', 'context canceled')))
+  })
+}
+
+/** The requests of a stream. Leaving the loop early leaves the stream open: the response is still to be sent. */
+async function* readMessages(method: DescMethod, stream: ServerHttp2Stream): AsyncGenerator<Message> {
+  const parser = new FrameParser()
+  try {
+    for await (const chunk of stream.iterator({ destroyOnReturn: false }))
+      for (const bytes of parser.push(chunk as Buffer)) yield decode(method, bytes)
+  } catch (error) {
+    if (isFailure(error)) throw error
+    throw new Failure('cancelled', 'context canceled', { cause: error })
+  }
+  if (stream.aborted) throw new Failure('cancelled', 'context canceled')
+  parser.end()
+}
+
+function decode(method: DescMethod, bytes: Uint8Array): Message {
+  try {
+    return fromBinary(method.input, bytes)
+  } catch (error) {
+    throw new Failure('internal', `grpc: error unmarshalling request: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function encode(method: DescMethod, response: unknown): Buffer {
+  return encodeFrame(toBinary(method.output, create(method.output, response as Message)))
+}
+
+function drained(stream: ServerHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done)
+      stream.off('close', done)
+      resolve()
+    }
+    stream.on('drain', done)
+    stream.on('close', done)
+  })
+}
+
+/** The signal is made only when a handler asks for it: most calls are over before anyone could cancel them. */
+function openContext(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+): { context: CallContext; release: () => void } {
+  const timeoutMs = parseTimeout(headers['grpc-timeout'] as string | undefined)
+  let controller: AbortController | undefined
+  let timer: NodeJS.Timeout | undefined
+  const onClose = (): void => controller?.abort(new Failure('cancelled', 'context canceled'))
+  const context: CallContext = {
+    headers: headers as Record<string, string | undefined>,
+    accept: () => sendHeaders(stream),
+    get signal() {
+      if (controller === undefined) {
+        controller = new AbortController()
+        if (stream.destroyed || stream.closed) onClose()
+        else stream.once('close', onClose)
+        if (timeoutMs !== undefined)
+          timer = setTimeout(
+            () => controller?.abort(new Failure('deadline-exceeded', 'context deadline exceeded')),
+            timeoutMs,
+          )
+      }
+      return controller.signal
+    },
+  }
+  const release = (): void => {
+    clearTimeout(timer)
+    stream.off('close', onClose)
+  }
+  return { context, release }
+}

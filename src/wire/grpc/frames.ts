@@ -1,0 +1,61 @@
+// gRPC's length-prefixed messages: one byte of flags, four of length, the message.
+import { Failure } from '../../base/failure.ts'
+
+const PREFIX_BYTES = 5
+
+/** As containerd's own limit for both directions. */
+export const MESSAGE_BYTES_MAX = 16 << 20
+
+export function encodeFrame(message: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + message.length)
+  frame[0] = 0
+  frame.writeUInt32BE(message.length, 1)
+  frame.set(message, PREFIX_BYTES)
+  return frame
+}
+
+/** Cuts a byte stream into messages. */
+export class FrameParser {
+  #chunks: Buffer[] = []
+  #size = 0
+  #needed = PREFIX_BYTES
+
+  /** The messages that this chunk completes. Throws on one that is too large or compressed (no encoding is ever agreed on). */
+  push(chunk: Buffer): Buffer[] {
+    this.#chunks.push(chunk)
+    this.#size += chunk.length
+    if (this.#size < this.#needed) return []
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#size)
+    const messages: Buffer[] = []
+    let at = 0
+    this.#needed = PREFIX_BYTES
+    while (bytes.length - at >= PREFIX_BYTES) {
+      const length = checkPrefix(bytes, at)
+      if (bytes.length - at < PREFIX_BYTES + length) {
+        this.#needed = PREFIX_BYTES + length
+        break
+      }
+      messages.push(bytes.subarray(at + PREFIX_BYTES, at + PREFIX_BYTES + length))
+      at += PREFIX_BYTES + length
+    }
+    this.#chunks = at === bytes.length ? [] : [bytes.subarray(at)]
+    this.#size = bytes.length - at
+    return messages
+  }
+
+  /** Throws where the stream ended within a message. */
+  end(): void {
+    if (this.#size > 0) throw new Failure('internal', 'grpc: the stream ended within a message')
+  }
+}
+
+function checkPrefix(bytes: Buffer, at: number): number {
+  if (bytes[at] !== 0) throw new Failure('unimplemented', 'grpc: compressed messages are not supported')
+  const length = bytes.readUInt32BE(at + 1)
+  if (length > MESSAGE_BYTES_MAX)
+    throw new Failure(
+      'resource-exhausted',
+      `grpc: received message larger than max (${length} vs. ${MESSAGE_BYTES_MAX})`,
+    )
+  return length
+}
