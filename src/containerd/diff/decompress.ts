@@ -1,0 +1,86 @@
+// What a blob holds once it is unpacked, as chunks. The kind is known by its first bytes, since media types lie.
+import { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream'
+import * as zlib from 'node:zlib'
+import { Failure } from '../../base/failure.ts'
+import type { Fd } from '../../linux/kernel.ts'
+
+export type Compression = 'gzip' | 'zstd' | 'none'
+
+/** The first bytes of a blob, at least four of them where it has so many. */
+export function detectCompression(start: Uint8Array): Compression {
+  if (start[0] === 0x1f && start[1] === 0x8b && start[2] === 8) return 'gzip'
+  if (start[0] === 0x28 && start[1] === 0xb5 && start[2] === 0x2f && start[3] === 0xfd) return 'zstd'
+  // A skippable frame: zstd:chunked puts its table of contents into such ones.
+  if ((start[0]! & 0xf0) === 0x50 && start[1] === 0x2a && start[2] === 0x4d && start[3] === 0x18) return 'zstd'
+  return 'none'
+}
+
+const READ_SIZE = 256 * 1024
+const OUTPUT_SIZE = 512 * 1024
+/** What the zstd program accepts without being asked twice. */
+const ZSTD_WINDOW_MAX = 128 * 1024 * 1024
+
+/**
+ * Reading and inflating happen on the process's thread pool, one chunk ahead of who iterates; the descriptor stays the caller's.
+ * Throws Failure('invalid-argument') on damaged data.
+ */
+export async function* decompressed(blob: Fd, start: Uint8Array): AsyncGenerator<Buffer> {
+  const compression = detectCompression(start)
+  const source = createReadStream('', { fd: blob, autoClose: false, start: 0, highWaterMark: READ_SIZE })
+  try {
+    if (compression === 'none') yield* source as AsyncIterable<Buffer>
+    else if (compression === 'gzip')
+      yield* through(
+        source,
+        zlib.createGunzip({ chunkSize: OUTPUT_SIZE, highWaterMark: 2 * OUTPUT_SIZE } as zlib.ZlibOptions),
+      )
+    else yield* unzstd(source, start)
+  } catch (error) {
+    throw damaged(compression, error)
+  } finally {
+    source.destroy()
+  }
+}
+
+async function* through(source: NodeJS.ReadableStream, transform: NodeJS.ReadWriteStream): AsyncGenerator<Buffer> {
+  // The error reaches the iteration by the transform, which the pipeline destroys with it.
+  pipeline(source, transform, () => {})
+  yield* transform as unknown as AsyncIterable<Buffer>
+}
+
+async function* unzstd(source: AsyncIterable<Buffer | string>, start: Uint8Array): AsyncGenerator<Buffer> {
+  if (zstdWindowSize(start) > ZSTD_WINDOW_MAX) throw new Error('window size too large')
+  if ('createZstdDecompress' in zlib) {
+    // Node 22.15 and later; unknown to the types of Node 20.
+    const create = zlib.createZstdDecompress as (options: object) => NodeJS.ReadWriteStream
+    yield* through(source as unknown as NodeJS.ReadableStream, create({ chunkSize: OUTPUT_SIZE }))
+    return
+  }
+  const { Decompress } = await import('fzstd')
+  let ready: Buffer[] = []
+  const stream = new Decompress((data) => {
+    ready.push(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
+  })
+  for await (const chunk of source) {
+    stream.push(chunk as Buffer)
+    yield* ready
+    ready = []
+  }
+  stream.push(new Uint8Array(0), true)
+  yield* ready
+}
+
+/** Of the frame that starts here (RFC 8878, 3.1.1.1); 0 where another kind of frame starts. */
+function zstdWindowSize(start: Uint8Array): number {
+  if (start[0] !== 0x28 || start.length < 6) return 0
+  const isSingleSegment = (start[4]! & 0x20) !== 0
+  if (isSingleSegment) return 0 // the content's own size, which is bounded by what the layer may hold
+  const exponent = start[5]! >> 3
+  return 2 ** (10 + exponent) * (1 + (start[5]! & 7) / 8)
+}
+
+function damaged(compression: Compression, error: unknown): unknown {
+  if (!(error instanceof Error) || (error as NodeJS.ErrnoException).syscall !== undefined) return error
+  return new Failure('invalid-argument', `${compression}: ${error.message}`, { cause: error })
+}
