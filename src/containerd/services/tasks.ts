@@ -1,7 +1,7 @@
 // containerd.services.tasks.v1 over the task verbs: requests are unpacked, results are packed, nothing is decided here.
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { type Any, AnySchema, EmptySchema, type Timestamp, TimestampSchema } from '@bufbuild/protobuf/wkt'
-import type { HandlerContext, ServiceImpl } from '@connectrpc/connect'
+import type { CallContext, ServiceHandlers } from '../../wire/grpc/service.ts'
 import { Failure } from '../../base/failure.ts'
 import { MetricSchema } from '../../gen/types/metric_pb.ts'
 import { ProcessInfoSchema, type ProcessSchema, Status } from '../../gen/types/task_pb.ts'
@@ -22,15 +22,15 @@ export interface TasksServiceDeps {
   /** The spec of a container's record; throws not-found. */
   specOf(namespace: string, containerId: string): RuntimeSpec
   /** The caller's namespace, from the request's metadata. */
-  namespaceOf(context: HandlerContext): string
+  namespaceOf(context: CallContext): string
 }
 
 /** The type of the Any that `Metrics` answers with: JSON of CgroupStats, 64-bit numbers as decimal strings. */
 export const CGROUP_STATS_TYPE = 'berth.cgroup.stats'
 
-export function createTasksService(deps: TasksServiceDeps): ServiceImpl<typeof Tasks> {
+export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<typeof Tasks> {
   const { host } = deps
-  const taskOf = (request: { containerId: string }, context: HandlerContext) =>
+  const taskOf = (request: { containerId: string }, context: CallContext) =>
     requireTask(host, deps.namespaceOf(context), request.containerId)
   const empty = () => create(EmptySchema)
   return {
