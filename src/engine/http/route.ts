@@ -1,6 +1,7 @@
 // What a route handler is given and may do. The table of routes is api/routes.ts; the noun folders provide the handlers.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { RouteKey } from '../../api/routes.ts'
 
 /** A request whose path, version and method have been understood. */
 export interface ApiRequest {
@@ -28,7 +29,7 @@ export interface ApiVersion {
 export type ApiResponse =
   | { kind: 'json'; status: number; body: unknown }
   | { kind: 'empty'; status: number }
-  | { kind: 'text'; status: number; body: string }
+  | { kind: 'text'; status: number; body: string; headers?: readonly (readonly [name: string, value: string])[] }
   /** Headers are flushed at once; the function writes until it resolves, then the response ends. */
   | { kind: 'stream'; status: number; contentType: string; write(response: ServerResponse): Promise<void> }
   /** The connection was hijacked; nothing more to do. */
@@ -36,5 +37,5 @@ export type ApiResponse =
 
 export type Handler = (request: ApiRequest) => Promise<ApiResponse>
 
-/** `METHOD /path/{name}` with `{name:.*}` greedy, as in the route table, to its handler. */
-export type Handlers = Readonly<Record<string, Handler>>
+/** A route's key in api/routes.ts, `METHOD /path/{name}`, to its handler. */
+export type Handlers = Readonly<Partial<Record<RouteKey, Handler>>>

@@ -1,0 +1,172 @@
+// The HTTP front door: from a connection's bytes to a handler and back. Docker's version rules, headers, error bodies and hijacking.
+import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { RouteKey } from '../../api/routes.ts'
+import { compareVersions } from '../../api/versions.ts'
+import { isFailure, messageOf } from '../../base/failure.ts'
+import type { Log } from '../../base/log.ts'
+import { negotiateVersion } from './api-version.ts'
+import { statusOf } from './error-status.ts'
+import { Exchange } from './exchange.ts'
+import { hijackFailure } from './hijack.ts'
+import { API_HEADERS, VERSION_HEADERS, writeError, writeResponse } from './respond.ts'
+import type { Handler, Handlers } from './route.ts'
+import { cleanPath, matchRoute, type RouteMatch } from './router.ts'
+import { takeUpgradeBody } from './upgrade-body.ts'
+
+/** `X-Registry-Auth` and `filters` can be long. */
+const HEADER_BYTES_MAX = 256 * 1024
+const HEADERS_TIMEOUT_MS = 5 * 60_000
+
+/** Its failures are raw text, even before the connection is hijacked. */
+const RAW_ERROR_ROUTE: RouteKey = 'POST /containers/{id}/attach'
+
+interface Served {
+  readonly handlers: Handlers
+  readonly log: Log
+  /** The exchange that a connection is busy with. */
+  readonly busy: WeakMap<Duplex, Exchange>
+}
+
+/** Not listening yet: see listen.ts. */
+export function createApiServer(options: { handlers: Handlers; log: Log }): Server {
+  const served: Served = { ...options, busy: new WeakMap() }
+  const server = createServer({
+    // Clients pool connections and expect them to stay; an upload takes as long as it takes.
+    keepAliveTimeout: 0,
+    requestTimeout: 0,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    maxHeaderSize: HEADER_BYTES_MAX,
+  })
+  // A half-closed connection still gets its answer. node:http has this property but no option for it.
+  Object.assign(server, { httpAllowHalfOpen: true })
+  server.on('request', (request, response) => void serve(served, request, response, undefined))
+  server.on('upgrade', (request, socket, head) => serveUpgrade(served, request, socket, head))
+  server.on('clientError', (error, socket) => refuse(served, error, socket))
+  return server
+}
+
+async function serve(
+  served: Served,
+  request: IncomingMessage,
+  response: ServerResponse,
+  upgradeBody: (() => Promise<Buffer>) | undefined,
+): Promise<void> {
+  // Go's server sends no such header on a connection that stays open.
+  if (response.shouldKeepAlive) response.removeHeader('connection')
+  const url = request.url ?? '/'
+  const mark = url.indexOf('?')
+  const path = decodePath(mark < 0 ? url : url.slice(0, mark))
+  if (path === undefined) return refusePlainly(response)
+  const clean = cleanPath(path)
+  if (clean !== path) return redirect(response, clean, mark < 0 ? '' : url.slice(mark))
+  const match = matchRoute(request.method ?? '', path)
+  const handler = match && served.handlers[match.key]
+  if (!match || !handler) return writeError(response, 404, 'page not found', [])
+  const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))
+  await answer(served, { match, handler, query, request, response, upgradeBody })
+}
+
+interface Job {
+  match: RouteMatch
+  handler: Handler
+  query: URLSearchParams
+  request: IncomingMessage
+  response: ServerResponse
+  upgradeBody: (() => Promise<Buffer>) | undefined
+}
+
+async function answer(served: Served, job: Job): Promise<void> {
+  const { match, request, response } = job
+  let exchange: Exchange | undefined
+  let common = VERSION_HEADERS
+  try {
+    const version = negotiateVersion(match.version)
+    common = API_HEADERS
+    exchange = new Exchange({ ...job, key: match.key, params: match.params, version })
+    served.busy.set(request.socket, exchange)
+    await writeResponse(response, await job.handler(exchange), common)
+  } catch (error) {
+    await report(served, job, exchange, common, error)
+  } finally {
+    exchange?.finish()
+  }
+}
+
+async function report(
+  served: Served,
+  job: Job,
+  exchange: Exchange | undefined,
+  common: typeof API_HEADERS,
+  error: unknown,
+): Promise<void> {
+  const { match, request, response } = job
+  const status = statusOf(error)
+  if (status >= 500) logError(served.log, match.key, error)
+  if (exchange?.isHijacked) request.socket.destroy()
+  else if (response.headersSent) response.destroy()
+  else if (exchange && match.key === RAW_ERROR_ROUTE && status !== 304) {
+    const socket = await exchange.takeOver().catch(() => undefined)
+    socket?.end(hijackFailure(status, STATUS_CODES[status] ?? '', messageOf(error)))
+    socket?.resume() // to see the other side's end, and close
+  } else writeError(response, status, error, common, match.version !== undefined && isAncient(match.version))
+}
+
+/** An upgrade request without a handler that hijacks is answered like any other, and its connection ends. */
+function serveUpgrade(served: Served, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const connection = socket as Socket
+  connection.on('error', () => {})
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(connection)
+  response.once('finish', () => connection.end())
+  let body: Promise<Buffer> | undefined
+  const upgradeBody = () => {
+    body ??= takeUpgradeBody(request, connection, head)
+    return body
+  }
+  void serve(served, request, response, upgradeBody)
+}
+
+/** Bytes that are no HTTP: early input of a stream about to be hijacked, or a client to turn away. */
+function refuse(
+  served: Served,
+  error: NodeJS.ErrnoException & { rawPacket?: Buffer; bytesParsed?: number },
+  socket: Duplex,
+): void {
+  const exchange = served.busy.get(socket)
+  if (exchange && error.rawPacket && !exchange.signal.aborted)
+    return exchange.keepEarly(error.rawPacket.subarray(error.bytesParsed ?? 0))
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`)
+}
+
+function refusePlainly(response: ServerResponse): void {
+  response.shouldKeepAlive = false
+  response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' })
+  response.end('400 Bad Request')
+}
+
+function redirect(response: ServerResponse, path: string, search: string): void {
+  response.writeHead(301, { Location: `${encodeURI(path)}${search}`, 'Content-Length': '0' })
+  response.end()
+}
+
+function decodePath(path: string): string | undefined {
+  try {
+    return path.includes('%') ? decodeURIComponent(path) : path
+  } catch {
+    return undefined
+  }
+}
+
+function isAncient(version: string): boolean {
+  return compareVersions(version, '1.24') < 0
+}
+
+function logError(log: Log, route: string, error: unknown): void {
+  const stack = !isFailure(error) && error instanceof Error ? error.stack : undefined
+  log.error(`Handler for ${route} returned error`, { error: messageOf(error), stack })
+}
