@@ -1,0 +1,54 @@
+// What a container is doing, with what is remembered of its last run: Docker's `State`.
+import { ZERO_TIME } from '../../base/clock.ts'
+
+export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead'
+
+export const CONTAINER_STATUSES: readonly ContainerStatus[] = [
+  'created',
+  'restarting',
+  'running',
+  'removing',
+  'paused',
+  'exited',
+  'dead',
+]
+
+export interface ContainerState {
+  status: ContainerStatus
+  /** 0 unless running or paused. */
+  pid: number
+  exitCode: number
+  error: string
+  oomKilled: boolean
+  /** RFC 3339; Go's zero time where it never happened. */
+  startedAt: string
+  finishedAt: string
+}
+
+export function initialState(): ContainerState {
+  return {
+    status: 'created',
+    pid: 0,
+    exitCode: 0,
+    error: '',
+    oomKilled: false,
+    startedAt: ZERO_TIME,
+    finishedAt: ZERO_TIME,
+  }
+}
+
+/** There is a process. */
+export function isAlive(state: ContainerState): boolean {
+  return state.status === 'running' || state.status === 'paused'
+}
+
+/** Docker's `Running`: also between two tries of a restart policy. */
+export function countsAsRunning(state: ContainerState): boolean {
+  return isAlive(state) || state.status === 'restarting'
+}
+
+/** How a run ended, as waiters are told. */
+export interface ExitStatus {
+  exitCode: number
+  error: string
+}

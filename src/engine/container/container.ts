@@ -1,0 +1,151 @@
+// A container of this engine: its record, which is on disk, and what this process knows of it while it lives.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ContainerConfig, HostConfig } from '../../api/container-types.ts'
+import { replaceFileSync } from '../../base/atomic-file.ts'
+import { Failure } from '../../base/failure.ts'
+import { Mutex } from '../../base/mutex.ts'
+import type { Endpoint } from '../../network/network.ts'
+import type { ContainerState, ExitStatus } from './container-state.ts'
+import { isAlive } from './container-state.ts'
+import { ExitWaiters } from './exit-waiters.ts'
+
+export const RECORD_FILE = 'container.json'
+
+/** Survives this process; `<data-root>/containers/<id>/container.json`. */
+export interface ContainerRecord {
+  version: 1
+  readonly id: string
+  /** Without the slash that Docker's API puts in front. */
+  name: string
+  /** RFC 3339 with nanoseconds. */
+  readonly createdAt: string
+  readonly image: {
+    /** Digest of the image's configuration. */
+    id: string
+    chainId: string | undefined
+    manifest: { mediaType: string; digest: string; size: number } | undefined
+  }
+  readonly path: string
+  readonly args: readonly string[]
+  readonly config: ContainerConfig
+  hostConfig: HostConfig
+  state: ContainerState
+  restartCount: number
+  /** By stop, or by kill with the stop signal: restart policies leave it down. */
+  wasStopped: boolean
+  hasRun: boolean
+  /** While it runs in a network. */
+  endpoint: Endpoint | undefined
+  readonly volumes: readonly VolumeMount[]
+}
+
+/** A volume that is mounted into the container; binds are in hostConfig. */
+export interface VolumeMount {
+  name: string
+  /** Directory on the host. */
+  source: string
+  destination: string
+  readWrite: boolean
+  /** Goes with the container. */
+  isAnonymous: boolean
+  /** The options of `-v`, as given. */
+  mode: string
+}
+
+/** A client that attached before the start; the start connects it between create and run, so that it misses nothing. */
+export interface WaitingClient {
+  connect(): Promise<void>
+  /** The start has failed or the container is gone. */
+  cancel(): void
+}
+
+/** containerd.types.Mount of the container's snapshot. */
+export interface SnapshotMount {
+  type: string
+  source: string
+  target: string
+  options: string[]
+}
+
+export class Container {
+  readonly record: ContainerRecord
+  /** `<data-root>/containers/<id>`. */
+  readonly directory: string
+  /** Held by whoever changes the state: start, exit, pause, removal. */
+  readonly lock = new Mutex()
+  readonly waiters = new ExitWaiters()
+  readonly waitingClients = new Set<WaitingClient>()
+  /** Ids of execs that belong to it, ended ones included. */
+  readonly execIds = new Set<string>()
+  /** What the snapshotter answered when the snapshot was made; asked again after a restart of this process. */
+  mounts: SnapshotMount[] | undefined
+  /** The automatic restart under way. */
+  pendingRestart: { cancel(): void } | undefined
+  lastRestartDelayMs: number | undefined
+  /** Stop, or a signal that means it, was sent to this run: no policy brings it back. */
+  isToldToExit = false
+  isRemoving = false
+  /** `docker restart` brings it up again itself: neither policy nor auto-remove apply to the stop in between. */
+  isBeingRestarted = false
+  /** What a former run still has in containerd; the next start waits for it. */
+  cleanup: Promise<void> = Promise.resolve()
+  isGone = false
+
+  constructor(record: ContainerRecord, directory: string) {
+    this.record = record
+    this.directory = directory
+  }
+
+  get id(): string {
+    return this.record.id
+  }
+
+  get name(): string {
+    return this.record.name
+  }
+
+  get state(): ContainerState {
+    return this.record.state
+  }
+
+  get logPath(): string {
+    return join(this.directory, `${this.id}-json.log`)
+  }
+
+  get createdAtMs(): number {
+    return Date.parse(this.record.createdAt)
+  }
+
+  get hasTerminal(): boolean {
+    return this.record.config.Tty === true
+  }
+
+  exitStatus(): ExitStatus {
+    return { exitCode: this.state.exitCode, error: this.state.error }
+  }
+
+  /** Writes the record; a few tens of microseconds. A removed container is not written again. */
+  save(): void {
+    if (!this.isGone) replaceFileSync(join(this.directory, RECORD_FILE), JSON.stringify(this.record))
+  }
+
+  makeDirectory(): void {
+    mkdirSync(this.directory, { recursive: true, mode: 0o710 })
+  }
+
+  requireAlive(): void {
+    if (!isAlive(this.state)) throw notRunning(this)
+  }
+}
+
+export function notRunning(container: Container): Failure {
+  return new Failure('conflict', `container ${container.id} is not running`)
+}
+
+export function isRestarting(container: Container): Failure {
+  return new Failure(
+    'conflict',
+    `Container ${container.id} is restarting, wait until the container is running`,
+  )
+}

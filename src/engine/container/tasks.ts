@@ -1,0 +1,108 @@
+// A container's task in containerd: the calls that the verbs make, in the engine's terms.
+import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
+import { isFailure } from '../../base/failure.ts'
+import { packJson, RUNTIME_SPEC_TYPE } from '../../containerd/client/any.ts'
+import { formatStdioUri } from '../../containerd/client/stdio-uri.ts'
+import type { Engine } from '../engine.ts'
+import type { Container, SnapshotMount } from './container.ts'
+import { logSettings } from './log-settings.ts'
+import { streamSocketPath } from './paths.ts'
+
+export const SNAPSHOTTER = 'overlayfs'
+const RUNTIME = 'io.containerd.runc.v2'
+/** Marks what is ours in containerd, for the sweep after a crash. */
+export const OWNER_LABEL = 'berth.engine.container'
+
+/** The writable layer. It needs no lease: the label roots it until we remove it. */
+export async function prepareSnapshot(engine: Engine, id: string, parent: string | undefined): Promise<SnapshotMount[]> {
+  const { mounts } = await engine.containerd.snapshots.prepare({
+    snapshotter: SNAPSHOTTER,
+    key: id,
+    parent: parent ?? '',
+    labels: { 'containerd.io/gc.root': new Date(engine.clock.now()).toISOString(), [OWNER_LABEL]: engine.id },
+  })
+  return mounts.map(({ type, source, target, options }) => ({ type, source, target, options }))
+}
+
+export async function requireMounts(engine: Engine, container: Container): Promise<SnapshotMount[]> {
+  if (container.mounts === undefined) {
+    const { mounts } = await engine.containerd.snapshots.mounts({ snapshotter: SNAPSHOTTER, key: container.id })
+    container.mounts = mounts.map(({ type, source, target, options }) => ({ type, source, target, options }))
+  }
+  return container.mounts
+}
+
+export async function removeSnapshot(engine: Engine, id: string): Promise<void> {
+  await ignoreMissing(engine.containerd.snapshots.remove({ snapshotter: SNAPSHOTTER, key: id }))
+}
+
+/** containerd's record of the container, in place of one that a former run has left. */
+export async function putContainerdRecord(engine: Engine, container: Container, spec: RuntimeSpec): Promise<void> {
+  const request = {
+    container: {
+      id: container.id,
+      labels: { [OWNER_LABEL]: engine.id },
+      image: container.record.config.Image ?? '',
+      runtime: { name: RUNTIME },
+      spec: packJson(RUNTIME_SPEC_TYPE, spec),
+      snapshotter: SNAPSHOTTER,
+      snapshotKey: container.id,
+    },
+  }
+  try {
+    await engine.containerd.containers.create(request)
+  } catch (error) {
+    if (!isFailure(error, 'already-exists')) throw error
+    await deleteTask(engine, container.id)
+    await deleteContainerdRecord(engine, container.id)
+    await engine.containerd.containers.create(request)
+  }
+}
+
+export async function deleteContainerdRecord(engine: Engine, id: string): Promise<void> {
+  await ignoreMissing(engine.containerd.containers.delete({ id }))
+}
+
+/** The process exists and waits. Returns its pid. */
+export async function createTask(engine: Engine, container: Container, rootfs: SnapshotMount[]): Promise<number> {
+  const { config } = container.record
+  const uri = formatStdioUri({
+    socketPath: streamSocketPath(engine, container.id),
+    log: logSettings(container),
+    stdinOnce: config.StdinOnce === true,
+  })
+  const { pid } = await engine.containerd.tasks.create({
+    containerId: container.id,
+    rootfs,
+    stdin: config.OpenStdin === true ? uri : '',
+    stdout: uri,
+    stderr: config.Tty === true ? '' : uri,
+    terminal: config.Tty === true,
+  })
+  return pid
+}
+
+export async function startTask(engine: Engine, container: Container): Promise<void> {
+  await engine.containerd.tasks.start({ containerId: container.id, execId: '' })
+}
+
+/** Kills what still runs. A task that is not there is no error. */
+export async function deleteTask(engine: Engine, id: string): Promise<void> {
+  try {
+    await ignoreMissing(engine.containerd.tasks.delete({ containerId: id }))
+  } catch (error) {
+    if (!isFailure(error, 'failed-precondition')) throw error
+    await ignoreMissing(engine.containerd.tasks.kill({ containerId: id, execId: '', signal: 9, all: true }))
+    await ignoreMissing(engine.containerd.tasks.wait({ containerId: id, execId: '' }))
+    await ignoreMissing(engine.containerd.tasks.delete({ containerId: id }))
+  }
+}
+
+export async function ignoreMissing<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call
+  } catch (error) {
+    if (isFailure(error, 'not-found')) return undefined
+    throw error
+  }
+}
