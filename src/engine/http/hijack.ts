@@ -8,7 +8,7 @@ export type StreamKind = 'raw' | 'multiplexed'
 const SERVER_EVENTS = ['data', 'end', 'drain', 'error', 'timeout'] as const
 
 /**
- * Detaches the socket from the server. It is paused: nothing is lost until its new owner reads. `early` are bytes that came behind the
+ * Detaches the socket from the server. Nothing is lost until its new owner reads. `early` are bytes that came behind the
  * request and that the parser took for the next one.
  */
 export function takeSocket(request: IncomingMessage, response: ServerResponse, early: readonly Buffer[]): Socket {
@@ -19,6 +19,8 @@ export function takeSocket(request: IncomingMessage, response: ServerResponse, e
   socket.on('data', giveUp)
   socket.pause()
   for (const event of SERVER_EVENTS) socket.removeAllListeners(event)
+  // Neither paused nor flowing: a listener of `data` or a pipe starts it. Node does the same for the sockets of its `upgrade` event.
+  Object.assign(socket, { readableFlowing: null })
   // A peer that resets must never bring the daemon down; who owns the socket sees it close.
   socket.on('error', () => {})
   for (const bytes of [...early].reverse()) socket.unshift(bytes)
