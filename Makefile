@@ -1,42 +1,73 @@
 # The list of verbs. `make demo` and `make test` are all a newcomer needs.
 SHELL := /bin/bash
-NODE_MODULES := node_modules/.package-lock.json
+MODULES := node_modules/.package-lock.json
 BIN := node_modules/.bin
-SHIM_SOURCES := $(wildcard native/*.c native/*.h)
+TYPESCRIPT := $(shell find src bin test bench tools -name '*.ts')
+PROGRAMS := berthd berth-containerd
 
-.PHONY: build check test test-unit test-root demo bench gen clean setup-test
+# What the tests and the demo drive or compare with: Debian's own packages, installed where they are missing.
+DEMO_PACKAGES := busybox-static docker-registry skopeo nftables curl psmisc iproute2 procps
+TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli strace
 
-build: build/js/.done build/bin/berth-shim build/bin/berth build/bin/berthd build/bin/berth-containerd ## everything that runs
+.PHONY: help build check test test-unit test-root demo bench gen clean
 
-$(NODE_MODULES): package.json package-lock.json
-	npm ci --ignore-scripts --no-fund --no-audit
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+build: build/js/.done build/bin/berth-shim build/bin/berth $(addprefix build/bin/,$(PROGRAMS)) ## everything that runs, into build/bin
+
+$(MODULES): package.json package-lock.json
+	npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
 	@touch $@
 
-build/js/.done: $(NODE_MODULES) tsconfig.json $(shell find src bin test bench tools -name '*.ts')
+build/js/.done: $(MODULES) tsconfig.json $(TYPESCRIPT)
 	$(BIN)/tsc -p tsconfig.json
 	@touch $@
 
-build/bin/berth-shim: $(SHIM_SOURCES) native/Makefile
-	@mkdir -p build/bin
-	$(MAKE) -C native OUT=$(CURDIR)/build/bin/berth-shim
+build/bin/berth-shim: $(wildcard native/*.c native/*.h) native/Makefile
+	@mkdir -p $(@D)
+	$(MAKE) -s -C native OUT=$(CURDIR)/$@
 
 build/bin/berth: build/js/.done
-	@mkdir -p build/bin
-	$(BIN)/bun build --compile --minify --bytecode bin/berth.ts --outfile build/bin/berth >/dev/null
+	@mkdir -p $(@D)
+	$(BIN)/bun build --compile --minify --bytecode --format=esm bin/berth.ts --outfile $@ >/dev/null
 
-build/bin/berthd build/bin/berth-containerd: build/bin/%: build/js/.done
-	@mkdir -p build/bin
-	@printf '#!/usr/bin/env node\nimport("../js/bin/%s.js")\n' $* > $@ && chmod 755 $@
+$(addprefix build/bin/,$(PROGRAMS)): build/bin/%: build/js/.done
+	@mkdir -p $(@D)
+	@printf '#!/usr/bin/env node\nimport("../js/bin/%s.js")\n' $* >$@ && chmod 755 $@
 
-check: $(NODE_MODULES) ## types, lint, generated files
-	$(BIN)/tsc -p tsconfig.json
+check: $(MODULES) ## types, lint, format, conventions
+	$(BIN)/tsc -p tsconfig.json --noEmit --incremental false
 	$(BIN)/biome check --error-on-warnings .
 
-test-unit: build ## no root, no network
-	node --test --test-reporter=spec $$(find build/js/src build/js/test -name '*.test.js' -not -path '*/integration/*')
+test: ## installs what the tests need and runs all of them (root, Linux)
+	tools/require.sh $(TEST_PACKAGES)
+	$(MAKE) build
+	$(MAKE) test-unit test-root
 
-gen: $(NODE_MODULES) ## proto/ to src/gen
+test-unit: build ## no root, no network, seconds
+	node --test --test-reporter=$(REPORTER) $$(find build/js/src build/js/test -name '*.test.js' -not -path '*/integration/*' | sort)
+
+# A mount namespace of its own, so that no mount of a test can stay; files run one after the other, since they compare what the kernel holds.
+test-root: build ## real kernel, real processes, real clients
+	node build/js/test/harness/prepare.js
+	unshare --mount --propagation private node --test --test-reporter=$(REPORTER) --test-concurrency=1 $$(find build/js/test/integration -name '$(TESTS)' | sort)
+
+REPORTER ?= spec
+TESTS ?= *.test.js
+
+demo: ## one image from a registry to a running process, through every part
+	tools/require.sh $(DEMO_PACKAGES)
+	$(MAKE) build
+	node build/js/tools/demo.js
+
+bench: ## side by side with the real dockerd; writes bench/RESULTS.md
+	tools/require.sh $(TEST_PACKAGES)
+	$(MAKE) build
+	node build/js/bench/run.js
+
+gen: $(MODULES) ## proto/ to src/gen
 	$(BIN)/buf generate
 
-clean:
+clean: ## removes build/
 	rm -rf build

@@ -60,7 +60,7 @@ test(`${ROUNDS} rounds of kill -9 of a random daemon lose, double and block no l
   const lines = (await engine.docker(['logs', id])).stdout.trim().split('\n')
   assert.equal(lines.pop(), 'end')
   assert.ok(lines.length > ROUNDS, `${lines.length} lines`)
-  lines.forEach((line, index) => assert.equal(line, String(index + 1)))
+  for (const [index, line] of lines.entries()) assert.equal(line, String(index + 1))
   await engine.ok('rm', id)
 })
 
