@@ -1,0 +1,139 @@
+// An OCI seccomp section to the BPF program that the kernel runs at every system call. Pure.
+//
+// What libseccomp and runc do is kept where it can be seen from inside: an ABI that the section doesn't list kills, an
+// unconditional rule beats conditional ones, numbers newer than all that a denying profile names answer ENOSYS (so that a
+// libc falls back to what it used before), conditions on one argument in one rule are alternatives.
+import { Failure } from '../../base/failure.ts'
+import type { SeccompRule, SeccompSpec } from '../../oci/runtime-spec.ts'
+import { RETURN_ALLOW, RETURN_ERRNO, RETURN_KILL_THREAD, RETURN_LOG, returnValue } from './actions.ts'
+import { answer, type Block, branch, encodeProgram, JUMP, load } from './bpf.ts'
+import { compileCondition } from './conditions.ts'
+import { type ConditionalRule, compileRanges, compileSwitch, toRanges, type Verdict } from './dispatch.ts'
+import { type SyscallAbi, syscallNumbers, X32_BIT } from './syscall-numbers.ts'
+
+const NUMBER_OFFSET = 0 // struct seccomp_data
+const ARCHITECTURE_OFFSET = 4
+const ENOSYS = 38
+
+/** AUDIT_ARCH_* of linux/audit.h. x32 shares x86_64's. */
+const AUDIT_X86_64 = 0xc000_003e
+const AUDIT_I386 = 0x4000_0003
+const AUDIT_AARCH64 = 0xc000_00b7
+
+const ABI_BITS: Readonly<Record<SyscallAbi, 32 | 64>> = { x86_64: 64, i386: 32, x32: 32, aarch64: 64 }
+
+/** The names of the OCI spec; undefined are those that no machine of ours can run. */
+const ABIS: Readonly<Record<string, SyscallAbi | undefined>> = {
+  SCMP_ARCH_X86_64: 'x86_64',
+  SCMP_ARCH_X86: 'i386',
+  SCMP_ARCH_X32: 'x32',
+  SCMP_ARCH_AARCH64: 'aarch64',
+}
+const FOREIGN_ABI =
+  /^SCMP_ARCH_(?:ARM|M68K|MIPS(?:64)?(?:EL)?(?:64)?(?:N32)?|PARISC(?:64)?|PPC|PPC64(?:LE)?|RISCV64|S390X?|SHE?B?|LOONGARCH64)$/
+
+/**
+ * The program as an array of struct sock_filter, little-endian. Names that no ABI knows are skipped, as profiles
+ * are written for many kernels. Throws Failure('invalid-argument') for an unknown action, operator or architecture,
+ * and for a filter larger than the kernel takes.
+ */
+export function compileSeccomp(spec: SeccompSpec, facts: { arch: 'x86_64' | 'aarch64' }): Uint8Array {
+  const abis = new Set<SyscallAbi>([facts.arch])
+  for (const name of spec.architectures ?? []) abis.add(requireAbi(name) ?? facts.arch)
+  const rules = prepareRules(spec)
+  const killForeign: Block = [answer(RETURN_KILL_THREAD)]
+
+  const cases: { equals: number; block: Block }[] = []
+  if (facts.arch === 'aarch64')
+    cases.push({ equals: AUDIT_AARCH64, block: [loadNumber, ...compileAbi(rules, 'aarch64')] })
+  else {
+    // -1 is no x32 call: a program may make it, and gets what the newest calls get.
+    const noX32 = branch(JUMP.equal, 0xffff_ffff, [answer(rules.beyond)], killForeign)
+    const x32 = abis.has('x32') ? compileAbi(rules, 'x32') : noX32
+    const x86 = branch(JUMP.greaterOrEqual, X32_BIT, x32, compileAbi(rules, 'x86_64'))
+    cases.push({ equals: AUDIT_X86_64, block: [loadNumber, ...x86] })
+    if (abis.has('i386')) cases.push({ equals: AUDIT_I386, block: [loadNumber, ...compileAbi(rules, 'i386')] })
+  }
+  return encodeProgram(compileSwitch(ARCHITECTURE_OFFSET, cases, killForeign))
+}
+
+const loadNumber = load(NUMBER_OFFSET)
+
+function requireAbi(name: string): SyscallAbi | undefined {
+  const abi = Object.hasOwn(ABIS, name) ? ABIS[name] : undefined
+  if (abi === undefined && !FOREIGN_ABI.test(name))
+    throw new Failure('invalid-argument', `string ${name} is not a valid arch for seccomp`)
+  return abi
+}
+
+interface PreparedRules {
+  otherwise: number
+  /** For numbers that are newer than the profile. */
+  beyond: number
+  rules: readonly { names: readonly string[]; value: number; alternatives: readonly Conditions[] }[]
+}
+
+/** All must hold. */
+type Conditions = NonNullable<SeccompRule['args']>
+
+/** Everything that doesn't depend on the ABI; also where a bad rule is found even if no name of it is known. */
+function prepareRules(spec: SeccompSpec): PreparedRules {
+  const otherwise = returnValue(spec.defaultAction, spec.defaultErrnoRet)
+  const permits = otherwise === RETURN_ALLOW || otherwise === RETURN_LOG
+  const rules = (spec.syscalls ?? []).map((rule) => ({
+    names: rule.names,
+    value: returnValue(rule.action, rule.errnoRet),
+    alternatives: toAlternatives(rule.args ?? []),
+  }))
+  return { otherwise, beyond: permits ? otherwise : RETURN_ERRNO + ENOSYS, rules }
+}
+
+function toAlternatives(conditions: Conditions): Conditions[] {
+  for (const condition of conditions) compileCondition(condition, 64)
+  const indexes = new Set(conditions.map((condition) => condition.index))
+  if (indexes.size === conditions.length) return [conditions]
+  return conditions.map((condition) => [condition])
+}
+
+function compileAbi(prepared: PreparedRules, abi: SyscallAbi): Block {
+  const numbers = syscallNumbers(abi)
+  const bit = abi === 'x32' ? X32_BIT : 0
+  const verdicts = new Map<number, Verdict>()
+  const conditional = new Map<number, ConditionalRule[]>()
+  let known = bit - 1
+  for (const { names, value, alternatives } of prepared.rules) {
+    const compiled = compileAlternatives(alternatives, value, ABI_BITS[abi])
+    for (const name of names) {
+      const plain = numbers.get(name)
+      if (plain === undefined) continue
+      const number = plain + bit
+      known = Math.max(known, number)
+      if (typeof verdicts.get(number) === 'number') continue
+      if (compiled === undefined) verdicts.set(number, value)
+      else {
+        const before = conditional.get(number)
+        if (before === undefined) {
+          const rules = [...compiled]
+          conditional.set(number, rules)
+          verdicts.set(number, { rules, otherwise: prepared.otherwise })
+        } else before.push(...compiled)
+      }
+    }
+  }
+  // A profile that names nothing of this ABI says nothing about how new it is.
+  const beyond = known < bit ? prepared.otherwise : prepared.beyond
+  return compileRanges(toRanges(verdicts, { otherwise: prepared.otherwise, beyond, known }))
+}
+
+/** Undefined: no condition, the rule always holds. */
+function compileAlternatives(
+  alternatives: readonly Conditions[],
+  value: number,
+  bits: 32 | 64,
+): ConditionalRule[] | undefined {
+  if (alternatives.some((conditions) => conditions.length === 0)) return undefined
+  return alternatives.map((conditions) => ({
+    checks: conditions.map((condition) => compileCondition(condition, bits)),
+    value,
+  }))
+}
