@@ -1,0 +1,132 @@
+// Changes that the database has not taken in yet, as files that survive a crash of the process. Written without fsync: a change costs one write(2).
+import { createHash } from 'node:crypto'
+import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { Failure, messageOf } from '../../base/failure.ts'
+
+/** `value` undefined: the key was removed. */
+export interface Change {
+  key: string
+  value: Uint8Array | undefined
+}
+
+const NAME = /^journal\.(\d{1,15})$/
+const CHECKSUM_BYTES = 8
+const HEADER_BYTES = 4 + CHECKSUM_BYTES
+const REMOVED = 0xffffffff
+
+/** One generation of changes per file, so that a generation is dropped as a whole once the database holds it. */
+export class Journal {
+  readonly #directory: string
+  #generation: number
+  #file: number
+  #size = 0
+
+  private constructor(directory: string, generation: number) {
+    this.#directory = directory
+    this.#generation = generation
+    this.#file = openSync(join(directory, `journal.${generation}`), 'ax', 0o600)
+  }
+
+  /** Hands every change that earlier processes left to `replay`, in order, and starts a new generation after theirs. */
+  static open(directory: string, replay: (changes: Change[]) => void): Journal {
+    const generations = listGenerations(directory)
+    for (const generation of generations) replayFile(join(directory, `journal.${generation}`), replay)
+    return new Journal(directory, (generations.at(-1) ?? 0) + 1)
+  }
+
+  /** All of the changes or, after a crash or an error, none. Throws `resource-exhausted` when the disk is full. */
+  append(changes: readonly Change[]): void {
+    const record = encodeRecord(changes)
+    try {
+      let at = 0
+      while (at < record.length) at += writeSync(this.#file, record, at)
+    } catch (error) {
+      ftruncateSync(this.#file, this.#size) // half a record would hide those after it
+      throw new Failure('resource-exhausted', `write the metadata journal: ${messageOf(error)}`, { cause: error })
+    }
+    this.#size += record.length
+  }
+
+  /** Later changes go to a new generation. @returns the number of the last one closed, for `dropThrough`. */
+  rotate(): number {
+    const closed = this.#generation
+    const file = openSync(join(this.#directory, `journal.${closed + 1}`), 'ax', 0o600)
+    closeSync(this.#file)
+    this.#file = file
+    this.#generation = closed + 1
+    this.#size = 0
+    return closed
+  }
+
+  /** The database holds everything up to this generation. */
+  dropThrough(generation: number): void {
+    for (const old of listGenerations(this.#directory))
+      if (old <= generation) rmSync(join(this.#directory, `journal.${old}`), { force: true })
+  }
+
+  close(): void {
+    const empty = fstatSync(this.#file).size === 0
+    closeSync(this.#file)
+    if (empty) rmSync(join(this.#directory, `journal.${this.#generation}`), { force: true })
+  }
+}
+
+function listGenerations(directory: string): number[] {
+  return readdirSync(directory)
+    .flatMap((name) => (NAME.exec(name) ? [Number(NAME.exec(name)![1])] : []))
+    .sort((a, b) => a - b)
+}
+
+/** Stops at the first record that is not whole: power loss may have torn the end, and nothing after it was acknowledged as durable. */
+function replayFile(path: string, replay: (changes: Change[]) => void): void {
+  const bytes = readFileSync(path)
+  let at = 0
+  while (bytes.length - at >= HEADER_BYTES) {
+    const length = bytes.readUInt32BE(at)
+    const body = bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length)
+    const checksum = bytes.subarray(at + 4, at + HEADER_BYTES)
+    if (body.length < length || length === 0 || !checksumOf(body).equals(checksum)) return
+    replay(decodeBody(body))
+    at += HEADER_BYTES + length
+  }
+}
+
+function encodeRecord(changes: readonly Change[]): Buffer {
+  const parts: Uint8Array[] = []
+  for (const { key, value } of changes) {
+    const keyBytes = Buffer.from(key)
+    const lengths = Buffer.allocUnsafe(8)
+    lengths.writeUInt32BE(keyBytes.length, 0)
+    lengths.writeUInt32BE(value === undefined ? REMOVED : value.length, 4)
+    parts.push(lengths, keyBytes)
+    if (value !== undefined) parts.push(value)
+  }
+  const body = Buffer.concat(parts)
+  const header = Buffer.allocUnsafe(HEADER_BYTES)
+  header.writeUInt32BE(body.length, 0)
+  checksumOf(body).copy(header, 4)
+  return Buffer.concat([header, body])
+}
+
+function decodeBody(body: Buffer): Change[] {
+  const changes: Change[] = []
+  let at = 0
+  while (at < body.length) {
+    const keyLength = body.readUInt32BE(at)
+    const valueLength = body.readUInt32BE(at + 4)
+    const key = body.toString('utf8', at + 8, at + 8 + keyLength)
+    at += 8 + keyLength
+    if (valueLength === REMOVED) {
+      changes.push({ key, value: undefined })
+    } else {
+      changes.push({ key, value: Uint8Array.prototype.slice.call(body, at, at + valueLength) })
+      at += valueLength
+    }
+  }
+  return changes
+}
+
+function checksumOf(body: Uint8Array): Buffer {
+  return createHash('sha1').update(body).digest().subarray(0, CHECKSUM_BYTES)
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { MetadataStore } from './metadata-store.ts'
+
+async function withDirectory(work: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'metadata-'))
+  try {
+    await work(directory)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+/** What the disk holds at this moment, as a kill -9 would leave it. */
+function copyAsKilled(from: string, to: string): void {
+  for (const name of readdirSync(from)) if (name !== 'meta.db-lock') copyFileSync(join(from, name), join(to, name))
+}
+
+test('a change is visible at once and listed in order, before and after a flush', () =>
+  withDirectory(async (directory) => {
+    const store = await MetadataStore.open(directory)
+    const bucket = store.bucket<number>('numbers')
+    for (const key of ['b', 'a', 'c']) bucket.put(key, key.charCodeAt(0))
+    assert.deepEqual(bucket.list(), [
+      ['a', 97],
+      ['b', 98],
+      ['c', 99],
+    ])
+    await store.flush()
+    bucket.put('aa', 1)
+    assert.equal(bucket.remove('b'), true)
+    assert.equal(bucket.remove('b'), false)
+    assert.deepEqual(
+      bucket.list().map(([key]) => key),
+      ['a', 'aa', 'c'],
+    )
+    assert.deepEqual(
+      bucket.list('a').map(([key]) => key),
+      ['a', 'aa'],
+    )
+    assert.equal(store.bucket<number>('number').get('s:a'), undefined)
+    await store.close()
+  }))
+
+test('a killed process loses nothing, flushed or not', () =>
+  withDirectory(async (directory) =>
+    withDirectory(async (killed) => {
+      const store = await MetadataStore.open(directory)
+      const bucket = store.bucket<string>('x')
+      bucket.put('flushed', 'old')
+      bucket.put('gone', 'old')
+      await store.flush()
+      bucket.put('flushed', 'new')
+      bucket.remove('gone')
+      bucket.put('journaled', 'yes')
+      copyAsKilled(directory, killed)
+      await store.close()
+      const again = await MetadataStore.open(killed)
+      assert.deepEqual(again.bucket<string>('x').list(), [
+        ['flushed', 'new'],
+        ['journaled', 'yes'],
+      ])
+      await again.close()
+    }),
+  ))
+
+test('a torn end of the journal hides only itself', () =>
+  withDirectory(async (directory) =>
+    withDirectory(async (killed) => {
+      const store = await MetadataStore.open(directory)
+      store.bucket<string>('x').put('whole', 'yes')
+      copyAsKilled(directory, killed)
+      await store.close()
+      const journal = readdirSync(killed).find((name) => name.startsWith('journal.'))!
+      appendFileSync(join(killed, journal), Buffer.from([0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
+      const again = await MetadataStore.open(killed)
+      assert.deepEqual(again.bucket<string>('x').list(), [['whole', 'yes']])
+      again.bucket<string>('x').put('later', 'yes')
+      await again.close()
+      const third = await MetadataStore.open(killed)
+      assert.equal(third.bucket<string>('x').get('later'), 'yes')
+      await third.close()
+    }),
+  ))
+
+test('a transaction that throws leaves nothing, also not in the journal', () =>
+  withDirectory(async (directory) =>
+    withDirectory(async (killed) => {
+      const store = await MetadataStore.open(directory)
+      const bucket = store.bucket<string>('x')
+      bucket.put('a', 'before')
+      assert.throws(() =>
+        store.transaction(() => {
+          bucket.put('a', 'within')
+          bucket.put('b', 'within')
+          assert.equal(bucket.get('b'), 'within')
+          throw new Error('no')
+        }),
+      )
+      assert.deepEqual(bucket.list(), [['a', 'before']])
+      copyAsKilled(directory, killed)
+      await store.close()
+      const again = await MetadataStore.open(killed)
+      assert.deepEqual(again.bucket<string>('x').list(), [['a', 'before']])
+      await again.close()
+    }),
+  ))
+
+test('journals are dropped once the database holds their changes', () =>
+  withDirectory(async (directory) => {
+    const store = await MetadataStore.open(directory)
+    for (let round = 0; round < 3; round++) {
+      store.bucket<number>('x').put('k', round)
+      await store.flush()
+    }
+    assert.equal(readdirSync(directory).filter((name) => name.startsWith('journal.')).length, 1)
+    await store.close()
+    assert.deepEqual(
+      readdirSync(directory).filter((name) => name.startsWith('journal.')),
+      [],
+    )
+  }))
+
+test('a key that the database can not hold is refused', () =>
+  withDirectory(async (directory) => {
+    const store = await MetadataStore.open(directory)
+    assert.throws(() => store.bucket<number>('x').put('k'.repeat(1025), 1), { code: 'invalid-argument' })
+    await store.close()
+  }))

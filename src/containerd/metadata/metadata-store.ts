@@ -1,0 +1,191 @@
+// The daemon's records. LMDB is the store; a journal in front of it keeps disk flushes off every request's path.
+//
+// A change is written to the journal (no fsync) and is visible at once. Up to a second later, or when somebody asks for durability, all changes
+// since the last time go to LMDB in one transaction with LMDB's full durability, and their journal is dropped. So a crash of the process loses nothing; a power
+// loss loses at most what was not yet flushed and never corrupts: LMDB's own relaxed modes (MDB_NOSYNC) would be as fast and give that up.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { open, type RootDatabase } from 'lmdb'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { type Log, silentLog } from '../../base/log.ts'
+import { type Codec, jsonCodec } from './codec.ts'
+import { type Change, Journal } from './journal.ts'
+
+/** One kind of record. Keys are ordered by their UTF-8 bytes. */
+export interface Bucket<Value> {
+  get(key: string): Value | undefined
+  /** Of its own atomic, or part of the transaction under way. */
+  put(key: string, value: Value): void
+  /** False where there was nothing. */
+  remove(key: string): boolean
+  list(prefix?: string): [key: string, value: Value][]
+}
+
+const KEY_BYTES_MAX = 1024
+const FLUSH_DELAY_MS = 1000
+/** Address space, not memory; LMDB grows it by itself. */
+const MAP_BYTES = 16 << 20
+
+interface Pending {
+  readonly value: Uint8Array | undefined
+}
+
+/** `meta.db` and its journals in one directory. One process at a time: the caller holds a lock. */
+export class MetadataStore {
+  readonly #database: RootDatabase<Buffer, string>
+  readonly #journal: Journal
+  readonly #log: Log
+  /** What LMDB does not hold yet. */
+  readonly #pending = new Map<string, Pending>()
+  #transaction: Map<string, Pending | undefined> | undefined
+  #flushing: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  private constructor(directory: string, log: Log) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    this.#log = log
+    this.#database = open<Buffer, string>({
+      path: join(directory, 'meta.db'),
+      noSubdir: true,
+      encoding: 'binary',
+      mapSize: MAP_BYTES,
+      maxReaders: 8,
+      overlappingSync: false, // a commit is on disk when its promise resolves
+      cache: false,
+    })
+    this.#journal = Journal.open(directory, (changes) => {
+      for (const { key, value } of changes) this.#pending.set(key, { value })
+    })
+  }
+
+  /** Opens or creates; brings in what a killed process left in its journal. */
+  static async open(directory: string, log: Log = silentLog): Promise<MetadataStore> {
+    const store = new MetadataStore(directory, log)
+    if (store.#pending.size > 0) await store.flush()
+    else store.#journal.dropThrough(store.#journal.rotate())
+    return store
+  }
+
+  /** Names are ours, never a client's. */
+  bucket<Value>(name: string, codec: Codec<Value> = jsonCodec<Value>()): Bucket<Value> {
+    return {
+      get: (key) => {
+        const bytes = this.#read(`${name}:${key}`)
+        return bytes === undefined ? undefined : codec.decode(bytes)
+      },
+      put: (key, value) => {
+        if (Buffer.byteLength(key) > KEY_BYTES_MAX)
+          throw new Failure('invalid-argument', `name of more than ${KEY_BYTES_MAX} bytes: invalid argument`)
+        this.#change(`${name}:${key}`, codec.encode(value))
+      },
+      remove: (key) => {
+        const existed = this.#read(`${name}:${key}`) !== undefined
+        if (existed) this.#change(`${name}:${key}`, undefined)
+        return existed
+      },
+      list: (prefix = '') =>
+        this.#list(`${name}:${prefix}`).map(([key, bytes]) => [key.slice(name.length + 1), codec.decode(bytes)]),
+    }
+  }
+
+  /** All changes that `work` makes, or none where it throws. Synchronous: nothing else runs in between. A transaction within one joins it. */
+  transaction<Result>(work: () => Result): Result {
+    if (this.#transaction !== undefined) return work()
+    const before = new Map<string, Pending | undefined>()
+    this.#transaction = before
+    try {
+      const result = work()
+      if (before.size > 0) this.#journal.append([...before.keys()].map((key) => this.#changeOf(key)))
+      return result
+    } catch (error) {
+      for (const [key, earlier] of before)
+        if (earlier === undefined) this.#pending.delete(key)
+        else this.#pending.set(key, earlier)
+      throw error
+    } finally {
+      this.#transaction = undefined
+      if (this.#pending.size > 0) this.#scheduleFlush()
+    }
+  }
+
+  /** Resolves when everything changed so far survives power loss. */
+  async flush(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing.catch(() => {})
+    if (this.#pending.size === 0) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#flushing = this.#flushPending().finally(() => {
+      this.#flushing = undefined
+    })
+    await this.#flushing
+  }
+
+  /** Flushes. The store must not be used afterwards. */
+  async close(): Promise<void> {
+    try {
+      await this.flush()
+    } finally {
+      clearTimeout(this.#timer)
+      this.#journal.close()
+      await this.#database.close()
+    }
+  }
+
+  #read(key: string): Uint8Array | undefined {
+    const pending = this.#pending.get(key)
+    return pending === undefined ? this.#database.get(key) : pending.value
+  }
+
+  #list(prefix: string): [string, Uint8Array][] {
+    const found = new Map<string, Uint8Array>()
+    for (const { key, value } of this.#database.getRange({ start: prefix, end: `${prefix}\u{10ffff}` }))
+      found.set(key, value)
+    let changed = false
+    for (const [key, { value }] of this.#pending) {
+      if (!key.startsWith(prefix)) continue
+      changed = true
+      if (value === undefined) found.delete(key)
+      else found.set(key, value)
+    }
+    return changed ? [...found].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))) : [...found]
+  }
+
+  #change(key: string, value: Uint8Array | undefined): void {
+    this.transaction(() => {
+      const before = this.#transaction!
+      if (!before.has(key)) before.set(key, this.#pending.get(key))
+      this.#pending.set(key, { value })
+    })
+  }
+
+  #changeOf(key: string): Change {
+    return { key, value: this.#pending.get(key)?.value }
+  }
+
+  #scheduleFlush(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.flush().catch((error) => {
+        // The journal still holds it all; the disk may have room again later.
+        this.#log.error('metadata could not be flushed', { error: messageOf(error) })
+        this.#scheduleFlush()
+      })
+    }, FLUSH_DELAY_MS).unref()
+  }
+
+  async #flushPending(): Promise<void> {
+    const generation = this.#journal.rotate()
+    const changes = [...this.#pending]
+    try {
+      await this.#database.batch(() => {
+        for (const [key, { value }] of changes)
+          if (value === undefined) void this.#database.remove(key)
+          else void this.#database.put(key, Buffer.from(value))
+      })
+    } catch (error) {
+      throw new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, { cause: error })
+    }
+    for (const [key, change] of changes) if (this.#pending.get(key) === change) this.#pending.delete(key)
+    this.#journal.dropThrough(generation)
+  }
+}
