@@ -1,4 +1,6 @@
 // The daemon's settings after flags and daemon.json have been merged: load-config.ts makes it.
+import type { LogLevel } from '../base/log.ts'
+
 export interface EngineConfig {
   dataRoot: string
   execRoot: string
@@ -7,6 +9,11 @@ export interface EngineConfig {
   containerdAddress: string | undefined
   containerdNamespace: string
   debug: boolean
+  logLevel: LogLevel
+  /** Owns the unix sockets together with root. */
+  group: string
+  /** `--tls=false` was said: without it no tcp socket is opened. */
+  allowPlainTcp: boolean
   bridge: string | undefined
   bip: string | undefined
   insecureRegistries: string[]

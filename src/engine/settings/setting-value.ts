@@ -1,0 +1,121 @@
+// Values of settings: from a flag's text, from JSON, and back to text as Go prints them.
+import { Failure } from '../../base/failure.ts'
+import type { Setting, SettingKind } from './setting-table.ts'
+
+export interface Ulimit {
+  name: string
+  soft: number
+  hard: number
+}
+
+export type SettingValue = string | boolean | number | string[] | Record<string, string> | Record<string, Ulimit>
+
+/** What a flag adds to what the same flag gave before: lists and maps grow, others are replaced. */
+export function addFlagText(kind: SettingKind, before: SettingValue | undefined, text: string): SettingValue {
+  switch (kind) {
+    case 'string':
+      return text
+    case 'bool':
+      return parseBoolean(text)
+    case 'int':
+      return parseInteger(text)
+    case 'list':
+      return [...((before as string[] | undefined) ?? []), text]
+    case 'map':
+      return { ...(before as Record<string, string> | undefined), ...parsePair(text) }
+    case 'ulimits': {
+      const ulimit = parseUlimit(text)
+      return { ...(before as Record<string, Ulimit> | undefined), [ulimit.name]: ulimit }
+    }
+  }
+}
+
+/** Throws in the words of Go's JSON decoder, which dockerd's users see. */
+export function fromJson(setting: Setting, value: unknown): SettingValue {
+  switch (setting.kind) {
+    case 'string':
+      return typeof value === 'string' ? value : mismatch(setting, value, 'string')
+    case 'bool':
+      return typeof value === 'boolean' ? value : mismatch(setting, value, 'bool')
+    case 'int':
+      return typeof value === 'number' && Number.isSafeInteger(value) ? value : mismatch(setting, value, 'int')
+    case 'list':
+      if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
+        return mismatch(setting, value, '[]string')
+      return value
+    case 'map': {
+      if (!isObject(value)) return mismatch(setting, value, 'map[string]string')
+      const wrong = Object.values(value).find((item) => typeof item !== 'string')
+      if (wrong !== undefined) return mismatch(setting, wrong, 'string')
+      return value as Record<string, string>
+    }
+    case 'ulimits':
+      if (!isObject(value)) return mismatch(setting, value, 'map[string]*container.Ulimit')
+      return Object.fromEntries(
+        Object.entries(value).map(([name, item]) => [name, ulimitFromJson(setting, name, item)]),
+      )
+  }
+}
+
+/** As Go's `%v`: `[a b]`, `map[k:v]`. */
+export function formatValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(formatValue).join(' ')}]`
+  if (isObject(value)) {
+    const keys = Object.keys(value).sort()
+    return `map[${keys.map((key) => `${key}:${formatValue(value[key])}`).join(' ')}]`
+  }
+  return String(value)
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function parseBoolean(text: string): boolean {
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true
+  if (/^(?:0|f|F|false|FALSE|False)$/.test(text)) return false
+  throw new Failure('invalid-argument', `strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`)
+}
+
+function parseInteger(text: string): number {
+  if (/^[+-]?\d{1,15}$/.test(text)) return Number(text)
+  throw new Failure('invalid-argument', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
+}
+
+function parsePair(text: string): Record<string, string> {
+  const equals = text.indexOf('=')
+  return equals < 0 ? { [text]: '' } : { [text.slice(0, equals)]: text.slice(equals + 1) }
+}
+
+/** `name=soft[:hard]`, -1 for no limit. */
+function parseUlimit(text: string): Ulimit {
+  const [, name, soft, hard] = /^([^=]+)=([^:]*)(?::(.*))?$/.exec(text) ?? []
+  if (name === undefined || soft === undefined)
+    throw new Failure('invalid-argument', `invalid ulimit argument: ${text}`)
+  const softLimit = parseInteger(soft)
+  const hardLimit = hard === undefined ? softLimit : parseInteger(hard)
+  if (hardLimit !== -1 && (softLimit === -1 || softLimit > hardLimit))
+    throw new Failure(
+      'invalid-argument',
+      `ulimit soft limit must be less than or equal to hard limit: ${softLimit} > ${hardLimit}`,
+    )
+  return { name, soft: softLimit, hard: hardLimit }
+}
+
+function ulimitFromJson(setting: Setting, name: string, value: unknown): Ulimit {
+  if (!isObject(value)) return mismatch(setting, value, 'container.Ulimit')
+  const field = (wanted: string): number => {
+    const found = Object.entries(value).find(([key]) => key.toLowerCase() === wanted)?.[1] ?? 0
+    return typeof found === 'number' ? found : mismatch(setting, found, 'int64')
+  }
+  return { name, soft: field('soft'), hard: field('hard') }
+}
+
+function mismatch(setting: Setting, value: unknown, wanted: string): never {
+  const got =
+    value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
+  throw new Failure(
+    'invalid-argument',
+    `json: cannot unmarshal ${got} into Go struct field Config.${setting.key} of type ${wanted}`,
+  )
+}
