@@ -9,18 +9,26 @@ export interface HostFacts {
   capabilities: bigint
   /** The highest capability the kernel knows (/proc/sys/kernel/cap_last_cap). */
   lastCapability: number
+  /** /proc/kcore exists, so that /dev/core may point to it. */
+  hasKcore?: boolean
 }
 
 /** Files of the container's root file system, read by descriptor, bounded and regular only; undefined where absent. */
 export interface RootfsFacts {
   passwd: string | undefined
   group: string | undefined
+  /** Modes of the directories over which the spec mounts a tmpfs, by destination: the tmpfs gets the same. */
+  modes?: ReadonlyMap<string, number>
+  /** What the sources of bind mounts are on the host: a missing target is made of the same kind. Unknown means a directory. */
+  sources?: ReadonlyMap<string, 'directory' | 'file'>
 }
 
 /** How the child enters its cgroup, as linux/cgroup says. */
 export interface CgroupEntry {
   steps: ProcessPlan['steps']
   directory: string | undefined
+  /** The container's own group in each v1 hierarchy, for a mount of type cgroup: name below /sys/fs/cgroup, directory on the host. */
+  hierarchies?: readonly { name: string; directory: string }[]
 }
 
 /** A plan with a sentence for each step, index for index, for errors and for people. */

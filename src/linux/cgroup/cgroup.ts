@@ -51,6 +51,13 @@ export interface CgroupStats {
   oomKills: number
 }
 
+export interface CgroupEntrance {
+  steps: Step[]
+  directory: string | undefined
+  /** v1: where this group is in each hierarchy; `name` is the hierarchy's directory below /sys/fs/cgroup. */
+  hierarchies: readonly { name: string; directory: string }[]
+}
+
 /** A group that exists or will; `path` is relative to each hierarchy's root, `/docker/<id>`. */
 export interface Cgroup {
   readonly version: 1 | 2
@@ -60,7 +67,7 @@ export interface Cgroup {
   /** Live update; only what is given changes. */
   update(limits: CgroupLimits): void
   /** The steps by which a child enters (v1), or the directory for CLONE_INTO_CGROUP (v2). */
-  entry(): { steps: Step[]; directory: string | undefined }
+  entry(): CgroupEntrance
   freeze(): Promise<void>
   thaw(): Promise<void>
   isFrozen(): boolean

@@ -1,0 +1,130 @@
+// Reading and writing the small files of a group. They are the kernel's, so that synchronous calls take microseconds.
+import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, writeSync } from 'node:fs'
+import { rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { ERRNO, errnoText, hasErrno, KernelError } from '../kernel-error.ts'
+
+/** One value for one file; groups take a single write each. */
+export interface FileWrite {
+  file: string
+  value: string
+}
+
+/** Throws KernelError with what was written, since the kernel says no more than EINVAL. */
+export function writeGroupFile(directory: string, { file, value }: FileWrite): void {
+  const path = join(directory, file)
+  try {
+    const fd = openSync(path, 'w')
+    try {
+      writeSync(fd, value)
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    const errno = error instanceof Error && 'errno' in error ? Math.abs(Number(error.errno)) : 0
+    throw new KernelError('write', `${JSON.stringify(value)} to ${path}`, errno === 0 ? ERRNO.EIO : errno)
+  }
+}
+
+/** undefined where the group or the file is not there: a missing controller, an older kernel, a group that is gone. */
+export function readGroupFile(directory: string, file: string): string | undefined {
+  try {
+    return readFileSync(join(directory, file), 'utf8')
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENODEV', 'EOPNOTSUPP')) return undefined
+    throw error
+  }
+}
+
+/** `max` and what is not there are undefined. */
+export function readNumber(directory: string, file: string): bigint | undefined {
+  const text = readGroupFile(directory, file)?.trim()
+  return text !== undefined && /^-?\d+$/.test(text) ? BigInt(text) : undefined
+}
+
+/** `key value` lines; what is not of this form is passed over. */
+export function readPairs(directory: string, file: string): Record<string, bigint> {
+  return parsePairs(readGroupFile(directory, file) ?? '')
+}
+
+export function parsePairs(text: string): Record<string, bigint> {
+  const pairs: Record<string, bigint> = {}
+  for (const line of text.split('\n')) {
+    const [key = '', value = ''] = line.split(' ')
+    if (/^\d+$/.test(value)) pairs[key] = BigInt(value)
+  }
+  return pairs
+}
+
+/** @returns whether it was made now; false where it was there. `onMade` is told of every missing level, outermost first. */
+export function makeGroup(directory: string, onMade: (directory: string) => void = () => {}): boolean {
+  try {
+    mkdirSync(directory, 0o755)
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) return false
+    if (!hasErrno(error, 'ENOENT')) throw asFailure(directory, error)
+    makeGroup(dirname(directory), onMade)
+    try {
+      mkdirSync(directory, 0o755)
+    } catch (again) {
+      throw asFailure(directory, again)
+    }
+  }
+  onMade(directory)
+  return true
+}
+
+function asFailure(directory: string, error: unknown): Failure {
+  const errno = error instanceof Error && 'errno' in error ? Math.abs(Number(error.errno)) : 0
+  return errno === 0
+    ? new Failure('internal', `cgroup ${directory}: ${messageOf(error)}`)
+    : new KernelError('mkdir', `cgroup ${directory}`, errno)
+}
+
+/** Processes of the group and all below it. */
+export function pidsBelow(directory: string): number[] {
+  const own = (readGroupFile(directory, 'cgroup.procs') ?? '').split('\n').filter((line) => line !== '')
+  return [...own.map(Number), ...childGroups(directory).flatMap(pidsBelow)]
+}
+
+export function childGroups(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(directory, entry.name))
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENODEV')) return []
+    throw error
+  }
+}
+
+const REMOVE_TIMEOUT_MS = 10_000
+
+/** Removes the group and all below it; waits for dying processes to leave it. Being gone already is fine. */
+export async function removeGroup(directory: string): Promise<void> {
+  const deadline = performance.now() + REMOVE_TIMEOUT_MS
+  for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 100)) {
+    try {
+      await rmdir(directory)
+      return
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return
+      if (!hasErrno(error, 'EBUSY', 'ENOTEMPTY')) throw error
+      for (const child of childGroups(directory)) await removeGroup(child)
+      if (performance.now() > deadline)
+        throw new Failure('failed-precondition', `cgroup ${directory}: ${errnoText(ERRNO.EBUSY)}`)
+      await delay(waitMs)
+    }
+  }
+}
+
+/** For undoing a creation: an empty group goes, one in use stays. */
+export function removeEmptyGroup(directory: string): void {
+  try {
+    rmdirSync(directory)
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT', 'EBUSY', 'ENOTEMPTY')) throw error
+  }
+}

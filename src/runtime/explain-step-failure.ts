@@ -1,0 +1,48 @@
+// A failed step in the words that users, the Docker CLI and scripts know (dockerd hands runc's texts on).
+import { Failure, type FailureCode } from '../base/failure.ts'
+import { codeOfErrno, ERRNO, errnoText } from '../linux/kernel-error.ts'
+import type { Step } from '../linux/steps.ts'
+import type { DescribedPlan, ExplainStepFailure } from './plan-types.ts'
+
+/** @returns a Failure whose text is the inner part: `exec: "nope": executable file not found in $PATH`. */
+export const explainStepFailure: ExplainStepFailure = (described, { step, errno }) => {
+  const failed = step === undefined ? undefined : described.plan.steps[step]
+  const sentence = step === undefined ? undefined : described.sentences[step]
+  if (failed === undefined || sentence === undefined)
+    return new Failure(codeOfErrno(errno), `container process: ${errnoText(errno)}`)
+  return new Failure(codeFor(failed, errno), textFor(described, failed, sentence, errno))
+}
+
+function textFor(described: DescribedPlan, step: Step, sentence: string, errno: number): string {
+  switch (step.op) {
+    case 'resolve-exec':
+      return `${sentence}: ${missingProgram(described, errno)}`
+    case 'rlimit':
+      return `error setting rlimits for ready process: ${sentence}: ${errnoText(errno)}`
+    case 'seccomp':
+      return `unable to init seccomp: ${sentence}: ${errnoText(errno)}`
+    default:
+      return `${asMountError(sentence) ?? sentence}: ${errnoText(errno)}`
+  }
+}
+
+/** Go's exec.LookPath: a bare name was looked for along PATH, a path was asked for itself. */
+function missingProgram({ plan }: DescribedPlan, errno: number): string {
+  const last = plan.steps.at(-1)
+  const program = last?.op === 'exec' ? (last.argv[0] ?? '') : ''
+  if (errno !== ERRNO.ENOENT) return errnoText(errno)
+  return program.includes('/') ? `stat ${program}: ${errnoText(errno)}` : 'executable file not found in $PATH'
+}
+
+const MOUNT_SENTENCE = /^mount ("(?:[^"\\]|\\.)*") at ("(?:[^"\\]|\\.)*"): (.*)$/s
+
+function asMountError(sentence: string): string | undefined {
+  const [, source, destination, act] = MOUNT_SENTENCE.exec(sentence) ?? []
+  return act === undefined ? undefined : `error mounting ${source} to rootfs at ${destination}: ${act}`
+}
+
+/** A program or a path that is not there is the caller's mistake, whatever the kernel calls it. */
+function codeFor(step: Step, errno: number): FailureCode {
+  if (step.op === 'resolve-exec' || step.op === 'exec' || step.op === 'chdir') return 'invalid-argument'
+  return codeOfErrno(errno)
+}

@@ -1,0 +1,50 @@
+// A further process in a running container: it joins what the first one has, and goes through the same loss of privileges.
+import type { RuntimeSpec } from '../oci/runtime-spec.ts'
+import { isOwn, NAMESPACE_FLAG } from './plan-namespaces.ts'
+import { planCredentials, planOomScore, planProcessEnd, planResourceLimits } from './plan-process.ts'
+import type { PlanExec } from './plan-types.ts'
+import { SLOT, StepList } from './step-list.ts'
+
+export const planExec: PlanExec = (input) => {
+  const { spec, process, cgroup } = input
+  const list = new StepList()
+  for (const step of cgroup.steps) list.add('enter the control group', step)
+  const oomScoreAdj = process.oomScoreAdj ?? spec.process?.oomScoreAdj
+  planOomScore(list, oomScoreAdj === undefined ? process : { ...process, oomScoreAdj })
+  planResourceLimits(list, process)
+  list.add('start a session', { op: 'setsid' })
+  list.add('join the namespaces', { op: 'setns-init', kinds: joinedKinds(spec) })
+  if (process.terminal === true) planTerminal(list, input)
+  planCredentials(list, input, process)
+  planProcessEnd(list, process, input.rootfs)
+  return {
+    plan: {
+      cloneFlags: 0,
+      joinInitPidNamespace: isOwn(spec, 'pid'),
+      cgroupDirectory: cgroup.directory,
+      terminal: process.terminal === true,
+      stdin: input.stdin,
+      steps: list.steps,
+    },
+    sentences: list.sentences,
+  }
+}
+
+/** All of the container's, by its first process; the PID namespace is a matter of birth. */
+function joinedKinds(spec: RuntimeSpec): number {
+  return (spec.linux?.namespaces ?? [])
+    .filter(({ type }) => type !== 'pid')
+    .reduce((kinds, { type }) => kinds | NAMESPACE_FLAG[type], 0)
+}
+
+function planTerminal(list: StepList, { process }: Parameters<PlanExec>[0]): void {
+  list.add('open /dev/pts', { op: 'open-tree', slot: SLOT.devpts, path: '/dev/pts', recursive: false })
+  list.add('open a pseudoterminal', {
+    op: 'pty',
+    devpts: SLOT.devpts,
+    rows: process.consoleSize?.height ?? 0,
+    columns: process.consoleSize?.width ?? 0,
+    uid: process.user?.uid ?? 0,
+    gid: process.user?.gid ?? 0,
+  })
+}

@@ -1,0 +1,33 @@
+// Steps and their sentences, kept index for index while a plan grows.
+import type { Step } from '../linux/steps.ts'
+
+export class StepList {
+  readonly steps: Step[] = []
+  readonly sentences: string[] = []
+
+  add(sentence: string, step: Step): void {
+    this.steps.push(step)
+    this.sentences.push(sentence)
+  }
+}
+
+/** Which register of the child holds what while the container is set up; slots from SHARED_SOURCE on are for sources opened early. */
+export const SLOT = {
+  rootfs: 0,
+  target: 1,
+  source: 2,
+  devpts: 3,
+  dev: 4,
+  null: 5,
+  empty: 6,
+  proc: 7,
+  console: 8,
+  parent: 9,
+  sharedSource: 10,
+  end: 32,
+} as const
+
+/** Go's %q, which runc's sentences quote with. */
+export function quoted(text: string): string {
+  return JSON.stringify(text)
+}
