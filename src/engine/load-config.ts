@@ -2,6 +2,7 @@
 import { Failure } from '../base/failure.ts'
 import type { LogLevel } from '../base/log.ts'
 import type { EngineConfig } from './config.ts'
+import { DEFAULT_DATA_ROOT, defaultCgroupParent } from './instance.ts'
 import { parseListenAddress } from './http/listen.ts'
 import { type Flags, parseFlags } from './settings/parse-flags.ts'
 import { type ConfigFile, readConfigFile } from './settings/read-config-file.ts'
@@ -31,8 +32,9 @@ export function loadConfig(argv: readonly string[]): LoadedConfig {
 function buildConfig(values: ReadonlyMap<string, SettingValue>): EngineConfig {
   const get = <T extends SettingValue>(key: string, fallback: T): T => (values.get(key) as T | undefined) ?? fallback
   const optional = (key: string) => get(key, '') || undefined
+  const dataRoot = get('data-root', DEFAULT_DATA_ROOT)
   const config: EngineConfig = {
-    dataRoot: get('data-root', '/var/lib/berth'),
+    dataRoot,
     execRoot: get('exec-root', '/run/berth'),
     pidFile: get('pidfile', '/run/berth.pid'),
     hosts: get<string[]>('hosts', ['unix:///run/berth.sock']),
@@ -52,7 +54,7 @@ function buildConfig(values: ReadonlyMap<string, SettingValue>): EngineConfig {
     labels: get<string[]>('labels', []),
     maxConcurrentDownloads: get('max-concurrent-downloads', 0) || 3,
     shutdownTimeoutSeconds: get('shutdown-timeout', 15),
-    cgroupParent: get('cgroup-parent', '') || 'berth',
+    cgroupParent: get('cgroup-parent', '') || defaultCgroupParent(dataRoot),
     iptables: get('iptables', true),
     ipForward: get('ip-forward', true),
     ipMasq: get('ip-masq', true),

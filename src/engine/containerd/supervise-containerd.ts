@@ -1,0 +1,121 @@
+// The engine's own containerd: started if none runs, adopted after a crash of the engine, started again when it dies.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { readTextIfExists, replaceFileSync } from '../../base/atomic-file.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { isProgram } from '../pid-file.ts'
+
+const PROGRAM = 'berth-containerd'
+const RETRY_MS_MIN = 100
+const RETRY_MS_MAX = 10_000
+/** A daemon that lived so long had started well: the next pause is short again. */
+const HEALTHY_MS = 10_000
+/** Only an adopted daemon is looked after in this way: it is not our child, so nobody tells us of its end. */
+const LOOK_MS = 250
+const STOP_MS = 5000
+
+export interface ContainerdOptions {
+  dataRoot: string
+  execRoot: string
+  /** The program and its first arguments: node and the launcher's file. */
+  command: readonly string[]
+  shimPath: string | undefined
+  logLevel: string
+  log: Log
+  clock: Clock
+}
+
+export interface SupervisedContainerd {
+  readonly address: string
+  /** SIGTERM, and SIGKILL if it does not go. Containers run on: their shims need no daemon. */
+  stop(): Promise<void>
+}
+
+/** Returns at once: who needs it waits until it answers. */
+export function superviseContainerd(options: ContainerdOptions): SupervisedContainerd {
+  const directory = join(options.execRoot, 'containerd')
+  mkdirSync(directory, { recursive: true, mode: 0o711 })
+  const address = join(directory, 'containerd.sock')
+  const pidFile = join(directory, 'containerd.pid')
+  const stopping = new AbortController()
+  const state: { pid: number | undefined } = { pid: undefined }
+  const life = supervise(options, { address, pidFile, state, signal: stopping.signal })
+  life.catch((error) => options.log.error('containerd is not supervised any more', { error: String(error) }))
+  return {
+    address,
+    async stop() {
+      stopping.abort()
+      if (state.pid !== undefined) await terminate(options.clock, state.pid)
+    },
+  }
+}
+
+interface Life {
+  address: string
+  pidFile: string
+  state: { pid: number | undefined }
+  signal: AbortSignal
+}
+
+async function supervise(options: ContainerdOptions, life: Life): Promise<void> {
+  const { log, clock } = options
+  const adopted = Number(readTextIfExists(life.pidFile) || 0)
+  if (adopted > 0 && isProgram(adopted, PROGRAM)) {
+    log.info('containerd is still running', { pid: adopted, address: life.address })
+    life.state.pid = adopted
+    while (!life.signal.aborted && isProgram(adopted, PROGRAM)) await clock.sleep(LOOK_MS, life.signal)
+  }
+  let pauseMs = RETRY_MS_MIN
+  while (!life.signal.aborted) {
+    const startedAt = clock.now()
+    const reason = await runOnce(options, life)
+    if (life.signal.aborted) return
+    pauseMs = clock.now() - startedAt > HEALTHY_MS ? RETRY_MS_MIN : Math.min(pauseMs * 2, RETRY_MS_MAX)
+    log.error('containerd has ended, it is started again', { reason, pauseMs })
+    await clock.sleep(pauseMs, life.signal)
+  }
+}
+
+/** Starts the daemon and resolves, with the reason, when it has ended. */
+function runOnce(options: ContainerdOptions, life: Life): Promise<string> {
+  const [program = '', ...first] = options.command
+  const { dataRoot, execRoot, shimPath, logLevel } = options
+  const args = [
+    ...first,
+    ...['--address', life.address],
+    ...['--root', join(dataRoot, 'containerd')],
+    ...['--state', join(execRoot, 'containerd', 'state')],
+    ...(shimPath === undefined ? [] : ['--shim', shimPath]),
+    ...['--log-level', logLevel],
+  ]
+  // In a group of its own: a Ctrl-C at the engine's terminal must not reach it before the engine has said goodbye.
+  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], detached: true })
+  life.state.pid = child.pid
+  if (child.pid !== undefined) replaceFileSync(life.pidFile, String(child.pid), 0o644)
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
+  })
+}
+
+async function terminate(clock: Clock, pid: number): Promise<void> {
+  const deadline = clock.now() + STOP_MS
+  signalQuietly(pid, 'SIGTERM')
+  while (isProgram(pid, PROGRAM)) {
+    if (clock.now() > deadline) {
+      signalQuietly(pid, 'SIGKILL')
+      return
+    }
+    await clock.sleep(10)
+  }
+}
+
+function signalQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // it has ended by itself
+  }
+}

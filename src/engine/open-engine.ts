@@ -1,0 +1,104 @@
+// Builds the engine out of its parts, in the order in which they need each other.
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
+import { type Clock, systemClock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { type ContainerdClient, waitForContainerd } from '../containerd/client/client.ts'
+import { openNativeKernel } from '../linux/native-kernel.ts'
+import { openBridgeNetwork } from '../network/bridge-network.ts'
+import { openNetnsStore } from '../network/netns-store.ts'
+import type { NetworkOptions } from '../network/network.ts'
+import type { EngineConfig } from './config.ts'
+import { ContainerStore } from './container/container-store.ts'
+import { containerHandlers } from './container/handlers.ts'
+import { reconcileContainers } from './container/reconcile.ts'
+import type { Engine } from './engine.ts'
+import { EventLog } from './events/event-log.ts'
+import { execHandlers } from './exec/handlers.ts'
+import type { Handlers } from './http/route.ts'
+import { openImageStore } from './image/containerd-image-store.ts'
+import { imageHandlers } from './image/handlers.ts'
+import { instanceOf } from './instance.ts'
+import { networkHandlers } from './network/handlers.ts'
+import { systemHandlers } from './system/handlers.ts'
+
+const CONTAINERD_START_MS = 15_000
+
+export interface OpenEngine {
+  readonly engine: Engine
+  readonly handlers: Handlers
+  /** Lets go of everything in this process. Containers and networks stay as they are. */
+  close(): Promise<void>
+}
+
+/** Resolves when what an earlier engine left has been put in order, and requests may come. Throws Failure; closes what it opened then. */
+export async function openEngine(options: {
+  config: EngineConfig
+  containerd: ContainerdClient
+  log: Log
+  clock?: Clock
+}): Promise<OpenEngine> {
+  const { config, containerd, log, clock = systemClock } = options
+  mkdirSync(config.dataRoot, { recursive: true, mode: 0o711 })
+  mkdirSync(config.execRoot, { recursive: true, mode: 0o711 })
+  const kernel = openNativeKernel()
+  const network = await openBridgeNetwork(kernel, log, networkOptions(config))
+  try {
+    await waitForContainerd(containerd, CONTAINERD_START_MS)
+    const engine: Engine = {
+      id: loadEngineId(config.dataRoot),
+      config,
+      log,
+      clock,
+      kernel,
+      containerd,
+      containers: ContainerStore.open(join(config.dataRoot, 'containers'), log),
+      images: openImageStore(containerd),
+      network,
+      netns: openNetnsStore(kernel),
+      events: new EventLog(clock),
+    }
+    await reconcileContainers(engine)
+    return { engine, handlers: allHandlers(engine), close: () => network.close() }
+  } catch (error) {
+    await network.close()
+    throw error
+  }
+}
+
+function allHandlers(engine: Engine): Handlers {
+  return {
+    ...systemHandlers(engine),
+    ...imageHandlers(engine),
+    ...networkHandlers(engine),
+    ...containerHandlers(engine),
+    ...execHandlers(engine),
+  }
+}
+
+function networkOptions(config: EngineConfig): NetworkOptions {
+  return {
+    stateDirectory: join(config.dataRoot, 'network'),
+    bridge: config.bridge,
+    bip: config.bip,
+    instance: instanceOf(config.dataRoot),
+    mtu: config.mtu,
+    iptables: config.iptables,
+    ipForward: config.ipForward,
+    ipMasq: config.ipMasq,
+    interContainerCommunication: config.interContainerCommunication,
+    defaultPublishAddress: config.defaultPublishAddress,
+  }
+}
+
+/** Stays the same as long as the data root does. */
+function loadEngineId(dataRoot: string): string {
+  const path = join(dataRoot, 'engine-id')
+  const known = readTextIfExists(path)?.trim()
+  if (known) return known
+  const id = randomUUID()
+  replaceFileSync(path, id)
+  return id
+}

@@ -1,0 +1,45 @@
+// The daemon's pid file, and the lock that keeps a second engine off the same data.
+import { createHash } from 'node:crypto'
+import { mkdirSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { dirname } from 'node:path'
+import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
+import { Failure } from '../base/failure.ts'
+
+/** Throws in Docker's words when the process it names is a living engine; a pid that another program got since is no hindrance. */
+export function writePidFile(path: string, programName: string): void {
+  const pid = Number(readTextIfExists(path)?.trim() || 0)
+  if (pid > 0 && pid !== process.pid && isProgram(pid, programName))
+    throw new Failure(
+      'already-exists',
+      `failed to start daemon, ensure berthd is not running or delete ${path}: process with PID ${pid} is still running`,
+    )
+  mkdirSync(dirname(path), { recursive: true })
+  replaceFileSync(path, String(process.pid), 0o644)
+}
+
+export function removePidFile(path: string): void {
+  if (Number(readTextIfExists(path)?.trim()) === process.pid) rmSync(path, { force: true })
+}
+
+/** Held until this process ends, however it ends: the kernel gives an abstract socket's name back. Two engines on one data root would destroy it. */
+export async function lockDataRoot(dataRoot: string): Promise<void> {
+  const name = `\0berth/${createHash('sha256').update(dataRoot).digest('hex').slice(0, 32)}`
+  const lock: Server = createServer((socket) => socket.destroy())
+  lock.unref()
+  await new Promise<void>((resolve, reject) => {
+    lock.once('error', () =>
+      reject(new Failure('already-exists', `another engine is running on the data root ${dataRoot}`)),
+    )
+    lock.listen(name, resolve)
+  })
+}
+
+/** A process of that name lives. */
+export function isProgram(pid: number, name: string): boolean {
+  try {
+    return readTextIfExists(`/proc/${pid}/comm`)?.trim() === name.slice(0, 15)
+  } catch {
+    return false // it ended between open and read
+  }
+}

@@ -1,0 +1,48 @@
+// GET /version
+import { API_VERSION, API_VERSION_MIN, BERTH_VERSION } from '../../api/versions.ts'
+import type { Engine } from '../engine.ts'
+import type { ApiResponse } from '../http/route.ts'
+import { goArchitecture, kernelVersion } from './host-facts.ts'
+
+export async function showVersion(engine: Engine): Promise<ApiResponse> {
+  const containerd = await engine.containerd.version.version({})
+  const common = {
+    GitCommit: '',
+    GoVersion: '',
+    Os: 'linux',
+    Arch: goArchitecture(),
+    KernelVersion: kernelVersion(),
+    BuildTime: '',
+  }
+  const engineDetails = {
+    ApiVersion: API_VERSION,
+    Arch: common.Arch,
+    BuildTime: common.BuildTime,
+    Experimental: 'false',
+    GitCommit: common.GitCommit,
+    GoVersion: common.GoVersion,
+    KernelVersion: common.KernelVersion,
+    MinAPIVersion: API_VERSION_MIN,
+    NodeVersion: process.version,
+    Os: common.Os,
+  }
+  const body = {
+    Platform: { Name: 'Berth' },
+    Version: BERTH_VERSION,
+    ApiVersion: API_VERSION,
+    MinAPIVersion: API_VERSION_MIN,
+    Os: common.Os,
+    Arch: common.Arch,
+    Components: [
+      { Name: 'Engine', Version: BERTH_VERSION, Details: engineDetails },
+      { Name: 'containerd', Version: containerd.version, Details: { GitCommit: containerd.revision } },
+      { Name: 'berth-runc', Version: BERTH_VERSION, Details: { GitCommit: '' } },
+    ],
+    GitCommit: common.GitCommit,
+    // Clients print it under the name "Go version": what runs us stands there.
+    GoVersion: `node ${process.version}`,
+    KernelVersion: common.KernelVersion,
+    BuildTime: common.BuildTime,
+  }
+  return { kind: 'json', status: 200, body }
+}
