@@ -1,7 +1,9 @@
 // What a blob holds once it is unpacked, as chunks. The kind is known by its first bytes, since media types lie.
-import { createReadStream } from 'node:fs'
-import { pipeline } from 'node:stream'
+import { read } from 'node:fs'
+import { pipeline, Readable } from 'node:stream'
+import { promisify } from 'node:util'
 import * as zlib from 'node:zlib'
+import type { Decompress as FzstdDecompress } from 'fzstd'
 import { Failure } from '../../base/failure.ts'
 import type { Fd } from '../../linux/kernel.ts'
 
@@ -21,49 +23,68 @@ const OUTPUT_SIZE = 512 * 1024
 /** What the zstd program accepts without being asked twice. */
 const ZSTD_WINDOW_MAX = 128 * 1024 * 1024
 
+export type Decompress = (blob: Fd) => AsyncGenerator<Buffer>
+
 /**
- * Reading and inflating happen on the process's thread pool, one chunk ahead of who iterates; the descriptor stays the caller's.
- * Throws Failure('invalid-argument') on damaged data.
+ * What turns a blob that starts with these bytes into its content. Loads code, so call it before the thread's root changes.
+ * Reading and inflating happen on the process's thread pool, one chunk ahead of who iterates; the descriptor stays the
+ * caller's. Damaged data throws Failure('invalid-argument').
  */
-export async function* decompressed(blob: Fd, start: Uint8Array): AsyncGenerator<Buffer> {
+export async function loadDecompress(start: Uint8Array): Promise<Decompress> {
   const compression = detectCompression(start)
-  const source = createReadStream('', { fd: blob, autoClose: false, start: 0, highWaterMark: READ_SIZE })
-  try {
-    if (compression === 'none') yield* source as AsyncIterable<Buffer>
-    else if (compression === 'gzip')
-      yield* through(
-        source,
-        zlib.createGunzip({ chunkSize: OUTPUT_SIZE, highWaterMark: 2 * OUTPUT_SIZE } as zlib.ZlibOptions),
-      )
-    else yield* unzstd(source, start)
-  } catch (error) {
-    throw damaged(compression, error)
-  } finally {
-    source.destroy()
+  const chunks = await decoderOf(compression, start)
+  return async function* decompressed(blob) {
+    try {
+      yield* chunks(blob)
+    } catch (error) {
+      throw damaged(compression, error)
+    }
   }
 }
 
-async function* through(source: NodeJS.ReadableStream, transform: NodeJS.ReadWriteStream): AsyncGenerator<Buffer> {
-  // The error reaches the iteration by the transform, which the pipeline destroys with it.
-  pipeline(source, transform, () => {})
-  yield* transform as unknown as AsyncIterable<Buffer>
-}
-
-async function* unzstd(source: AsyncIterable<Buffer | string>, start: Uint8Array): AsyncGenerator<Buffer> {
-  if (zstdWindowSize(start) > ZSTD_WINDOW_MAX) throw new Error('window size too large')
+async function decoderOf(compression: Compression, start: Uint8Array): Promise<Decompress> {
+  if (compression === 'none') return blobChunks
+  if (compression === 'gzip') return (blob) => through(blob, zlib.createGunzip(GUNZIP_OPTIONS))
+  if (zstdWindowSize(start) > ZSTD_WINDOW_MAX) throw new Failure('invalid-argument', 'zstd: window size too large')
   if ('createZstdDecompress' in zlib) {
     // Node 22.15 and later; unknown to the types of Node 20.
     const create = zlib.createZstdDecompress as (options: object) => NodeJS.ReadWriteStream
-    yield* through(source as unknown as NodeJS.ReadableStream, create({ chunkSize: OUTPUT_SIZE }))
-    return
+    return (blob) => through(blob, create({ chunkSize: OUTPUT_SIZE }))
   }
   const { Decompress } = await import('fzstd')
+  return (blob) => unzstd(blob, Decompress)
+}
+
+/** One output chunk may wait for the reader while the next one is being made. */
+const GUNZIP_OPTIONS: zlib.ZlibOptions & { highWaterMark: number } = {
+  chunkSize: OUTPUT_SIZE,
+  highWaterMark: 2 * OUTPUT_SIZE,
+}
+
+const readAt = promisify(read)
+
+async function* blobChunks(blob: Fd): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const { bytesRead, buffer } = await readAt(blob, Buffer.allocUnsafeSlow(READ_SIZE), 0, READ_SIZE, position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
+async function* through(blob: Fd, transform: NodeJS.ReadWriteStream): AsyncGenerator<Buffer> {
+  // The error reaches the iteration by the transform, which the pipeline destroys with it.
+  pipeline(Readable.from(blobChunks(blob), { objectMode: false }), transform, () => {})
+  yield* transform as unknown as AsyncIterable<Buffer>
+}
+
+async function* unzstd(blob: Fd, Decompress: typeof FzstdDecompress): AsyncGenerator<Buffer> {
   let ready: Buffer[] = []
   const stream = new Decompress((data) => {
     ready.push(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
   })
-  for await (const chunk of source) {
-    stream.push(chunk as Buffer)
+  for await (const chunk of blobChunks(blob)) {
+    stream.push(chunk)
     yield* ready
     ready = []
   }

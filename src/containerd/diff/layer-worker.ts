@@ -7,7 +7,7 @@ import { codeOfErrno, errnoText, KernelError } from '../../linux/kernel-error.ts
 import { openNativeKernel } from '../../linux/native-kernel.ts'
 import { ownThreadRoot } from '../../linux/thread-root.ts'
 import { TarParser } from '../../wire/tar/tar-parser.ts'
-import { decompressed } from './decompress.ts'
+import { loadDecompress } from './decompress.ts'
 import type { LayerAnswer, LayerJob } from './layer-job.ts'
 import { LayerWriter, lowerDirectoryFinder } from './layer-writer.ts'
 
@@ -17,6 +17,7 @@ const root = ownThreadRoot()
 async function unpackLayer(job: LayerJob): Promise<LayerAnswer> {
   const start = Buffer.alloc(18)
   const startSize = readSync(job.blob, start, 0, start.length, 0)
+  const decompressed = await loadDecompress(start.subarray(0, startSize))
   const lowers = job.lowers.map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY))
   root.enter(job.directory)
   const writer = new LayerWriter({ kernel, findLowerDirectory: lowerDirectoryFinder(kernel, lowers) })
@@ -24,7 +25,7 @@ async function unpackLayer(job: LayerJob): Promise<LayerAnswer> {
   const hash = createHash('sha256')
   let sizeBytes = 0
   try {
-    for await (const chunk of decompressed(job.blob, start.subarray(0, startSize))) {
+    for await (const chunk of decompressed(job.blob)) {
       if (Atomics.load(job.cancelled, 0) !== 0) throw new Failure('cancelled', 'context canceled')
       sizeBytes += chunk.length
       if (sizeBytes > job.sizeBytesMax) throw new Failure('resource-exhausted', `larger than ${job.sizeBytesMax} bytes`)

@@ -71,7 +71,7 @@ export class LayerWriter implements TarSink {
     this.#entry = entry
     if (path === '/') return // the directory itself belongs to the snapshotter
     const whiteout = parseWhiteout(path)
-    if (whiteout?.kind === 'hide') this.#hide(whiteout.path, entry)
+    if (whiteout?.kind === 'hide') this.#hide(whiteout.path)
     else if (whiteout?.kind === 'opaque') this.#makeOpaque(whiteout.directory)
     else if (!whiteout) this.#make(path, entry)
   }
@@ -92,7 +92,6 @@ export class LayerWriter implements TarSink {
   }
 
   finish(): void {
-    // Deepest last made, first done: setting a child's times does not touch its parent's, so any order would do.
     for (const [path, time] of this.#directoryTimes) {
       this.#path = path
       this.#setTimes(path, time)
@@ -112,10 +111,12 @@ export class LayerWriter implements TarSink {
         this.#fd = this.#create(path, () => openSync(target, CREATE, entry.mode & 0o777))
         return
       case 'directory':
-        return this.#makeDirectory(path, entry)
+        this.#makeDirectory(path, entry)
+        return
       case 'hardlink': {
         const existing = fsPath(layerPath(entry.linkName))
-        return this.#create(path, () => linkSync(existing, target)) // shares owner, mode and times
+        this.#create(path, () => linkSync(existing, target))
+        return // owner, mode and times are those of the file it names
       }
       case 'symlink':
         this.#create(path, () => symlinkSync(fsPath(entry.linkName), target))
@@ -165,7 +166,7 @@ export class LayerWriter implements TarSink {
   }
 
   /** overlayfs hides a name of the layers below behind a character device 0:0. */
-  #hide(path: LayerPath, entry: TarEntry): void {
+  #hide(path: LayerPath): void {
     this.#path = path
     // A whiteout speaks of the layers below: what this very layer has at that name stays, but shows nothing from below.
     this.#create(
@@ -176,7 +177,6 @@ export class LayerWriter implements TarSink {
         return null
       },
     )
-    void entry
   }
 
   #makeOpaque(directory: LayerPath): void {
@@ -266,7 +266,10 @@ export class LayerWriter implements TarSink {
   }
 
   #setTimes(path: LayerPath, time: TarTime): void {
-    if (time.nanos === 0) return lutimesSync(fsPath(path), time.seconds, time.seconds)
+    if (time.nanos === 0) {
+      lutimesSync(fsPath(path), time.seconds, time.seconds)
+      return
+    }
     // Node's times are doubles, which lose nanoseconds.
     const timeNs = BigInt(time.seconds) * 1_000_000_000n + BigInt(time.nanos)
     this.#kernel.utimensat(AT_FDCWD, displayName(path), { accessedNs: timeNs, modifiedNs: timeNs }, AT_SYMLINK_NOFOLLOW)

@@ -22,11 +22,15 @@ export interface TarLimits {
 
 export const DEFAULT_TAR_LIMITS: TarLimits = { entriesMax: 20_000_000, metadataBytesMax: 1024 * 1024 }
 
+/** Entries that say something about the next one. */
+type MetadataUse = 'pax' | 'global' | 'name' | 'link'
+const METADATA_USE: Partial<Record<string, MetadataUse>> = { x: 'pax', g: 'global', L: 'name', K: 'link' }
+
 type Phase =
   | { kind: 'header' }
   | { kind: 'content'; remaining: number }
   | { kind: 'skip'; remaining: number }
-  | { kind: 'metadata'; use: 'pax' | 'global' | 'name' | 'link'; remaining: number; parts: Buffer[] }
+  | { kind: 'metadata'; use: MetadataUse; remaining: number; parts: Buffer[] }
   | { kind: 'ended' }
 
 /** Push all chunks, then call `finish`. Throws Failure('invalid-argument') on what is no tar archive, or whatever the sink throws. */
@@ -129,15 +133,10 @@ export class TarParser {
   #startEntry(header: RawHeader): void {
     if (++this.#entries > this.#limits.entriesMax)
       throw new Failure('resource-exhausted', `archive has more than ${this.#limits.entriesMax} entries`)
-    switch (header.typeFlag) {
-      case 'x':
-        return this.#startMetadata('pax', header.size)
-      case 'g':
-        return this.#startMetadata('global', header.size)
-      case 'L':
-        return this.#startMetadata('name', header.size)
-      case 'K':
-        return this.#startMetadata('link', header.size)
+    const use = METADATA_USE[header.typeFlag]
+    if (use) {
+      this.#startMetadata(use, header.size)
+      return
     }
     const entry = this.#compose(header)
     this.#sink.entry(entry)
@@ -150,7 +149,7 @@ export class TarParser {
     }
   }
 
-  #startMetadata(use: 'pax' | 'global' | 'name' | 'link', size: number): void {
+  #startMetadata(use: MetadataUse, size: number): void {
     if (size < 0 || size > this.#limits.metadataBytesMax)
       throw new Failure('invalid-argument', `archive/tar: header field too long`)
     this.#padding = padding(size)
@@ -158,7 +157,7 @@ export class TarParser {
     else this.#takeMetadata(use, Buffer.alloc(0))
   }
 
-  #takeMetadata(use: 'pax' | 'global' | 'name' | 'link', bytes: Buffer): void {
+  #takeMetadata(use: MetadataUse, bytes: Buffer): void {
     // Global records are read by no layer tool: containerd and Docker pass over them, and so do we.
     if (use === 'pax') this.#pax = parsePax(bytes)
     else if (use === 'name') this.#longName = untilNul(bytes)
