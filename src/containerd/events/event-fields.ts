@@ -1,5 +1,5 @@
 // The fields that a subscription's filter may ask for: `topic`, `namespace`, `event.container_id`, …
-import { type DescMessage, fromBinary } from '@bufbuild/protobuf'
+import { type DescField, type DescMessage, fromBinary } from '@bufbuild/protobuf'
 import * as container from '../../gen/events/container_pb.ts'
 import * as content from '../../gen/events/content_pb.ts'
 import * as image from '../../gen/events/image_pb.ts'
@@ -39,7 +39,7 @@ function payloadField(envelope: Envelope, path: readonly string[]): string | und
   if (schema === undefined || envelope.event === undefined) return undefined
   let value: unknown = fromBinary(schema, envelope.event.value)
   for (const [index, name] of path.entries()) {
-    const field = schema?.fields.find((candidate) => candidate.name === name)
+    const field: DescField | undefined = schema?.fields.find((candidate) => candidate.name === name)
     if (field === undefined || typeof value !== 'object' || value === null) return undefined
     value = (value as Record<string, unknown>)[field.localName]
     if (field.fieldKind === 'map') return (value as Record<string, string>)[path.slice(index + 1).join('.')]

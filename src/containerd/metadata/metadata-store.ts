@@ -19,6 +19,8 @@ export interface Bucket<Value> {
   /** False where there was nothing. */
   remove(key: string): boolean
   list(prefix?: string): [key: string, value: Value][]
+  /** True when any key starts so. */
+  has(prefix: string): boolean
 }
 
 const KEY_BYTES_MAX = 1024
@@ -85,6 +87,7 @@ export class MetadataStore {
       },
       list: (prefix = '') =>
         this.#list(`${name}:${prefix}`).map(([key, bytes]) => [key.slice(name.length + 1), codec.decode(bytes)]),
+      has: (prefix) => this.#list(`${name}:${prefix}`).length > 0,
     }
   }
 

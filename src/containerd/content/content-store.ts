@@ -1,0 +1,260 @@
+// Blobs by digest, and the ingests that become blobs.
+//
+//   <root>/blobs/<algorithm>/<hex>           whole and verified, mode 0444
+//   <root>/ingest/<hash>/{data,record.json}  on its way; the hash is of namespace and ref
+//
+// A blob's file is shared by all namespaces; its record (labels, times) is each namespace's own. A file without any record is nobody's and is swept.
+import { createReadStream, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { TimestampSchema } from '@bufbuild/protobuf/wkt'
+import { Failure } from '../../base/failure.ts'
+import { ContentCreateSchema, ContentDeleteSchema } from '../../gen/events/content_pb.ts'
+import { type Info, InfoSchema, type Status } from '../../gen/services/content_pb.ts'
+import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
+import { type EventExchange, timestampNow } from '../events/event-exchange.ts'
+import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
+import type { LeaseStore } from '../leases/lease-store.ts'
+import { messageCodec } from '../metadata/codec.ts'
+import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
+import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import type { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { Ingest, ingestDirectory, listIngests, readIngestStatus } from './ingest.ts'
+
+export interface ContentStoreDeps {
+  root: string
+  metadata: MetadataStore
+  namespaces: NamespaceStore
+  leases: LeaseStore
+  events: EventExchange
+}
+
+export interface WriteRequest {
+  namespace: string
+  /** The client's name for the upload; one writer at a time. */
+  ref: string
+  /** 0: not known. */
+  totalBytes: number
+  expected: Digest | undefined
+  leaseId: string | undefined
+}
+
+export class ContentStore {
+  readonly #root: string
+  readonly #deps: ContentStoreDeps
+  readonly #infos: Bucket<Info>
+  /** Directories of ingests that somebody is writing, since when. */
+  readonly #locks = new Map<string, number>()
+  /** Blobs between their rename and their record. */
+  readonly #arriving = new Map<Digest, number>()
+
+  constructor(deps: ContentStoreDeps) {
+    this.#root = deps.root
+    this.#deps = deps
+    this.#infos = deps.metadata.bucket('content', messageCodec(InfoSchema))
+    for (const algorithm of ['sha256', 'sha512'])
+      mkdirSync(join(deps.root, 'blobs', algorithm), { recursive: true, mode: 0o700 })
+    mkdirSync(join(deps.root, 'ingest'), { recursive: true, mode: 0o700 })
+  }
+
+  /** Where a blob's bytes are; the file exists as long as any namespace has the blob. */
+  blobPath(digest: Digest): string {
+    const { algorithm, hex } = splitDigest(digest)
+    return join(this.#root, 'blobs', algorithm, hex)
+  }
+
+  find(namespace: string, digest: Digest): Info | undefined {
+    return this.#infos.get(`${namespace}/${digest}`)
+  }
+
+  require(namespace: string, digest: Digest): Info {
+    const found = this.find(namespace, digest)
+    if (found === undefined) throw new Failure('not-found', `content digest ${digest}: not found`)
+    return found
+  }
+
+  list(namespace: string, filters: readonly string[] = []): Info[] {
+    const matches = parseFilters(filters)
+    return this.#infos
+      .list(`${namespace}/`)
+      .map(([, info]) => info)
+      .filter(({ digest, size, labels }) => matches(lookupIn({ digest, size: String(size) }, labels)))
+  }
+
+  /** Of every namespace, for the collector. */
+  listAll(): [namespace: string, info: Info][] {
+    return this.#infos.list().map(([key, info]) => [key.slice(0, key.indexOf('/')), info])
+  }
+
+  async update(namespace: string, update: Info, paths: readonly string[]): Promise<Info> {
+    const info = this.require(namespace, parseDigest(update.digest))
+    const replaceLabels = (): void => {
+      info.labels = update.labels
+    }
+    if (paths.length === 0) replaceLabels()
+    applyMask(paths, { labels: replaceLabels }, (label) => {
+      info.labels = updateLabel(info.labels, label, update.labels[label])
+    })
+    checkLabels(info.labels)
+    info.updatedAt = create(TimestampSchema, timestampNow())
+    this.#infos.put(`${namespace}/${info.digest}`, info)
+    await this.#deps.metadata.flush()
+    return info
+  }
+
+  /** The namespace's record goes; the bytes too when no other namespace has them. */
+  async delete(namespace: string, digest: Digest): Promise<void> {
+    this.require(namespace, digest)
+    this.#infos.remove(`${namespace}/${digest}`)
+    this.#deps.events.publish(namespace, '/content/delete', ContentDeleteSchema, { digest })
+    if (!this.#isHeld(digest)) await rm(this.blobPath(digest), { force: true })
+  }
+
+  /** @param sizeBytes 0: to the end. Throws `out-of-range` beyond the end. */
+  read(namespace: string, digest: Digest, offset: number, sizeBytes: number): AsyncIterable<Buffer> {
+    const total = Number(this.require(namespace, digest).size)
+    if (offset < 0 || offset > total)
+      throw new Failure('out-of-range', `read past object length ${total} bytes: out of range`)
+    const length = Math.min(sizeBytes > 0 ? sizeBytes : total, total - offset)
+    if (length === 0) return (async function* () {})()
+    const end = offset + length - 1
+    return createReadStream(this.blobPath(digest), { start: offset, end, highWaterMark: READ_CHUNK_BYTES })
+  }
+
+  /**
+   * Begins or resumes an upload and locks its ref until the ingest is closed or committed. `already-exists` when the namespace has the
+   * expected blob (or gets it because another namespace has); `unavailable` when somebody else writes under this ref.
+   */
+  async openIngest(request: WriteRequest): Promise<Ingest> {
+    const { namespace, ref, expected } = request
+    if (ref === '') throw new Failure('invalid-argument', 'first message must have a reference: invalid argument')
+    if (request.leaseId !== undefined) this.#deps.leases.require(namespace, request.leaseId)
+    if (expected !== undefined) await this.#refuseExisting(request, expected)
+    const directory = ingestDirectory(this.#root, namespace, ref)
+    const lockedSince = this.#locks.get(directory)
+    if (lockedSince !== undefined) {
+      const seconds = Math.round((Date.now() - lockedSince) / 1000)
+      throw new Failure('unavailable', `ref ${namespace}/1/${ref} locked for ${seconds}s: unavailable`)
+    }
+    this.#locks.set(directory, Date.now())
+    try {
+      return await Ingest.open(directory, request, () => this.#locks.delete(directory))
+    } catch (error) {
+      this.#locks.delete(directory)
+      throw error
+    }
+  }
+
+  /** Turns what was written into a blob. Resolves once it survives power loss; throws `already-exists` when the namespace has it already (that is a success too). */
+  async commit(
+    ingest: Ingest,
+    expectations: { sizeBytes: number; digest: Digest | undefined; labels: Record<string, string> },
+  ): Promise<Digest> {
+    checkLabels(expectations.labels)
+    const { namespace, leaseId } = ingest.request
+    const digest = await ingest.verify(expectations)
+    const existed = this.find(namespace, digest) !== undefined
+    this.#arriving.set(digest, (this.#arriving.get(digest) ?? 0) + 1)
+    try {
+      if (existed) await ingest.discard()
+      else await ingest.moveTo(this.blobPath(digest))
+      this.#record(namespace, digest, ingest.sizeBytes, expectations.labels, leaseId)
+      await this.#deps.metadata.flush()
+    } finally {
+      const others = this.#arriving.get(digest)! - 1
+      if (others === 0) this.#arriving.delete(digest)
+      else this.#arriving.set(digest, others)
+    }
+    if (existed) throw new Failure('already-exists', `content ${digest}: already exists`)
+    return digest
+  }
+
+  status(namespace: string, ref: string): Status {
+    const status = readIngestStatus(ingestDirectory(this.#root, namespace, ref))
+    if (status === undefined) throw new Failure('not-found', `ref ${ref}: not found`)
+    return status.status
+  }
+
+  listStatuses(namespace: string, filters: readonly string[] = []): Status[] {
+    const matches = parseFilters(filters)
+    return listIngests(this.#root)
+      .filter((ingest) => ingest.namespace === namespace)
+      .map(({ status }) => status)
+      .filter(({ ref }) => matches(lookupIn({ ref }, {})))
+  }
+
+  /** Throws away an upload that nobody is writing. */
+  async abort(namespace: string, ref: string): Promise<void> {
+    const directory = ingestDirectory(this.#root, namespace, ref)
+    if (readIngestStatus(directory) === undefined) throw new Failure('not-found', `ref ${ref}: not found`)
+    if (this.#locks.has(directory)) throw new Failure('unavailable', `ref ${ref} locked: unavailable`)
+    await rm(directory, { recursive: true, force: true })
+  }
+
+  /** Removes uploads that have not moved for `idleMs`, and files that no record names: what a crash between two steps left. */
+  async sweep(idleMs: number): Promise<void> {
+    for (const name of readdirSync(join(this.#root, 'ingest'))) {
+      const directory = join(this.#root, 'ingest', name)
+      if (this.#locks.has(directory)) continue
+      const found = readIngestStatus(directory)
+      if (found === undefined || found.updatedAtMs + idleMs < Date.now())
+        rmSync(directory, { recursive: true, force: true })
+    }
+    const held = new Set(this.#infos.list().map(([, info]) => info.digest))
+    for (const algorithm of ['sha256', 'sha512'])
+      for (const hex of readdirSync(join(this.#root, 'blobs', algorithm))) {
+        const digest = `${algorithm}:${hex}`
+        if (!held.has(digest) && !this.#arriving.has(digest as Digest))
+          await rm(join(this.#root, 'blobs', algorithm, hex), { force: true })
+      }
+  }
+
+  async #refuseExisting(request: WriteRequest, expected: Digest): Promise<void> {
+    const { namespace, leaseId } = request
+    const existing = this.find(namespace, expected)
+    if (existing === undefined) {
+      const path = this.blobPath(expected)
+      if (!existsSync(path) || !this.#isHeld(expected)) return
+      this.#record(namespace, expected, statSync(path).size, {}, leaseId)
+      await this.#deps.metadata.flush()
+    } else if (leaseId !== undefined) {
+      this.#deps.leases.addResource(namespace, leaseId, { type: 'content', id: expected })
+    }
+    throw new Failure('already-exists', `content ${expected}: already exists`)
+  }
+
+  #record(
+    namespace: string,
+    digest: Digest,
+    sizeBytes: number,
+    labels: Record<string, string>,
+    leaseId: string | undefined,
+  ): void {
+    const now = timestampNow()
+    const existing = this.find(namespace, digest)
+    const fields: MessageInitShape<typeof InfoSchema> = {
+      digest,
+      size: BigInt(sizeBytes),
+      createdAt: existing?.createdAt ?? now,
+      updatedAt: now,
+      labels: { ...existing?.labels, ...labels },
+    }
+    this.#deps.namespaces.ensure(namespace)
+    this.#deps.metadata.transaction(() => {
+      this.#infos.put(`${namespace}/${digest}`, create(InfoSchema, fields))
+      if (leaseId !== undefined) this.#deps.leases.addResource(namespace, leaseId, { type: 'content', id: digest })
+    })
+    if (existing === undefined)
+      this.#deps.events.publish(namespace, '/content/create', ContentCreateSchema, { digest, size: BigInt(sizeBytes) })
+  }
+
+  /** True while any namespace has the blob or is about to. */
+  #isHeld(digest: Digest): boolean {
+    if (this.#arriving.has(digest)) return true
+    return this.#deps.namespaces.list().some(({ name }) => this.find(name, digest) !== undefined)
+  }
+}
+
+/** Containerd's clients read messages of up to 16 MiB; a megabyte keeps the number of messages low and memory too. */
+const READ_CHUNK_BYTES = 1 << 20

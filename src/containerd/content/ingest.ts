@@ -1,0 +1,216 @@
+// One upload: bytes are hashed while they are written, and nothing becomes a blob before size and digest are right.
+import { createHash, type Hash } from 'node:crypto'
+import { createReadStream, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmod, type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { create } from '@bufbuild/protobuf'
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { replaceFileSync, syncDirectory } from '../../base/atomic-file.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { type Status, StatusSchema } from '../../gen/services/content_pb.ts'
+import { type Digest, splitDigest } from '../../oci/digest.ts'
+import type { WriteRequest } from './content-store.ts'
+
+interface IngestRecord {
+  namespace: string
+  ref: string
+  startedAtMs: number
+  totalBytes: number
+  expected: string
+}
+
+/** Refs are anything a client likes; the directory's name gives none of it to the file system. */
+export function ingestDirectory(root: string, namespace: string, ref: string): string {
+  return join(root, 'ingest', createHash('sha256').update(`${namespace}\0${ref}`).digest('hex'))
+}
+
+export class Ingest {
+  readonly request: WriteRequest
+  readonly #directory: string
+  readonly #file: FileHandle
+  readonly #release: () => void
+  readonly #record: IngestRecord
+  #hash: Hash
+  #size: number
+  #updatedAtMs = Date.now()
+  #isClosed = false
+
+  private constructor(
+    directory: string,
+    request: WriteRequest,
+    state: { file: FileHandle; record: IngestRecord; hash: Hash; size: number; release: () => void },
+  ) {
+    this.#directory = directory
+    this.request = request
+    this.#file = state.file
+    this.#record = state.record
+    this.#hash = state.hash
+    this.#size = state.size
+    this.#release = state.release
+  }
+
+  /** Use ContentStore.openIngest, which holds the lock. `release` is called once, when the ingest is closed. */
+  static async open(directory: string, request: WriteRequest, release: () => void): Promise<Ingest> {
+    const record = loadOrCreate(directory, request)
+    const path = join(directory, 'data')
+    const hash = createHash(algorithmOf(request.expected))
+    let size = 0
+    try {
+      for await (const chunk of createReadStream(path)) {
+        hash.update(chunk as Buffer)
+        size += (chunk as Buffer).length
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    const file = await open(path, 'a', 0o600)
+    return new Ingest(directory, request, { file, record, hash, size, release })
+  }
+
+  get sizeBytes(): number {
+    return this.#size
+  }
+
+  get startedAtMs(): number {
+    return this.#record.startedAtMs
+  }
+
+  get updatedAtMs(): number {
+    return this.#updatedAtMs
+  }
+
+  get totalBytes(): number {
+    return this.request.totalBytes || this.#record.totalBytes
+  }
+
+  /** Of what has been written so far. */
+  digest(): Digest {
+    return `${algorithmOf(this.request.expected)}:${this.#hash.copy().digest('hex')}` as Digest
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    this.#hash.update(data)
+    try {
+      for (let at = 0; at < data.length; ) at += (await this.#file.write(data, at)).bytesWritten
+    } catch (error) {
+      throw new Failure('resource-exhausted', `write ${this.request.ref}: ${messageOf(error)}`, { cause: error })
+    }
+    this.#size += data.length
+    this.#updatedAtMs = Date.now()
+  }
+
+  /** Starts over. */
+  async truncate(): Promise<void> {
+    await this.#file.truncate(0)
+    this.#hash = createHash(algorithmOf(this.request.expected))
+    this.#size = 0
+  }
+
+  /** Throws `failed-precondition` where the bytes are not the expected ones; they are thrown away then, for no resumption can mend them. */
+  async verify(expectations: { sizeBytes: number; digest: Digest | undefined }): Promise<Digest> {
+    const { ref, expected } = this.request
+    const wanted = expectations.digest ?? expected
+    const wantedSize = expectations.sizeBytes
+    if (wantedSize > 0 && wantedSize !== this.#size)
+      throw new Failure(
+        'failed-precondition',
+        `unexpected commit size ${this.#size}, expected ${wantedSize}: failed precondition`,
+      )
+    const digest = await this.#digestAs(wanted)
+    if (wanted !== undefined && wanted !== digest) {
+      await this.truncate()
+      throw new Failure(
+        'failed-precondition',
+        `unexpected commit digest ${digest}, expected ${wanted}: failed precondition`,
+        { cause: ref },
+      )
+    }
+    return digest
+  }
+
+  /** The bytes are on disk under `path` afterwards, and the ingest is gone. */
+  async moveTo(path: string): Promise<void> {
+    await this.#file.sync()
+    const data = join(this.#directory, 'data')
+    await chmod(data, 0o444)
+    await rename(data, path)
+    await syncDirectory(dirname(path))
+    await this.discard()
+  }
+
+  /** Nothing of the upload stays. */
+  async discard(): Promise<void> {
+    await rm(this.#directory, { recursive: true, force: true })
+    await this.close()
+  }
+
+  /** Ends the writing; what was written stays and can be resumed under the same ref. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#file.close().catch(() => {}) // nothing is buffered: the bytes are where they are
+    this.#release()
+  }
+
+  async #digestAs(wanted: Digest | undefined): Promise<Digest> {
+    const mine = this.digest()
+    if (wanted === undefined || algorithmOf(wanted) === splitDigest(mine).algorithm) return mine
+    const hash = createHash(algorithmOf(wanted))
+    for await (const chunk of createReadStream(join(this.#directory, 'data'))) hash.update(chunk as Buffer)
+    return `${algorithmOf(wanted)}:${hash.digest('hex')}` as Digest
+  }
+}
+
+function algorithmOf(digest: Digest | undefined): 'sha256' | 'sha512' {
+  return digest === undefined ? 'sha256' : splitDigest(digest).algorithm
+}
+
+function loadOrCreate(directory: string, request: WriteRequest): IngestRecord {
+  const existing = readRecord(directory)
+  if (existing !== undefined) {
+    if (request.totalBytes > 0 && existing.totalBytes > 0 && request.totalBytes !== existing.totalBytes)
+      throw new Failure(
+        'failed-precondition',
+        `provided total differs from status: ${request.totalBytes} != ${existing.totalBytes}: failed precondition`,
+      )
+    return existing
+  }
+  rmSync(directory, { recursive: true, force: true }) // what is there has no record: half made
+  mkdirSync(directory, { mode: 0o700 })
+  const { namespace, ref, totalBytes, expected } = request
+  const record: IngestRecord = { namespace, ref, startedAtMs: Date.now(), totalBytes, expected: expected ?? '' }
+  replaceFileSync(join(directory, 'record.json'), JSON.stringify(record))
+  return record
+}
+
+function readRecord(directory: string): IngestRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(join(directory, 'record.json'), 'utf8')) as IngestRecord
+  } catch {
+    return undefined // absent, or torn by a power loss: the upload starts over
+  }
+}
+
+export function readIngestStatus(
+  directory: string,
+): { namespace: string; status: Status; updatedAtMs: number } | undefined {
+  const record = readRecord(directory)
+  if (record === undefined) return undefined
+  const data = statSync(join(directory, 'data'), { throwIfNoEntry: false })
+  const updatedAtMs = data?.mtimeMs ?? record.startedAtMs
+  const status = create(StatusSchema, {
+    ref: record.ref,
+    offset: BigInt(data?.size ?? 0),
+    total: BigInt(record.totalBytes),
+    expected: record.expected,
+    startedAt: timestampFromMs(record.startedAtMs),
+    updatedAt: timestampFromMs(updatedAtMs),
+  })
+  return { namespace: record.namespace, status, updatedAtMs }
+}
+
+export function listIngests(root: string): { namespace: string; status: Status }[] {
+  return readdirSync(join(root, 'ingest'))
+    .sort()
+    .flatMap((name) => readIngestStatus(join(root, 'ingest', name)) ?? [])
+}

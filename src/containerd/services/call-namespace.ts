@@ -1,0 +1,17 @@
+// What a call's metadata says about on whose behalf it is made.
+import { Failure } from '../../base/failure.ts'
+import type { CallContext } from '../../wire/grpc/service.ts'
+import { checkIdentifier } from '../identifier.ts'
+
+/** The namespace that the call names. Throws `failed-precondition` where it names none. */
+export function namespaceOf(context: CallContext): string {
+  const namespace = context.headers['containerd-namespace']
+  if (namespace === undefined || namespace === '')
+    throw new Failure('failed-precondition', 'namespace is required: failed precondition')
+  return checkIdentifier(namespace)
+}
+
+/** The lease that shall hold what the call creates. */
+export function leaseOf(context: CallContext): string | undefined {
+  return context.headers['containerd-lease'] || undefined
+}
