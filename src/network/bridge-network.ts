@@ -108,6 +108,8 @@ class BridgeNetwork implements Network {
     const { kernel, log, bridge, options, records, socket } = this.#parts
     if (this.#endpoints.has(request.key) || this.#attaching.has(request.key))
       throw new Failure('forbidden', `endpoint with name ${request.name} already exists in network bridge`)
+    if (request.macAddress !== undefined && !/^([\da-f]{2}:){5}[\da-f]{2}$/i.test(request.macAddress))
+      throw new Failure('invalid-argument', `invalid MAC address: ${request.macAddress}`)
     const endpointId = generateId()
     await using undo = new UndoStack((error) => log.error('cannot undo attach', { error: messageOf(error) }))
     this.#attaching.add(request.key)
@@ -131,6 +133,7 @@ class BridgeNetwork implements Network {
       prefixLength: bridge.subnet.prefixLength,
       gateway: bridge.gateway,
       sysctls: request.sysctls,
+      isIsolated: !options.interContainerCommunication,
     }
     const hostInterface = connectEndpoint(kernel, socket, link, (name) => undo.defer(() => this.#remover.remove(name)))
 

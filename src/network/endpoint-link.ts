@@ -7,11 +7,11 @@ import { NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink/netlink-socket.ts
 import {
   addAddress,
   addDefaultRoute,
+  configureBridgePort,
   createVeth,
   decodeLink,
   disableIpv6Autoconfiguration,
   getLink,
-  setHairpin,
   setLinkUp,
 } from '../linux/netlink/route-messages.ts'
 import { inNetns } from './in-netns.ts'
@@ -29,6 +29,8 @@ export interface EndpointLink {
   prefixLength: number
   gateway: number
   sysctls: Readonly<Record<string, string>>
+  /** Reaches the host and the world, but no other endpoint of the bridge. */
+  isIsolated: boolean
 }
 
 /**
@@ -47,7 +49,10 @@ export function connectEndpoint(
     const hostInterface = createPair(host, link, netns)
     undoing(hostInterface)
     const hostIndex = decodeLink(host.query(getLink(hostInterface))).index
-    host.perform(disableIpv6Autoconfiguration(hostIndex), setHairpin(hostIndex))
+    host.perform(
+      disableIpv6Autoconfiguration(hostIndex),
+      configureBridgePort(hostIndex, { isHairpin: true, isIsolated: link.isIsolated }),
+    )
     const index = decodeLink(inside.query(getLink(link.interfaceName))).index
     inside.perform(
       addAddress({ index, address: link.address, prefixLength: link.prefixLength }),

@@ -104,6 +104,13 @@ function rules(): Rule[] {
       comment: 'forged loopback source',
       expressions: [...interfaceIn('iifname', SET.bridges), ...addressIsLoopback('saddr'), verdict('drop')],
     },
+    {
+      chain: 'prerouting',
+      // What comes by lo was translated on its way out. Any other packet to 127/8 is a neighbour's, and translating it would take it past
+      // the kernel's own check of such addresses.
+      comment: 'neighbours stay out of what is published on the loopback',
+      expressions: [...addressIsLoopback('daddr'), verdict('accept')],
+    },
     ...publish('prerouting'),
     ...publish('output'),
     {

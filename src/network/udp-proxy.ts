@@ -17,7 +17,7 @@ export async function listenUdp(
   target: { address: string; port: number },
   onError: (error: Error) => void,
 ): Promise<PortListener> {
-  const socket = createSocket({ type: isIPv6(at.address) ? 'udp6' : 'udp4', ipv6Only: true })
+  const socket = createSocket(isIPv6(at.address) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' })
   const flows = new Map<string, Flow>()
   let sweeper: NodeJS.Timeout | undefined
 

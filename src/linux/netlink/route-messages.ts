@@ -33,6 +33,7 @@ const IFLA_INFO_DATA = 2
 const VETH_INFO_PEER = 1
 const IFLA_BRPORT_STATE = 1
 const IFLA_BRPORT_MODE = 4 // "hairpin"
+const IFLA_BRPORT_ISOLATED = 33
 const IFLA_INET6_ADDR_GEN_MODE = 8
 const ADDR_GEN_MODE_NONE = 1
 const IFA = { ADDRESS: 1, LOCAL: 2, BROADCAST: 4 } as const
@@ -133,9 +134,17 @@ export function disableIpv6Autoconfiguration(index: number): NetlinkRequest {
   )
 }
 
-/** Lets a bridge send a frame back out of the port it came from: where bridge-netfilter is on, a container reaching itself needs it. */
-export function setHairpin(index: number): NetlinkRequest {
-  return bridgePort(`set hairpin on link ${index}`, index, attribute(IFLA_BRPORT_MODE, u8(1)))
+/**
+ * `isHairpin` lets the bridge send a frame back out of the port it came from: where bridge-netfilter is on, a container that reaches
+ * itself by a published port needs it. Isolated ports reach the bridge, but not each other.
+ */
+export function configureBridgePort(index: number, port: { isHairpin: boolean; isIsolated: boolean }): NetlinkRequest {
+  return bridgePort(
+    `configure bridge port ${index}`,
+    index,
+    attribute(IFLA_BRPORT_MODE, u8(Number(port.isHairpin))),
+    attribute(IFLA_BRPORT_ISOLATED, u8(Number(port.isIsolated))),
+  )
 }
 
 /** The bridge neither forwards to nor learns from this port any more; at once, where removing the link takes long. */
@@ -143,9 +152,9 @@ export function disableBridgePort(index: number): NetlinkRequest {
   return bridgePort(`disable bridge port ${index}`, index, attribute(IFLA_BRPORT_STATE, u8(0)))
 }
 
-function bridgePort(subject: string, index: number, option: Buffer): NetlinkRequest {
+function bridgePort(subject: string, index: number, ...options: readonly Buffer[]): NetlinkRequest {
   const header = linkHeader({ index, flags: 0, change: 0, family: AF_BRIDGE })
-  return request(subject, { type: RTM_SETLINK, flags: 0 }, header, nested(IFLA.PROTINFO, option))
+  return request(subject, { type: RTM_SETLINK, flags: 0 }, header, nested(IFLA.PROTINFO, ...options))
 }
 
 export function deleteLink(target: { index: number } | { name: string }): NetlinkRequest {
