@@ -15,8 +15,6 @@ export interface ApiCall {
 
 export interface Hijacked {
   socket: Socket
-  /** Docker's frames; otherwise raw. */
-  isFramed: boolean
 }
 
 /** The newest version this client speaks. */
@@ -73,9 +71,9 @@ export class Connection {
     const options = await this.#options(call, { Connection: 'Upgrade', Upgrade: 'tcp' })
     return new Promise((resolve, reject) => {
       const outgoing = httpRequest({ ...options, agent: false })
-      outgoing.on('upgrade', (response, socket: Socket, head) => {
+      outgoing.on('upgrade', (_response, socket: Socket, head) => {
         if (head.length > 0) socket.unshift(head)
-        resolve({ socket, isFramed: response.headers['content-type'] === 'application/vnd.docker.multiplexed-stream' })
+        resolve({ socket })
       })
       outgoing.on('response', (response) => void failureOf(response, response.statusCode ?? 500).then(reject, reject))
       outgoing.on('error', (error) => reject(this.#unreachable(error)))
