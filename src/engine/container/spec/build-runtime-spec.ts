@@ -1,0 +1,162 @@
+// The OCI runtime spec of a container, as dockerd would make it. Pure: what must be looked up is in the input.
+import { posix } from 'node:path'
+import { Failure } from '../../../base/failure.ts'
+import type { LinuxSpec, RuntimeSpec, SeccompSpec } from '../../../oci/runtime-spec.ts'
+import { buildDevices } from './devices.ts'
+import { buildMounts } from './mounts.ts'
+import { buildProcess, containerCapabilities, containerHostname } from './process-spec.ts'
+import { buildResources } from './resources.ts'
+import { defaultProfile } from './seccomp-default.ts'
+import { filterProfile, parseProfile } from './seccomp-profile.ts'
+import { parseSecurityOptions, type SecurityOptions } from './security-options.ts'
+import type { SpecInput } from './spec-input.ts'
+
+const OCI_VERSION = '1.2.1'
+
+export const DEFAULT_MASKED_PATHS: readonly string[] = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
+]
+
+export const DEFAULT_READONLY_PATHS: readonly string[] = [
+  '/proc/bus',
+  '/proc/fs',
+  '/proc/irq',
+  '/proc/sys',
+  '/proc/sysrq-trigger',
+]
+
+/** Throws Failure('invalid-argument') where validateCreate would have, and for what only the image or machine can tell. */
+export function buildRuntimeSpec(input: SpecInput): RuntimeSpec {
+  const { hostConfig } = input
+  const security = parseSecurityOptions(hostConfig.SecurityOpt ?? [], input.defaults)
+  const process = buildProcess(input, security)
+  const hasUts = hostConfig.UTSMode !== 'host'
+  const annotations = hostConfig.Annotations ?? {}
+  return {
+    ociVersion: OCI_VERSION,
+    process,
+    root: { path: input.rootfsPath, ...(hostConfig.ReadonlyRootfs === true ? { readonly: true } : {}) },
+    ...(hasUts ? { hostname: containerHostname(input) } : {}),
+    mounts: buildMounts(input, security),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    linux: buildLinux(input, security),
+  }
+}
+
+function buildLinux(input: SpecInput, security: SecurityOptions): LinuxSpec {
+  const { hostConfig } = input
+  const privileged = hostConfig.Privileged === true
+  const devices = buildDevices(input)
+  const seccomp = chooseSeccomp(input, security)
+  const sysctl = buildSysctls(input)
+  const masked = hostConfig.MaskedPaths ?? [...DEFAULT_MASKED_PATHS, ...input.host.maskedSystemPaths]
+  const readonly = hostConfig.ReadonlyPaths ?? [...DEFAULT_READONLY_PATHS]
+  return {
+    namespaces: buildNamespaces(input),
+    ...(devices.nodes.length === 0 ? {} : { devices: devices.nodes }),
+    cgroupsPath: cgroupsPath(input),
+    resources: { devices: devices.rules, ...buildResources(hostConfig, input.host.findDevices) },
+    ...(seccomp === undefined ? {} : { seccomp }),
+    ...(Object.keys(sysctl).length === 0 ? {} : { sysctl }),
+    ...(privileged || masked.length === 0 ? {} : { maskedPaths: masked }),
+    ...(privileged || readonly.length === 0 ? {} : { readonlyPaths: readonly }),
+    ...rootfsPropagation(input),
+  }
+}
+
+function buildNamespaces(input: SpecInput): NonNullable<LinuxSpec['namespaces']> {
+  const { hostConfig, network, pidOf } = input
+  const namespaces: NonNullable<LinuxSpec['namespaces']> = [{ type: 'mount' }]
+  if (network.kind === 'path') namespaces.push({ type: 'network', path: network.path })
+  if (network.kind === 'new') namespaces.push({ type: 'network' })
+  if (hostConfig.UTSMode !== 'host') namespaces.push({ type: 'uts' })
+  const shared = [
+    ['pid', hostConfig.PidMode ?? '', pidOf?.pid],
+    ['ipc', hostConfig.IpcMode ?? '', pidOf?.ipc],
+  ] as const
+  for (const [type, mode, pid] of shared) {
+    if (mode === 'host') continue
+    if (!mode.startsWith('container:')) namespaces.push({ type })
+    else if (pid === undefined) throw new Failure('internal', `${type} mode ${mode} without a process to join`)
+    else namespaces.push({ type, path: `/proc/${pid}/ns/${type}` })
+  }
+  if (hasPrivateCgroupns(input)) namespaces.push({ type: 'cgroup' })
+  return namespaces
+}
+
+function hasPrivateCgroupns({ hostConfig, host }: SpecInput): boolean {
+  const mode = hostConfig.CgroupnsMode ?? ''
+  return mode === 'private' || (mode === '' && host.cgroupVersion === 2 && hostConfig.Privileged !== true)
+}
+
+/** `/docker/<id>`, or under the parent that the container or the daemon names. It can't climb out. */
+function cgroupsPath({ id, hostConfig, defaults }: SpecInput): string {
+  const parent = hostConfig.CgroupParent || defaults.cgroupParent || '/docker'
+  return posix.join('/', parent, id)
+}
+
+const UNPRIVILEGED_NETWORK = {
+  'net.ipv4.ip_unprivileged_port_start': '0',
+  'net.ipv4.ping_group_range': '0 2147483647',
+}
+
+/** Those of a namespace that the container has for itself; anything else would change the host. */
+const IPC_SYSCTLS =
+  /^(?:kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\.[a-z_]+)$/
+
+function buildSysctls(input: SpecInput): Record<string, string> {
+  const { config, hostConfig } = input
+  const ownNetwork = input.network.kind !== 'host'
+  const joined = hostConfig.NetworkMode?.startsWith('container:') === true
+  for (const name of Object.keys(hostConfig.Sysctls ?? {})) checkSysctl(input, name, ownNetwork)
+  return {
+    ...(ownNetwork && !joined ? UNPRIVILEGED_NETWORK : {}),
+    ...(config.Domainname && hostConfig.UTSMode !== 'host' ? { 'kernel.domainname': config.Domainname } : {}),
+    ...hostConfig.Sysctls,
+  }
+}
+
+function checkSysctl({ hostConfig }: SpecInput, name: string, ownNetwork: boolean): void {
+  // Slashes may stand for dots; both spellings must meet the same rule.
+  const key = name.replaceAll('/', '.')
+  const isClean = /^[A-Za-z0-9_.-]+$/.test(key) && !key.includes('..')
+  if (isClean && key.startsWith('net.')) {
+    if (ownNetwork) return
+    throw new Failure('invalid-argument', `sysctl "${name}" not allowed in host network namespace`)
+  }
+  if (isClean && IPC_SYSCTLS.test(key)) {
+    if (hostConfig.IpcMode !== 'host') return
+    throw new Failure('invalid-argument', `sysctl "${name}" is not allowed in the hosts ipc namespace`)
+  }
+  if (isClean && key === 'kernel.domainname' && hostConfig.UTSMode !== 'host') return
+  throw new Failure('invalid-argument', `sysctl "${name}" is not in a separate kernel namespace`)
+}
+
+function chooseSeccomp(input: SpecInput, security: SecurityOptions): SeccompSpec | undefined {
+  if (!input.host.hasSeccomp || security.seccomp === 'unconfined') return undefined
+  const facts = { arch: input.host.arch, kernel: input.host.kernel, capabilities: containerCapabilities(input) }
+  if (security.seccomp !== 'default') return filterProfile(parseProfile(security.seccomp.profile), facts)
+  return input.hostConfig.Privileged === true ? undefined : filterProfile(defaultProfile(), facts)
+}
+
+/** Mount events can only travel through a rootfs that lets them. */
+function rootfsPropagation({ hostConfig }: SpecInput): Pick<LinuxSpec, 'rootfsPropagation'> {
+  const propagations = [
+    ...(hostConfig.Binds ?? []).flatMap((bind) => bind.split(':')[2]?.split(',') ?? []),
+    ...(hostConfig.Mounts ?? []).map((mount) => mount.BindOptions?.Propagation ?? ''),
+  ]
+  if (propagations.some((name) => name === 'shared' || name === 'rshared')) return { rootfsPropagation: 'shared' }
+  if (propagations.some((name) => name === 'slave' || name === 'rslave')) return { rootfsPropagation: 'rslave' }
+  return {}
+}

@@ -1,0 +1,63 @@
+// What a runtime spec is made of: everything that has to be looked up has been looked up, so that making it is pure.
+import type { ContainerConfig, HostConfig } from '../../../api/container-types.ts'
+import type { ResolvedUser } from './resolve-user.ts'
+
+/** A device node of the host. */
+export interface HostDevice {
+  path: string
+  type: 'c' | 'b'
+  major: number
+  minor: number
+  /** Permission bits. */
+  mode: number
+  uid: number
+  gid: number
+}
+
+/** The machine and what the daemon may do on it; gathered once. */
+export interface SpecHost {
+  arch: 'x86_64' | 'aarch64'
+  kernel: { major: number; minor: number }
+  cgroupVersion: 1 | 2
+  /** Names of the capabilities that the daemon can hand on. */
+  capabilities: readonly string[]
+  hostname: string
+  hasSeccomp: boolean
+  /** Paths of /sys that show other tenants' CPU timing, of those that exist. */
+  maskedSystemPaths: readonly string[]
+  /** The node at the path, or all nodes below it if it is a directory; empty if there is nothing. Privileged asks for `/dev`. */
+  findDevices(path: string): HostDevice[]
+}
+
+/** The settings of the daemon that reach into a spec. */
+export interface SpecDefaults {
+  /** Of `--cgroup-parent`; empty means `/docker`. */
+  cgroupParent: string
+  noNewPrivileges: boolean
+  init: boolean
+  /** Of docker-init; undefined where it isn't installed. */
+  initPath: string | undefined
+  ulimits: Readonly<Record<string, { name: string; soft: number; hard: number }>>
+}
+
+export interface SpecInput {
+  id: string
+  /** The container's, after the image's has been merged in. */
+  config: ContainerConfig
+  hostConfig: HostConfig
+  user: ResolvedUser
+  /** Resolved groups of `--group-add`. */
+  addedGroups: readonly number[]
+  rootfsPath: string
+  /** Files on the host that are bound over the image's; those that are absent are not. */
+  files: { resolvConf?: string; hostname?: string; hosts?: string }
+  /** Volumes, named and anonymous, already made. */
+  volumes: readonly { source: string; destination: string; readWrite: boolean }[]
+  network: { kind: 'host' } | { kind: 'path'; path: string } | { kind: 'new' }
+  /** Of `container:` modes: the other container's process. */
+  pidOf?: { pid?: number; ipc?: number }
+  /** What /dev/shm is for the ipc modes that share it; a shareable container without one gets a tmpfs of its own. */
+  shmPath?: string
+  host: SpecHost
+  defaults: SpecDefaults
+}
