@@ -1,0 +1,132 @@
+// The loop that keeps a container company, and its few deadlines.
+#define _GNU_SOURCE
+#include "shim.h"
+#include "kernel.h"
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+enum { IDLE_MS = 1000 };
+
+static int epoll_fd = -1;
+static bool is_shutting_down;
+static int64_t linger_start = -1; // since when nobody is connected and the first process has ended
+
+int watch(int fd, uint32_t events, enum event_kind kind, uint32_t index) {
+  if (epoll_fd < 0) epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event event = {.events = events, .data.u64 = (uint64_t)kind << 32 | index};
+  return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+void rewatch(int fd, uint32_t events, enum event_kind kind, uint32_t index) {
+  struct epoll_event event = {.events = events, .data.u64 = (uint64_t)kind << 32 | index};
+  epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event);
+}
+
+void unwatch(int fd) { epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL); }
+
+int64_t monotonic_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
+static bool is_alive(const struct process *p) { return p->state != FREE && p->state != EXITED; }
+
+void begin_shutdown(void) {
+  is_shutting_down = true;
+  for (int i = 0; i < PROCESS_LIMIT; i++)
+    if (is_alive(&processes[i])) kill_process(&processes[i], SIGKILL);
+}
+
+static bool anything_alive(void) {
+  for (int i = 0; i < PROCESS_LIMIT; i++)
+    if (is_alive(&processes[i])) return true;
+  return false;
+}
+
+// Gone from the daemons' sight: sockets first, then the connections, whose end tells them so.
+static void vanish(void) {
+  unlink("shim.sock");
+  unlink("shim.pid");
+  if (*settings.stream_path) unlink(settings.stream_path);
+  close_controls();
+}
+
+static bool is_lingering(void) {
+  bool is_over = processes[0].state == EXITED || init_failure[1];
+  if (!is_over || anything_alive() || control_count() > 0) linger_start = -1;
+  else if (linger_start < 0) linger_start = monotonic_seconds();
+  return linger_start >= 0;
+}
+
+// Acts on the deadlines that have passed; returns the milliseconds to the next one, -1 for none.
+static int check_deadlines(void) {
+  int64_t now = monotonic_seconds(), next = INT64_MAX;
+  check_stalled(now);
+  for (int i = 0; i < PROCESS_LIMIT; i++) {
+    struct process *p = &processes[i];
+    if (p->state != EXITED || !p->straggler_deadline) continue;
+    if (p->straggler_deadline <= now || is_shutting_down) end_stragglers(p);
+    else if (p->straggler_deadline < next) next = p->straggler_deadline;
+  }
+  if (clients_deadline() < next) next = clients_deadline();
+  if (is_lingering()) {
+    int64_t end = linger_start + settings.linger_seconds;
+    if (end <= now) is_shutting_down = true;
+    else if (end < next) next = end;
+  }
+  if (is_shutting_down && !anything_alive()) {
+    vanish();
+    if (!clients_pending()) _exit(0);
+  }
+  if (next == INT64_MAX) return buffers_dirty ? IDLE_MS : -1;
+  return buffers_dirty || next <= now ? IDLE_MS : (int)(next - now < 3600 ? next - now : 3600) * 1000;
+}
+
+static int open_signals(void) {
+  sigset_t blocked;
+  sigfillset(&blocked);
+  sigprocmask(SIG_SETMASK, &blocked, NULL); // a shim ends by `shutdown`, by linger, or by SIGKILL
+  sigset_t child_ended;
+  sigemptyset(&child_ended);
+  sigaddset(&child_ended, SIGCHLD);
+  return signalfd(-1, &child_ended, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void dispatch(enum event_kind kind, uint32_t index, uint32_t events, int signals, const int listeners[2]) {
+  struct signalfd_siginfo information;
+  struct process *p = &processes[index % PROCESS_LIMIT];
+  switch (kind) {
+  case ON_SIGNAL:
+    while (read(signals, &information, sizeof information) > 0) continue;
+    return reap_children();
+  case ON_CONTROL_LISTENER: return accept_control(listeners[0]);
+  case ON_STREAM_LISTENER: return accept_client(listeners[1]);
+  case ON_CONTROL: return on_control((int)index, events);
+  case ON_CLIENT: return on_client((int)index, events);
+  case ON_CHANNEL: return on_channel(p);
+  case ON_OUT: return on_output(p, 0);
+  case ON_ERR: return on_output(p, 1);
+  case ON_IN: return on_input_ready(p);
+  }
+}
+
+_Noreturn void monitor(int control_listener, int stream_listener) {
+  const int listeners[2] = {control_listener, stream_listener};
+  int signals = open_signals();
+  if (signals < 0 || watch(signals, EPOLLIN, ON_SIGNAL, 0) < 0) _exit(1);
+  if (watch(control_listener, EPOLLIN, ON_CONTROL_LISTENER, 0) < 0) _exit(1);
+  if (stream_listener >= 0 && watch(stream_listener, EPOLLIN, ON_STREAM_LISTENER, 0) < 0) _exit(1);
+  reap_children(); // a child may have ended before its signal was blocked
+  for (;;) {
+    int timeout = check_deadlines();
+    struct epoll_event event; // one at a time: what one event closes, a second one cannot mean
+    int count = epoll_wait(epoll_fd, &event, 1, timeout);
+    if (count < 0 && errno != EINTR) _exit(1);
+    if (count == 0 && buffers_dirty) release_buffers();
+    if (count > 0) dispatch((enum event_kind)(event.data.u64 >> 32), (uint32_t)event.data.u64, event.events, signals, listeners);
+  }
+}

@@ -1,0 +1,153 @@
+// The shim's state and the seams between its files. Limits are stated here; nothing is allocated after start.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+  PROCESS_LIMIT = 256, // the first process and execs, ended ones until `remove`
+  CLIENT_LIMIT = 64,   // attach connections
+  CONTROL_LIMIT = 16,  // control connections
+  NAME_LIMIT = 128,
+  PLAN_LIMIT = 8 << 20, // bytes of a plan file
+  READ_SIZE = 64 << 10, // one read of output: a pipe's capacity
+  SLOT_COUNT = 32,
+  STRAGGLER_SECONDS = 2, // how long output of an ended process's descendants is still passed on
+};
+
+#define NO_STEP 0xffffffffu
+
+// plan.c: the bytes of a plan file, read with a bounded cursor.
+struct cursor {
+  const uint8_t *at, *end;
+  bool bad; // set by a read past the end; every later read gives zeros
+};
+struct process_plan {
+  uint64_t clone_flags;
+  bool join_init_pid, terminal, want_stdin;
+  const char *cgroup; // empty: none
+  uint32_t step_count;
+  struct cursor steps;
+};
+struct plan_file {
+  void *map;
+  size_t size;
+  struct cursor cursor;
+  bool has_settings;
+};
+uint8_t take_u8(struct cursor *c);
+uint16_t take_u16(struct cursor *c);
+uint32_t take_u32(struct cursor *c);
+uint64_t take_u64(struct cursor *c);
+const char *take_text(struct cursor *c);                      // NUL-terminated, without NUL inside
+const uint8_t *take_bytes(struct cursor *c, uint32_t *size);
+int open_plan(const char *name, struct plan_file *plan);      // 0 or an errno; the file is unlinked
+void close_plan(struct plan_file *plan);
+int take_settings(struct cursor *c);                          // 0 or an errno; into `settings`
+int take_process_plan(struct cursor *c, struct process_plan *plan);
+
+struct settings {
+  char stream_path[4096], log_path[4096]; // empty: none
+  uint64_t log_max_size, spill_max;
+  uint32_t log_max_files, stall_seconds, linger_seconds;
+  bool stdin_once;
+};
+extern struct settings settings;
+
+// steps.c and its siblings: run in the child only.
+struct child {
+  int channel, init_pidfd, slots[SLOT_COUNT];
+  const char *program; // found by resolve-exec
+};
+struct child_message {
+  uint32_t kind, step, error;
+};
+enum { CHILD_CREATED = 1, CHILD_FAILED = 2, CHILD_PTY = 3 };
+typedef int step_function(struct child *child, struct cursor *c); // 0 or -1 with errno
+step_function step_setns, step_setns_init, step_unshare, step_setsid, step_prctl, step_sethostname, step_setdomainname,
+    step_session_keyring, step_rlimit, step_umask, step_set_ids, step_cap_bounding, step_cap_set, step_cap_ambient, step_seccomp,
+    step_loopback_up, step_write_file, step_open_in_root, step_make_path, step_mknod, step_symlink, step_close, step_propagation,
+    step_fs_mount, step_open_tree, step_mount_setattr, step_move_mount, step_move_mount_to_path, step_mask, step_pivot_root, step_pty,
+    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec;
+_Noreturn void run_steps(struct child *child, const struct process_plan *plan);
+int slot_fd(struct child *child, uint8_t slot);
+int fill_slot(struct child *child, uint8_t slot, int fd);
+int refuse(int error); // sets errno, returns -1
+int arm_parent_death(void);
+void tell_shim(int channel, uint32_t kind, uint32_t step, uint32_t error, int fd);
+
+// process.c: the table of processes.
+enum process_state { FREE, CREATING, CREATED, STARTING, RUNNING, EXITED };
+struct process {
+  char name[NAME_LIMIT + 1];
+  uint8_t state;
+  bool terminal, want_stdin, listed; // listed: reached `created`, so that control connections know it
+  bool stdin_closed, paused, in_watched;
+  int pid, pidfd, channel;
+  int in, out[2];        // our ends; -1 where closed. With a terminal `in` and `out[0]` are both the master
+  int waiter;            // control connection that waits for an answer, or -1
+  uint16_t request;
+  uint32_t code, signal;
+  int64_t exit_seconds, straggler_deadline;
+  uint32_t exit_nanoseconds;
+};
+extern struct process processes[PROCESS_LIMIT]; // [0] is the first process
+extern uint32_t init_failure[2];                // step, errno; where errno is not 0 the first process could not be made
+struct process *find_process(const char *name, size_t size);
+int spawn_process(struct process *p, const struct process_plan *plan, int rootfs); // 0 or an errno
+void on_channel(struct process *p);
+void reap_children(void);
+void forget_process(struct process *p);
+int kill_process(struct process *p, int signal);
+bool is_name(const char *name, size_t size);
+const char *record_name(const struct process *p, const char *prefix);
+void end_stragglers(struct process *p);
+
+// output.c: from the processes' ends to log and clients.
+void on_output(struct process *p, int which);
+void drain_output(struct process *p);
+void close_output(struct process *p, int which);
+bool output_ended(const struct process *p);
+void watch_output(struct process *p);
+void pause_output(struct process *p);
+extern uint8_t read_buffer[READ_SIZE];
+extern bool buffers_dirty; // pages of the big buffers are in use
+void release_buffers(void);
+
+// log.c
+int open_log(void);
+void log_output(int which, const uint8_t *data, size_t size);
+void log_end(int which);
+void release_log_buffer(void);
+
+// stream.c
+void accept_client(int listener);
+void on_client(int index, uint32_t events);
+void on_input_ready(struct process *p);
+void deliver(struct process *p, int which, const uint8_t *data, size_t size);
+void finish_clients(struct process *p); // its output has ended
+void update_pause(struct process *p);
+void close_input(struct process *p);
+bool clients_pending(void);
+int64_t clients_deadline(void);
+void check_stalled(int64_t now);
+
+// control.c
+void accept_control(int listener);
+void on_control(int index, uint32_t events);
+void answer_ok(struct process *p, uint32_t pid);
+void answer_error(struct process *p, uint32_t step, uint32_t error);
+void tell_process(const struct process *p);
+void tell_init_failure(void);
+int control_count(void);
+void close_controls(void);
+
+// monitor.c
+enum event_kind { ON_SIGNAL, ON_CONTROL_LISTENER, ON_STREAM_LISTENER, ON_CONTROL, ON_CLIENT, ON_CHANNEL, ON_OUT, ON_ERR, ON_IN };
+int watch(int fd, uint32_t events, enum event_kind kind, uint32_t index);
+void rewatch(int fd, uint32_t events, enum event_kind kind, uint32_t index);
+void unwatch(int fd);
+int64_t monotonic_seconds(void);
+void begin_shutdown(void);
+_Noreturn void monitor(int control_listener, int stream_listener);

@@ -1,0 +1,128 @@
+// The end of a plan: terminal, working directory, program, the wait for the shim's word, execve.
+#define _GNU_SOURCE
+#include "shim.h"
+#include "kernel.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+enum { NO_SLOT = 0xff, GET_PEER = 0x5441 /* TIOCGPTPEER */, CANDIDATE_LIMIT = 1024, ARGUMENT_LIMIT = 1 << 20 };
+
+// A container may have put anything at /dev/pts/ptmx; only a real devpts gives a terminal.
+static int open_master(int devpts) {
+  int master = openat(devpts, "ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  struct stat st;
+  struct statfs fs;
+  if (master < 0) return -1;
+  int unlocked = 0;
+  if (fstat(master, &st) == 0 && fstatfs(master, &fs) == 0) {
+    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2) || fs.f_type != DEVPTS_MAGIC) errno = ENOTTY;
+    else if (ioctl(master, TIOCSPTLCK, &unlocked) == 0) return master;
+  }
+  int error = errno;
+  close(master);
+  return refuse(error);
+}
+
+static int mount_console(int slave, int console) {
+  int fd = (int)syscall(NR_OPEN_TREE, slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  if (fd < 0) return -1;
+  int flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+  int result = (int)syscall(NR_MOVE_MOUNT, fd, "", console, "", flags), error = errno;
+  close(fd);
+  return result < 0 ? refuse(error) : 0;
+}
+
+int step_pty(struct child *child, struct cursor *c) {
+  int devpts = slot_fd(child, take_u8(c));
+  uint8_t console_slot = take_u8(c);
+  struct winsize size = {0};
+  size.ws_row = take_u16(c);
+  size.ws_col = take_u16(c);
+  uint32_t uid = take_u32(c), gid = take_u32(c);
+  if (c->bad || devpts < 0) return -1;
+  int master = open_master(devpts);
+  if (master < 0) return -1;
+  if ((size.ws_row || size.ws_col) && ioctl(master, TIOCSWINSZ, &size) < 0) return -1;
+  int slave = ioctl(master, GET_PEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (slave < 0 || fchown(slave, uid, gid) < 0) return -1;
+  if (console_slot != NO_SLOT) {
+    int console = slot_fd(child, console_slot);
+    if (console < 0 || mount_console(slave, console) < 0) return -1;
+  }
+  if (ioctl(slave, TIOCSCTTY, 0) < 0) return -1;
+  for (int fd = 0; fd < 3; fd++)
+    if (dup3(slave, fd, 0) < 0) return -1;
+  tell_shim(child->channel, CHILD_PTY, 0, 0, master);
+  close(slave);
+  return close(master);
+}
+
+// getcwd(2) of a directory outside the root does not begin with a slash (CVE-2024-21626).
+int step_chdir(struct child *child, struct cursor *c) {
+  (void)child;
+  const char *path = take_text(c);
+  if (c->bad || chdir(path) < 0) return -1;
+  char where[PATH_MAX];
+  if (syscall(SYS_getcwd, where, sizeof where) < 0) return -1;
+  return where[0] == '/' ? 0 : refuse(ENOENT);
+}
+
+int step_resolve_exec(struct child *child, struct cursor *c) {
+  uint16_t count = take_u16(c);
+  int error = ENOENT;
+  for (int i = 0; i < count; i++) {
+    const char *path = take_text(c);
+    struct stat st;
+    if (c->bad) return -1;
+    if (stat(path, &st) < 0) {
+      if (errno != ENOENT && errno != ENOTDIR) error = errno;
+      continue;
+    }
+    if (S_ISREG(st.st_mode) && syscall(NR_FACCESSAT2, AT_FDCWD, path, X_OK, AT_EACCESS) == 0) {
+      child->program = path;
+      return 0;
+    }
+    error = EACCES;
+  }
+  return refuse(error);
+}
+
+int step_close_fds(struct child *child, struct cursor *c) {
+  (void)child, (void)c;
+  return (int)syscall(NR_CLOSE_RANGE, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+}
+
+int step_await_start(struct child *child, struct cursor *c) {
+  (void)c;
+  tell_shim(child->channel, CHILD_CREATED, 0, 0, -1);
+  char word;
+  ssize_t size;
+  do size = read(child->channel, &word, 1);
+  while (size < 0 && errno == EINTR);
+  if (size != 1) _exit(0); // the shim is gone or has given up
+  return 0;
+}
+
+// Pointers to `count` texts, in memory of the child's own.
+static char **take_texts(struct cursor *c) {
+  uint32_t count = take_u32(c);
+  if (c->bad || count > ARGUMENT_LIMIT) return NULL;
+  char **texts = mmap(NULL, (count + 1) * sizeof *texts, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (texts == MAP_FAILED) return NULL;
+  for (uint32_t i = 0; i < count; i++) texts[i] = (char *)take_text(c);
+  return texts;
+}
+
+int step_exec(struct child *child, struct cursor *c) {
+  char **arguments = take_texts(c), **environment = take_texts(c);
+  if (c->bad || !arguments || !environment) return refuse(E2BIG);
+  if (!child->program) return refuse(ENOENT);
+  return execve(child->program, arguments, environment);
+}

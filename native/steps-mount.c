@@ -1,0 +1,126 @@
+// Steps on mounts: by descriptor, with the mount API of Linux 5.2 to 5.12, so that no path is looked up twice.
+#define _GNU_SOURCE
+#include "shim.h"
+#include "kernel.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+enum { NO_SLOT = 0xff };
+
+static int move_mount_fds(int from, int to) {
+  return (int)syscall(NR_MOVE_MOUNT, from, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+static int clone_tree(int directory, const char *path, unsigned flags) {
+  return (int)syscall(NR_OPEN_TREE, directory, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+}
+
+int step_propagation(struct child *child, struct cursor *c) {
+  (void)child;
+  const char *path = take_text(c);
+  uint32_t flags = take_u32(c);
+  return c->bad ? -1 : mount(NULL, path, NULL, flags, NULL);
+}
+
+static int configure(int context, struct cursor *c) {
+  uint16_t count = take_u16(c);
+  for (int i = 0; i < count; i++) {
+    const char *key = take_text(c);
+    bool has_value = take_u8(c) != 0;
+    const char *value = has_value ? take_text(c) : NULL;
+    if (c->bad) return -1;
+    if (syscall(NR_FSCONFIG, context, has_value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0) < 0) return -1;
+  }
+  return (int)syscall(NR_FSCONFIG, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+}
+
+int step_fs_mount(struct child *child, struct cursor *c) {
+  uint8_t slot = take_u8(c);
+  const char *fstype = take_text(c);
+  bool has_source = take_u8(c) != 0;
+  const char *source = has_source ? take_text(c) : NULL;
+  uint32_t attributes = take_u32(c);
+  if (c->bad) return -1;
+  int context = (int)syscall(NR_FSOPEN, fstype, FSOPEN_CLOEXEC);
+  if (context < 0) return -1;
+  int fd = -1;
+  bool is_set = !has_source || syscall(NR_FSCONFIG, context, FSCONFIG_SET_STRING, "source", source, 0) == 0;
+  if (is_set && configure(context, c) == 0) fd = (int)syscall(NR_FSMOUNT, context, FSMOUNT_CLOEXEC, attributes);
+  int error = errno;
+  close(context);
+  errno = error;
+  return fill_slot(child, slot, fd);
+}
+
+int step_open_tree(struct child *child, struct cursor *c) {
+  uint8_t slot = take_u8(c), directory_slot = take_u8(c);
+  const char *path = take_text(c);
+  unsigned flags = take_u8(c) ? AT_RECURSIVE : 0;
+  if (c->bad) return -1;
+  if (directory_slot == NO_SLOT) return fill_slot(child, slot, clone_tree(AT_FDCWD, path, flags));
+  int directory = slot_fd(child, directory_slot);
+  if (directory < 0) return -1;
+  if (!*path) return fill_slot(child, slot, clone_tree(directory, "", flags | AT_EMPTY_PATH));
+  int found = open_in(directory, path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  if (found < 0) return -1;
+  int fd = clone_tree(found, "", flags | AT_EMPTY_PATH), error = errno;
+  close(found);
+  errno = error;
+  return fill_slot(child, slot, fd);
+}
+
+int step_mount_setattr(struct child *child, struct cursor *c) {
+  int fd = slot_fd(child, take_u8(c));
+  struct mount_attr_args attributes = {0};
+  attributes.set = take_u64(c);
+  attributes.clear = take_u64(c);
+  attributes.propagation = take_u64(c);
+  unsigned flags = AT_EMPTY_PATH | (take_u8(c) ? AT_RECURSIVE : 0);
+  if (c->bad || fd < 0) return -1;
+  return (int)syscall(NR_MOUNT_SETATTR, fd, "", flags, &attributes, sizeof attributes);
+}
+
+int step_move_mount(struct child *child, struct cursor *c) {
+  int from = slot_fd(child, take_u8(c));
+  int to = from < 0 ? -1 : slot_fd(child, take_u8(c));
+  if (c->bad || to < 0) return -1;
+  return move_mount_fds(from, to);
+}
+
+int step_move_mount_to_path(struct child *child, struct cursor *c) {
+  int from = slot_fd(child, take_u8(c));
+  const char *path = take_text(c);
+  if (c->bad || from < 0) return -1;
+  return (int)syscall(NR_MOVE_MOUNT, from, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+int step_mask(struct child *child, struct cursor *c) {
+  int target = slot_fd(child, take_u8(c));
+  int file = target < 0 ? -1 : slot_fd(child, take_u8(c));
+  int directory = file < 0 ? -1 : slot_fd(child, take_u8(c));
+  struct stat st;
+  if (c->bad || directory < 0 || fstat(target, &st) < 0) return -1;
+  int cover = directory;
+  if (!S_ISDIR(st.st_mode)) {
+    // An image or a racing container may have put another file at /dev/null; mounted over, it would show itself, not hide.
+    if (fstat(file, &st) < 0) return -1;
+    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) return refuse(ENODEV);
+    cover = file;
+  }
+  int fd = clone_tree(cover, "", AT_EMPTY_PATH);
+  if (fd < 0) return -1;
+  int result = move_mount_fds(fd, target), error = errno;
+  close(fd);
+  return result < 0 ? refuse(error) : 0;
+}
+
+// With "." for both, the old root is stacked under the new one and needs no directory inside it (pivot_root(2), NOTES).
+int step_pivot_root(struct child *child, struct cursor *c) {
+  int root = slot_fd(child, take_u8(c));
+  if (c->bad || root < 0) return -1;
+  if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) return -1;
+  return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ? -1 : 0;
+}

@@ -1,0 +1,103 @@
+// Runs a plan's steps in the child, one after the other. Which step is what number: the table below, in the order of
+// src/linux/steps.ts.
+#include "shim.h"
+#include "kernel.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+static step_function *const step_table[] = {
+    NULL, step_setns, step_setns_init, step_unshare, step_setsid, step_prctl, step_sethostname, step_setdomainname,
+    step_session_keyring, step_rlimit, step_umask, step_set_ids, step_cap_bounding, step_cap_set, step_cap_ambient, step_seccomp,
+    step_loopback_up, step_write_file, step_open_in_root, step_make_path, step_mknod, step_symlink, step_close, step_propagation,
+    step_fs_mount, step_open_tree, step_mount_setattr, step_move_mount, step_move_mount_to_path, step_mask, step_pivot_root, step_pty,
+    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec,
+};
+
+int refuse(int error) {
+  errno = error;
+  return -1;
+}
+
+int slot_fd(struct child *child, uint8_t slot) {
+  if (slot >= SLOT_COUNT || child->slots[slot] < 0) return refuse(EBADF);
+  return child->slots[slot];
+}
+
+int fill_slot(struct child *child, uint8_t slot, int fd) {
+  if (fd < 0) return -1;
+  if (slot >= SLOT_COUNT) {
+    close(fd);
+    return refuse(EBADF);
+  }
+  if (child->slots[slot] >= 0) close(child->slots[slot]);
+  child->slots[slot] = fd;
+  return 0;
+}
+
+// The kernel forgets the parent-death signal whenever credentials change: whoever changes them calls this again.
+int arm_parent_death(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
+
+void tell_shim(int channel, uint32_t kind, uint32_t step, uint32_t error, int fd) {
+  struct child_message message = {kind, step, error};
+  struct iovec data = {&message, sizeof message};
+  union {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
+  if (fd >= 0) {
+    memset(&control, 0, sizeof control);
+    header.msg_control = &control;
+    header.msg_controllen = sizeof control;
+    struct cmsghdr *attached = CMSG_FIRSTHDR(&header);
+    attached->cmsg_level = SOL_SOCKET;
+    attached->cmsg_type = SCM_RIGHTS;
+    attached->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(attached), &fd, sizeof fd);
+  }
+  sendmsg(channel, &header, MSG_NOSIGNAL);
+}
+
+static bool is_skipped(struct cursor *errnos, uint8_t count, int error) {
+  bool found = false;
+  for (int i = 0; i < count; i++)
+    if (take_u32(errnos) == (uint32_t)error) found = true;
+  return found;
+}
+
+_Noreturn void run_steps(struct child *child, const struct process_plan *plan) {
+  struct cursor c = plan->steps;
+  uint32_t index = 0;
+  uint8_t passed_over = 0;
+  for (; index < plan->step_count; index++) {
+    uint8_t number = take_u8(&c), skip = take_u8(&c), errno_count = take_u8(&c);
+    struct cursor errnos = c;
+    for (int i = 0; i < errno_count; i++) take_u32(&c);
+    uint32_t size;
+    const uint8_t *bytes = take_bytes(&c, &size);
+    if (c.bad || number == 0 || number >= sizeof step_table / sizeof *step_table) {
+      errno = EPROTO;
+      break;
+    }
+    if (passed_over > 0) {
+      passed_over--;
+      continue;
+    }
+    struct cursor body = {bytes, bytes + size, false};
+    if (step_table[number](child, &body) == 0) {
+      if (!body.bad) continue;
+      errno = EPROTO; // the step saw zeros where the body had ended
+      break;
+    }
+    if (body.bad) errno = EPROTO;
+    if (!is_skipped(&errnos, errno_count, errno)) break;
+    passed_over = skip;
+  }
+  if (index == plan->step_count) errno = ENOEXEC; // a plan ends with exec
+  tell_shim(child->channel, CHILD_FAILED, index, (uint32_t)errno, -1);
+  _exit(errno == ENOENT ? 127 : 126);
+}

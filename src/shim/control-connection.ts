@@ -1,0 +1,194 @@
+// The daemons' end of a shim's control socket: requests with answers, and the states that the shim tells unasked.
+import type net from 'node:net'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Failure, messageOf } from '../base/failure.ts'
+import type { ProcessPlan } from '../linux/steps.ts'
+import { encodeExecPlan } from './encode-plan.ts'
+import * as frames from './frames.ts'
+import { FRAME } from './frames.ts'
+import { INIT_PROCESS, type ProcessExit, type ProcessName, type ProcessState, type Shim, StepFailure } from './shim.ts'
+
+const VERSION = 1
+const REQUEST_MAX = 0xffff
+
+type ExitListener = (state: ProcessState & { exit: ProcessExit }) => void
+interface Waiter {
+  resolve(payload: Buffer): void
+  reject(error: Error): void
+}
+
+/** Takes over a connected socket; `ready` resolves with the shim's hello. */
+export class ControlConnection implements Shim {
+  shimPid = 0
+  readonly processes = new Map<ProcessName, ProcessState>()
+  readonly closed: Promise<void>
+  /** The shim has said hello. */
+  readonly ready: Promise<void>
+  private readonly socket: net.Socket
+  private readonly bundle: string
+  private readonly decoder = new frames.FrameDecoder()
+  private readonly waiters = new Map<number, Waiter>()
+  private readonly exitListeners: ExitListener[] = []
+  private readonly createdWaiters: { process: ProcessName; waiter: Waiter }[] = []
+  private hello: Waiter | undefined
+  private lastRequest = 0
+  private initFailure: StepFailure | undefined
+
+  constructor(socket: net.Socket, bundle: string) {
+    this.socket = socket
+    this.bundle = bundle
+    this.ready = new Promise((resolve, reject) => {
+      this.hello = { resolve: () => resolve(), reject }
+    })
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.failAll(new Failure('unavailable', `shim of ${bundle} is gone`))
+        resolve()
+      })
+    })
+    socket.on('error', () => socket.destroy()) // `close` follows
+    socket.on('end', () => socket.destroy())
+    socket.on('data', (chunk: Buffer) => this.receive(chunk))
+  }
+
+  /** Resolves once the first process is created; throws StepFailure where it could not be made. */
+  async created(process: ProcessName): Promise<void> {
+    if (this.initFailure) throw this.initFailure
+    if (this.processes.has(process)) return
+    await new Promise<Buffer>((resolve, reject) => {
+      this.createdWaiters.push({ process, waiter: { resolve, reject } })
+      if (this.socket.destroyed) reject(new Failure('unavailable', `shim of ${this.bundle} is gone`))
+    })
+  }
+
+  /** Resolves once everything that the shim had to tell upon connecting has arrived: it answers in order. */
+  async settle(): Promise<void> {
+    const text = frames.encodeText(INIT_PROCESS)
+    await this.request(FRAME.state, text).catch(() => undefined) // no first process: nothing more to tell
+  }
+
+  async start(process: ProcessName): Promise<void> {
+    await this.request(FRAME.start, frames.encodeText(process))
+  }
+
+  async add(process: ProcessName, plan: ProcessPlan): Promise<{ pid: number }> {
+    const name = `plan-${process}`
+    const path = join(this.bundle, name)
+    await writeFile(path, encodeExecPlan(plan), { mode: 0o600 })
+    try {
+      const answer = await this.request(FRAME.add, frames.encodeText(process), frames.encodeText(name))
+      return { pid: answer.readUInt32LE(0) }
+    } catch (error) {
+      await rm(path, { force: true }) // the shim removes only what it has mapped
+      throw error
+    }
+  }
+
+  async kill(process: ProcessName, signal: number): Promise<void> {
+    await this.request(FRAME.kill, frames.encodeText(process), frames.encodeNumbers([signal, 4]))
+  }
+
+  async resize(process: ProcessName, size: { rows: number; columns: number }): Promise<void> {
+    const numbers = frames.encodeNumbers([size.rows, 2], [size.columns, 2])
+    await this.request(FRAME.resize, frames.encodeText(process), numbers)
+  }
+
+  async closeStdin(process: ProcessName): Promise<void> {
+    await this.request(FRAME.closeStdin, frames.encodeText(process))
+  }
+
+  async remove(process: ProcessName): Promise<void> {
+    await this.request(FRAME.remove, frames.encodeText(process))
+    this.processes.delete(process)
+  }
+
+  async shutdown(): Promise<void> {
+    if (!this.socket.destroyed) {
+      // The shim may be gone before its answer is read.
+      await this.request(FRAME.shutdown).catch(() => undefined)
+    }
+    await this.closed
+  }
+
+  onExit(listener: ExitListener): void {
+    this.exitListeners.push(listener)
+    for (const state of this.processes.values()) if (state.exit) listener({ ...state, exit: state.exit })
+  }
+
+  /** Hangs up; the shim and its container go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.socket.destroy()
+    await this.closed
+  }
+
+  private async request(type: number, ...parts: readonly Uint8Array[]): Promise<Buffer> {
+    if (this.socket.destroyed) throw new Failure('unavailable', `shim of ${this.bundle} is gone`)
+    do this.lastRequest = (this.lastRequest % REQUEST_MAX) + 1
+    while (this.waiters.has(this.lastRequest))
+    const request = this.lastRequest
+    return await new Promise<Buffer>((resolve, reject) => {
+      this.waiters.set(request, { resolve, reject })
+      this.socket.write(frames.encodeFrame(type, request, ...parts))
+    })
+  }
+
+  private receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.decoder.push(chunk)) this.handle(frame)
+    } catch (error) {
+      this.failAll(new Failure('data-loss', `shim of ${this.bundle}: ${messageOf(error)}`, { cause: error }))
+      this.socket.destroy()
+    }
+  }
+
+  private handle({ type, request, payload }: frames.Frame): void {
+    if (type === FRAME.hello) return this.greet(payload)
+    if (request === 0 && type === FRAME.process) return this.learn(frames.decodeProcess(payload))
+    if (request === 0 && type === FRAME.error) return this.failInit(payload)
+    const waiter = this.waiters.get(request)
+    this.waiters.delete(request)
+    if (type !== FRAME.error) return waiter?.resolve(payload)
+    const { step, errno } = frames.decodeError(payload)
+    waiter?.reject(new StepFailure(step, errno))
+  }
+
+  private greet(payload: Buffer): void {
+    const { version, shimPid } = frames.decodeHello(payload)
+    if (version !== VERSION) throw new RangeError(`protocol version ${version}`)
+    this.shimPid = shimPid
+    this.hello?.resolve(payload)
+    this.hello = undefined
+  }
+
+  private learn(state: ProcessState): void {
+    const before = this.processes.get(state.process)
+    this.processes.set(state.process, state)
+    this.settleCreated((waiter) => waiter.resolve(Buffer.alloc(0)), state.process)
+    if (state.exit && before?.state !== 'exited')
+      for (const listener of this.exitListeners) listener({ ...state, exit: state.exit })
+  }
+
+  private failInit(payload: Buffer): void {
+    const { step, errno } = frames.decodeError(payload)
+    const failure = new StepFailure(step, errno)
+    this.initFailure = failure
+    this.settleCreated((waiter) => waiter.reject(failure))
+  }
+
+  /** Settles those that wait for `process`, or all. */
+  private settleCreated(settle: (waiter: Waiter) => void, process?: ProcessName): void {
+    const waiting = this.createdWaiters.splice(0)
+    for (const entry of waiting)
+      if (process === undefined || entry.process === process) settle(entry.waiter)
+      else this.createdWaiters.push(entry)
+  }
+
+  private failAll(error: Failure): void {
+    this.hello?.reject(error)
+    this.hello = undefined
+    this.settleCreated((waiter) => waiter.reject(error))
+    for (const waiter of this.waiters.values()) waiter.reject(error)
+    this.waiters.clear()
+  }
+}

@@ -1,0 +1,31 @@
+// Starting berth-shim: the plan on disk, the program, and the first process up to `created`.
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Failure } from '../base/failure.ts'
+import { connectControl } from './connect-shim.ts'
+import { encodeShimPlan } from './encode-plan.ts'
+import { runProgram } from './run-program.ts'
+import { INIT_PROCESS, type SpawnShim, StepFailure } from './shim.ts'
+
+/** Makes SpawnShim for the berth-shim at `shimProgram` (an absolute path). */
+export function spawnShimWith(shimProgram: string): SpawnShim {
+  return async (settings, plan, rootfs) => {
+    const planPath = join(settings.bundle, 'plan')
+    await writeFile(planPath, encodeShimPlan(settings, plan), { mode: 0o600 })
+    // It exits 0 once its sockets listen, and lives on as a child of its own; another status is an errno.
+    const status = runProgram(shimProgram, ['berth-shim', settings.label, settings.bundle], rootfs)
+    if (status !== 0) {
+      await rm(planPath, { force: true })
+      throw new StepFailure(undefined, status)
+    }
+    const shim = await connectControl(settings.bundle)
+    if (!shim) throw new Failure('unavailable', `shim of ${settings.bundle} ended at its start`)
+    try {
+      await shim.created(INIT_PROCESS)
+      return shim
+    } catch (error) {
+      await shim.shutdown()
+      throw error
+    }
+  }
+}
