@@ -16,6 +16,7 @@ export class ContainerStore {
   readonly #byId = new Map<string, Container>()
   readonly #idByName = new Map<string, string>()
   readonly #background = new Set<Promise<void>>()
+  readonly #closing = new AbortController()
   readonly execs = new ExecStore()
 
   private constructor(directory: string) {
@@ -115,6 +116,17 @@ export class ContainerStore {
   /** Resolves when no cleaning up is under way. */
   async settled(): Promise<void> {
     while (this.#background.size > 0) await Promise.allSettled(this.#background)
+  }
+
+  /** Aborted when the engine lets go: who follows containerd's events stops. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** Containers run on. Resolves when nothing is under way any more. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.settled()
   }
 
   get size(): number {

@@ -6,6 +6,7 @@ import { replaceFileSync } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
 import { Mutex } from '../../base/mutex.ts'
 import type { Endpoint } from '../../network/network.ts'
+import type { ProcessSpec } from '../../oci/runtime-spec.ts'
 import type { ContainerState, ExitStatus } from './container-state.ts'
 import { isAlive } from './container-state.ts'
 import { ExitWaiters } from './exit-waiters.ts'
@@ -51,6 +52,8 @@ export interface VolumeMount {
   isAnonymous: boolean
   /** The options of `-v`, as given. */
   mode: string
+  /** Starts empty whatever the image has at the destination. */
+  noCopy: boolean
 }
 
 /** A client that attached before the start; the start connects it between create and run, so that it misses nothing. */
@@ -80,12 +83,16 @@ export class Container {
   readonly execIds = new Set<string>()
   /** What the snapshotter answered when the snapshot was made; asked again after a restart of this process. */
   mounts: SnapshotMount[] | undefined
+  /** Of the run under way, for its execs; fetched from containerd after a restart of this process. */
+  processSpec: ProcessSpec | undefined
   /** The automatic restart under way. */
   pendingRestart: { cancel(): void } | undefined
   lastRestartDelayMs: number | undefined
   /** Stop, or a signal that means it, was sent to this run: no policy brings it back. */
   isToldToExit = false
   isRemoving = false
+  /** The last start was tried and undone. */
+  hasFailedToStart = false
   /** `docker restart` brings it up again itself: neither policy nor auto-remove apply to the stop in between. */
   isBeingRestarted = false
   /** What a former run still has in containerd; the next start waits for it. */
@@ -144,8 +151,5 @@ export function notRunning(container: Container): Failure {
 }
 
 export function isRestarting(container: Container): Failure {
-  return new Failure(
-    'conflict',
-    `Container ${container.id} is restarting, wait until the container is running`,
-  )
+  return new Failure('conflict', `Container ${container.id} is restarting, wait until the container is running`)
 }

@@ -27,8 +27,7 @@ function parseLogOptions(options: Readonly<Record<string, string>>): { maxSizeBy
   const files = options['max-file']
   if (files !== undefined && !/^\d{1,4}$/.test(files))
     throw new Failure('invalid-argument', `strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`)
-  if (files !== undefined && Number(files) < 1)
-    throw new Failure('invalid-argument', `max-file cannot be less than 1`)
+  if (files !== undefined && Number(files) < 1) throw new Failure('invalid-argument', `max-file cannot be less than 1`)
   return { maxSizeBytes: size === undefined ? 0 : parseSize(size), maxFiles: Number(files ?? '1') }
 }
 

@@ -26,9 +26,11 @@ export async function pauseContainer(engine: Engine, container: Container): Prom
 
 export async function unpauseContainer(engine: Engine, container: Container): Promise<void> {
   await container.lock.run(async () => {
-    if (container.state.status !== 'paused')
-      throw new Failure('conflict', `Container ${container.id} is not paused`)
-    await call(`Cannot unpause container ${container.id}`, engine.containerd.tasks.resume({ containerId: container.id }))
+    if (container.state.status !== 'paused') throw new Failure('conflict', `Container ${container.id} is not paused`)
+    await call(
+      `Cannot unpause container ${container.id}`,
+      engine.containerd.tasks.resume({ containerId: container.id }),
+    )
     container.state.status = 'running'
     container.save()
     publishContainerEvent(engine, container, 'unpause')

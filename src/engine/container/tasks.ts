@@ -1,12 +1,13 @@
 // A container's task in containerd: the calls that the verbs make, in the engine's terms.
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { isFailure } from '../../base/failure.ts'
-import { packJson, RUNTIME_SPEC_TYPE } from '../../containerd/client/any.ts'
+import { RUNTIME_SPEC_TYPE } from '../../containerd/client/any.ts'
 import { formatStdioUri } from '../../containerd/client/stdio-uri.ts'
 import type { Engine } from '../engine.ts'
 import type { Container, SnapshotMount } from './container.ts'
 import { logSettings } from './log-settings.ts'
 import { streamSocketPath } from './paths.ts'
+import { formatRuntimeSpec } from './spec/format-runtime-spec.ts'
 
 export const SNAPSHOTTER = 'overlayfs'
 const RUNTIME = 'io.containerd.runc.v2'
@@ -14,7 +15,11 @@ const RUNTIME = 'io.containerd.runc.v2'
 export const OWNER_LABEL = 'berth.engine.container'
 
 /** The writable layer. It needs no lease: the label roots it until we remove it. */
-export async function prepareSnapshot(engine: Engine, id: string, parent: string | undefined): Promise<SnapshotMount[]> {
+export async function prepareSnapshot(
+  engine: Engine,
+  id: string,
+  parent: string | undefined,
+): Promise<SnapshotMount[]> {
   const { mounts } = await engine.containerd.snapshots.prepare({
     snapshotter: SNAPSHOTTER,
     key: id,
@@ -44,7 +49,7 @@ export async function putContainerdRecord(engine: Engine, container: Container, 
       labels: { [OWNER_LABEL]: engine.id },
       image: container.record.config.Image ?? '',
       runtime: { name: RUNTIME },
-      spec: packJson(RUNTIME_SPEC_TYPE, spec),
+      spec: { typeUrl: RUNTIME_SPEC_TYPE, value: Buffer.from(formatRuntimeSpec(spec)) },
       snapshotter: SNAPSHOTTER,
       snapshotKey: container.id,
     },

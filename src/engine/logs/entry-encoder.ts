@@ -78,17 +78,17 @@ export class EntryEncoder {
       return
     }
     if (!(parts.isStderr ? options.stderr : options.stdout)) {
-      if (options.until !== undefined) this.#isChosen(input.latin1Slice(parts.timeStart, parts.timeEnd))
+      if (options.until !== undefined) this.#isChosen(input.toString('latin1', parts.timeStart, parts.timeEnd))
       return
     }
     const needsTime = options.timestamps || options.since !== undefined || options.until !== undefined
-    const time = needsTime ? fixTime(input.latin1Slice(parts.timeStart, parts.timeEnd)) : ''
+    const time = needsTime ? fixTime(input.toString('latin1', parts.timeStart, parts.timeEnd)) : ''
     if (needsTime && !this.#isChosenFixed(time)) return
     this.#reserve(FRAME_HEADER + FIXED_TIME_LENGTH + 1 + (end - start))
     const frame = this.#used
     let at = options.framed ? frame + FRAME_HEADER : frame
     if (options.timestamps) {
-      at += this.#out.latin1Write(time, at)
+      at += this.#out.write(time, at, 'latin1')
       this.#out[at++] = 0x20
     }
     at = this.#copyPayload(input, parts.payloadStart, parts.payloadEnd, at)
@@ -163,6 +163,7 @@ export function formatAttributes(attributes: Readonly<Record<string, string>>): 
 }
 
 function queryEscape(text: string): string {
-  const escaped = encodeURIComponent(text.toWellFormed?.() ?? text)
+  // Half of a surrogate pair, which encodeURIComponent refuses, becomes U+FFFD on the way through bytes.
+  const escaped = encodeURIComponent(Buffer.from(text).toString())
   return escaped.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`).replace(/%20/g, '+')
 }

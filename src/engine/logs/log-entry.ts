@@ -86,15 +86,11 @@ function stringsOf(value: unknown): Record<string, string> {
   )
 }
 
-const SIMPLE_ESCAPES: Readonly<Record<number, number>> = {
-  0x6e: 0x0a, // n
-  0x72: 0x0d, // r
-  0x74: 0x09, // t
-  0x62: 0x08, // b
-  0x66: 0x0c, // f
-  0x22: 0x22,
-  0x5c: 0x5c,
-  0x2f: 0x2f,
+/** By the letter behind the backslash; `\"`, `\\` and `\/` stand for themselves. */
+const SIMPLE_ESCAPES = new Map(Object.entries({ n: '\n', r: '\r', t: '\t', b: '\b', f: '\f' }).map(byteCodes))
+
+function byteCodes([letter, meaning]: [string, string]): [number, number] {
+  return [letter.charCodeAt(0), meaning.charCodeAt(0)]
 }
 
 /**
@@ -113,7 +109,7 @@ export function unescapeInto(source: Buffer, start: number, end: number, target:
     }
     const letter = source[from + 1]!
     if (letter !== 0x75) {
-      target[to++] = SIMPLE_ESCAPES[letter] ?? letter
+      target[to++] = SIMPLE_ESCAPES.get(letter) ?? letter
       from += 2
       continue
     }

@@ -21,7 +21,11 @@ export function fixTime(text: string): string {
 export function parseLogTime(name: string, text: string | null): string | undefined {
   if (text === null || text === '' || text === '0') return undefined
   const match = /^(-?\d{1,15})(?:\.(\d{0,9})\d*)?$/.exec(text)
-  if (!match) throw new Failure('invalid-argument', `invalid value for "${name}" parameter: failed to parse value as timestamp: ${text}`)
+  if (!match)
+    throw new Failure(
+      'invalid-argument',
+      `invalid value for "${name}" parameter: failed to parse value as timestamp: ${text}`,
+    )
   const seconds = Number(match[1])
   if (seconds === 0 && Number(match[2] ?? 0) === 0) return undefined
   if (seconds < 0) return undefined

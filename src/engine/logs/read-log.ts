@@ -31,10 +31,11 @@ export async function readLog(
   write: LogSink,
   signal: AbortSignal,
 ): Promise<void> {
+  const untilMs = request.until === undefined ? undefined : timeToEpochMs(request.until)
   // The watch comes first, so that nothing written after the last look can be missed.
-  using watch = request.follow ? new LogWatch(source, request.until && timeToEpochMs(request.until), signal) : undefined
+  using watch = request.follow ? new LogWatch(source, untilMs, signal) : undefined
   const reader = new LogReader(request, write, signal)
-  await using cleanup = { [Symbol.asyncDispose]: () => reader.close() }
+  await using _open = { [Symbol.asyncDispose]: () => reader.close() }
   await reader.open(source.path)
   await reader.readAvailable()
   while (watch && !reader.isFinished && !signal.aborted) {
@@ -42,7 +43,6 @@ export async function readLog(
     await reader.advance(source.path)
     if (isLast) break
   }
-  void cleanup
 }
 
 class LogReader {

@@ -1,0 +1,2 @@
+// The door to a container's streams for the engine, which knows containerd only through this folder.
+export { connectStream } from '../../shim/stream.ts'

@@ -1,0 +1,113 @@
+// POST /containers/{id}/attach: a client at the container's standard streams. Before the start it waits for it, which is what `docker run` does.
+import type { Duplex } from 'node:stream'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { connectStream } from '../../containerd/client/attach-stream.ts'
+import type { Engine } from '../engine.ts'
+import { writeTo } from '../logs/write-to.ts'
+import { readLog } from '../logs/read-log.ts'
+import type { Container } from './container.ts'
+import { isAlive } from './container-state.ts'
+import { streamSocketPath } from './paths.ts'
+import { publishContainerEvent } from './publish-event.ts'
+import { endClient, splice } from './splice.ts'
+
+export interface AttachOptions {
+  stdin: boolean
+  stdout: boolean
+  stderr: boolean
+  /** Live output and input, not only the log. */
+  stream: boolean
+  /** What was logged so far comes first. */
+  logs: boolean
+  detachKeys: readonly number[]
+}
+
+const INIT = 'init'
+
+/** Throws conflict in Docker's words. Call before the connection is taken over. */
+export function requireAttachable(container: Container, name: string): void {
+  if (container.state.status === 'paused')
+    throw new Failure('conflict', `container ${name} is paused, unpause the container before attach`)
+  if (container.state.status === 'restarting')
+    throw new Failure('conflict', `container ${name} is restarting, wait until the container is running`)
+}
+
+/** The client is ours, and closed when this resolves. Never rejects once it has begun. */
+export async function attachClient(
+  engine: Engine,
+  container: Container,
+  client: Duplex,
+  options: AttachOptions,
+): Promise<void> {
+  publishContainerEvent(engine, container, 'attach')
+  try {
+    if (options.logs) await replayLog(container, client, options)
+    if (!options.stream) return endClient(client)
+    const shim = await connectWhenRunning(engine, container, client, options)
+    if (shim === undefined) return endClient(client)
+    const stdin = options.stdin && container.record.config.OpenStdin === true
+    const end = await splice(client, shim, {
+      stdin,
+      detachKeys: stdin && container.hasTerminal ? options.detachKeys : undefined,
+    })
+    if (end === 'detached') publishContainerEvent(engine, container, 'detach')
+  } catch (error) {
+    engine.log.warn('attach failed', { container: container.id, error: messageOf(error) })
+    client.destroy()
+  }
+}
+
+async function replayLog(container: Container, client: Duplex, options: AttachOptions): Promise<void> {
+  const gone = new AbortController()
+  client.once('close', () => gone.abort())
+  await readLog(
+    { path: container.logPath, ended: Promise.resolve() },
+    {
+      stdout: options.stdout,
+      stderr: options.stderr,
+      since: undefined,
+      until: undefined,
+      timestamps: false,
+      details: false,
+      framed: !container.hasTerminal,
+      tail: undefined,
+      follow: false,
+    },
+    (bytes) => writeTo(client, bytes),
+    gone.signal,
+  )
+}
+
+/** Undefined: the start failed, the container was removed, or the client has left meanwhile. */
+async function connectWhenRunning(
+  engine: Engine,
+  container: Container,
+  client: Duplex,
+  options: AttachOptions,
+): Promise<Duplex | undefined> {
+  const connect = async () => {
+    const { stdin, stdout, stderr } = options
+    const isTerminal = container.hasTerminal
+    const { socket } = await connectStream(streamSocketPath(engine, container.id), INIT, {
+      stdin: stdin && container.record.config.OpenStdin === true,
+      stdout,
+      stderr: stderr && !isTerminal,
+    })
+    return socket
+  }
+  if (isAlive(container.state)) return connect()
+  return new Promise((resolve, reject) => {
+    const settle = (shim: Duplex | undefined) => {
+      container.waitingClients.delete(waiting)
+      client.removeListener('close', onClose)
+      resolve(shim)
+    }
+    const onClose = () => settle(undefined)
+    const waiting = {
+      connect: () => connect().then(settle, reject),
+      cancel: () => settle(undefined),
+    }
+    container.waitingClients.add(waiting)
+    client.once('close', onClose)
+  })
+}

@@ -1,0 +1,71 @@
+// POST /containers/create: a record, a writable layer, volumes. Nothing runs yet.
+import { rmSync } from 'node:fs'
+import type { ContainerCreateRequest } from '../../api/container-types.ts'
+import { formatRfc3339Nano } from '../../base/clock.ts'
+import { messageOf } from '../../base/failure.ts'
+import { generateId, shortId } from '../../base/ids.ts'
+import { UndoStack } from '../../base/undo-stack.ts'
+import type { Engine } from '../engine.ts'
+import type { Image } from '../image/image-store.ts'
+import type { Container, ContainerRecord } from './container.ts'
+import { initialState } from './container-state.ts'
+import { generateName } from './generate-name.ts'
+import { commandOf } from './merge-image-config.ts'
+import { prepareConfig } from './prepare-config.ts'
+import { publishContainerEvent } from './publish-event.ts'
+import { parseContainerName } from './rename.ts'
+import { prepareSnapshot, removeSnapshot } from './tasks.ts'
+import { makeVolumes, planVolumes } from './volumes.ts'
+
+export interface CreateOptions {
+  /** '' makes one up. */
+  name: string
+  request: ContainerCreateRequest
+}
+
+/** Throws not-found for an unknown image, conflict for a taken name, invalid-argument for what cannot be; nothing is left behind then. */
+export async function createContainer(
+  engine: Engine,
+  options: CreateOptions,
+): Promise<{ container: Container; warnings: string[] }> {
+  const name = options.name === '' ? undefined : parseContainerName(options.name)
+  const image = await engine.images.require(options.request.Image ?? '')
+  const id = generateId()
+  const { config, hostConfig, warnings } = prepareConfig(engine, id, options.request, image)
+  await using undo = new UndoStack((error) =>
+    engine.log.warn('undo of a create failed', { container: id, error: messageOf(error) }),
+  )
+
+  const container = engine.containers.add({
+    version: 1,
+    id,
+    name: name ?? generateName((taken) => engine.containers.hasName(taken), shortId(id)),
+    createdAt: formatRfc3339Nano(engine.clock.now()),
+    image: describeImage(image),
+    ...commandOf(config),
+    config,
+    hostConfig,
+    state: initialState(),
+    restartCount: 0,
+    wasStopped: false,
+    hasRun: false,
+    endpoint: undefined,
+    volumes: planVolumes(engine, config, hostConfig),
+  })
+  undo.defer(() => engine.containers.delete(container))
+  container.makeDirectory()
+  undo.defer(() => rmSync(container.directory, { recursive: true, force: true }))
+
+  undo.defer(() => removeSnapshot(engine, id))
+  container.mounts = await prepareSnapshot(engine, id, image.chainId)
+  undo.defer(makeVolumes(engine, container.record.volumes, container.mounts))
+  container.save()
+  undo.commit()
+  publishContainerEvent(engine, container, 'create')
+  return { container, warnings }
+}
+
+function describeImage(image: Image): ContainerRecord['image'] {
+  const { mediaType, digest, size } = image.manifest
+  return { id: image.id, chainId: image.chainId, manifest: { mediaType, digest, size } }
+}

@@ -1,0 +1,48 @@
+// /etc/hostname, /etc/hosts and /etc/resolv.conf of a container, written before each start.
+import { writeFileSync } from 'node:fs'
+import { hostname as hostHostname } from 'node:os'
+import { readTextIfExists } from '../../base/atomic-file.ts'
+import { formatHostNetworkHostsFile, formatHostnameFile, formatHostsFile } from '../../network/hosts-file.ts'
+import { containerResolvConf, hostResolvConf } from '../../network/resolv-conf.ts'
+import type { Engine } from '../engine.ts'
+import type { Container } from './container.ts'
+import { networkKind } from './network-settings.ts'
+import { hostnamePath, hostsPath, resolvConfPath } from './paths.ts'
+
+const FILE_MODE = 0o644
+
+export function writeNetworkFiles(engine: Engine, container: Container): void {
+  const { config, hostConfig, endpoint } = container.record
+  const kind = networkKind(container)
+  const hostname = kind === 'host' ? hostHostname() : (config.Hostname ?? '')
+  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateways: [engine.network.describe().gateway] }
+  const hosts =
+    kind === 'host'
+      ? formatHostNetworkHostsFile(readTextIfExists('/etc/hosts') ?? '', extra)
+      : formatHostsFile({
+          hostname,
+          domainname: config.Domainname ?? '',
+          addresses: endpoint === undefined ? [] : [endpoint.address],
+          ...extra,
+        })
+  writeFileSync(hostnamePath(container), formatHostnameFile(hostname), { mode: FILE_MODE })
+  writeFileSync(hostsPath(container), hosts, { mode: FILE_MODE })
+  writeFileSync(resolvConfPath(container), resolvConf(engine, container), { mode: FILE_MODE })
+}
+
+function resolvConf(engine: Engine, container: Container): string {
+  const { hostConfig } = container.record
+  const host = hostResolvConf(readTextIfExists)
+  const overrides = {
+    nameservers: chosen(hostConfig.Dns, engine.config.dns),
+    searches: chosen(hostConfig.DnsSearch, engine.config.dnsSearch),
+    options: chosen(hostConfig.DnsOptions, engine.config.dnsOptions),
+  }
+  const isOverridden = Object.values(overrides).some((list) => list.length > 0)
+  if (networkKind(container) === 'host' && !isOverridden) return host
+  return containerResolvConf(host, overrides)
+}
+
+function chosen(own: readonly string[] | null | undefined, fallback: readonly string[]): readonly string[] {
+  return own && own.length > 0 ? own : fallback
+}

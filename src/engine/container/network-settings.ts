@@ -1,0 +1,71 @@
+// How a container's place in the network is shown by inspect and list.
+import type { NetworkDescription } from '../../network/network.ts'
+import type { Container } from './container.ts'
+import { portMap } from './port-bindings.ts'
+import { isAlive } from './container-state.ts'
+
+export type NetworkKind = 'bridge' | 'none' | 'host' | 'container'
+
+/** Which namespace the container gets. */
+export function networkKind(container: Container): NetworkKind {
+  const mode = container.record.hostConfig.NetworkMode ?? 'default'
+  if (mode === 'none' || mode === 'host') return mode
+  return mode.startsWith('container:') ? 'container' : 'bridge'
+}
+
+/** One network, as `NetworkSettings.Networks` holds it. */
+export function endpointSettings(container: Container, network: NetworkDescription): Record<string, unknown> {
+  const { endpoint } = container.record
+  return {
+    IPAMConfig: null,
+    Links: null,
+    Aliases: null,
+    MacAddress: endpoint?.macAddress ?? '',
+    DriverOpts: null,
+    GwPriority: 0,
+    NetworkID: networkKind(container) === 'bridge' ? network.id : '',
+    EndpointID: endpoint?.endpointId ?? '',
+    Gateway: endpoint?.gateway ?? '',
+    IPAddress: endpoint?.address ?? '',
+    IPPrefixLen: endpoint?.prefixLength ?? 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    DNSNames: null,
+  }
+}
+
+export function networksOf(container: Container, network: NetworkDescription): Record<string, unknown> {
+  const kind = networkKind(container)
+  if (kind === 'container') return {}
+  return { [kind === 'bridge' ? network.name : kind]: endpointSettings(container, network) }
+}
+
+export function networkSettings(
+  container: Container,
+  network: NetworkDescription,
+  sandboxPath: string,
+): Record<string, unknown> {
+  const { config, endpoint, state } = { ...container.record }
+  const isUp = isAlive(state)
+  return {
+    Bridge: '',
+    SandboxID: isUp ? container.id : '',
+    SandboxKey: isUp && networkKind(container) !== 'host' ? sandboxPath : '',
+    Ports: isUp ? portMap(config, endpoint) : {},
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: endpoint?.endpointId ?? '',
+    Gateway: endpoint?.gateway ?? '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: endpoint?.address ?? '',
+    IPPrefixLen: endpoint?.prefixLength ?? 0,
+    IPv6Gateway: '',
+    MacAddress: endpoint?.macAddress ?? '',
+    Networks: networksOf(container, network),
+  }
+}

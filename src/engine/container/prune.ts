@@ -1,0 +1,62 @@
+// POST /containers/prune: removes every container that is down and passes the filters.
+import { Failure, isFailure } from '../../base/failure.ts'
+import type { Engine } from '../engine.ts'
+import type { Filters } from '../http/filters.ts'
+import { hasLabel } from '../http/filters.ts'
+import type { Container } from './container.ts'
+import { countsAsRunning } from './container-state.ts'
+import { removeContainer } from './remove.ts'
+import { measureSizes } from './sizes.ts'
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const running = new WeakSet<Engine>()
+
+export async function pruneContainers(engine: Engine, filters: Filters): Promise<Record<string, unknown>> {
+  filters.check(['label', 'label!', 'until'])
+  const untilMs = parseUntil(filters, engine.clock.now())
+  if (running.has(engine)) throw new Failure('conflict', 'a prune operation is already running')
+  running.add(engine)
+  try {
+    let reclaimed = 0
+    const deleted: string[] = []
+    for (const container of engine.containers.list()) {
+      if (countsAsRunning(container.state) || !matches(container, filters, untilMs)) continue
+      const size = await measureSizes(engine, container).catch(() => undefined) // a lost layer must not keep the rest
+      try {
+        await removeContainer(engine, container, { force: false, removeVolumes: false })
+      } catch (error) {
+        if (!isFailure(error, 'conflict')) throw error
+        continue // started or removed meanwhile
+      }
+      deleted.push(container.id)
+      reclaimed += size?.writableBytes ?? 0
+    }
+    engine.events.publish('container', 'prune', { ID: '', Attributes: { reclaimed: String(reclaimed) } })
+    return { ContainersDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed }
+  } finally {
+    running.delete(engine)
+  }
+}
+
+function matches(container: Container, filters: Filters, untilMs: number | undefined): boolean {
+  const labels = container.record.config.Labels ?? {}
+  if (untilMs !== undefined && container.createdAtMs >= untilMs) return false
+  if (!filters.labels('label', labels)) return false
+  return !filters.get('label!').some((wanted) => hasLabel(labels, wanted))
+}
+
+/** Unix seconds, RFC 3339, or an age: `10m`, `1h30m`. */
+function parseUntil(filters: Filters, nowMs: number): number | undefined {
+  const values = filters.get('until')
+  const [text] = values
+  if (text === undefined) return undefined
+  if (values.length > 1) throw new Failure('invalid-argument', 'more than one until filter specified')
+  if (/^\d{1,12}(\.\d{1,9})?$/.test(text)) return Number(text) * 1000
+  if (/^(\d{1,9}(\.\d{1,6})?(ms|s|m|h))+$/.test(text)) {
+    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
+    return nowMs - parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS_MS[unit!]!, 0)
+  }
+  const time = Date.parse(text)
+  if (Number.isNaN(time)) throw new Failure('invalid-argument', `invalid until filter: ${text}`)
+  return time
+}

@@ -1,0 +1,124 @@
+// A container's counters in the shape of the stats API: the cgroup's from containerd, the interface's from the host.
+import { readFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
+import { Failure } from '../../base/failure.ts'
+import type { Engine } from '../engine.ts'
+import type { Container } from './container.ts'
+import { emptyBlockIo, readSystemCpu } from './stats.ts'
+
+/** Type of the Any in which berth-containerd answers: JSON of CgroupStats, 64-bit numbers as decimal strings. */
+const STATS_TYPE = 'berth.cgroup.stats'
+
+export interface StatsCounters {
+  cpu: Record<string, unknown>
+  memory: Record<string, unknown>
+  pids: Record<string, unknown>
+  blockIo: Record<string, unknown>
+  networks: Record<string, unknown> | undefined
+}
+
+/** linux/cgroup's CgroupStats after its trip through JSON. */
+interface WireStats {
+  cpu: Record<'usageNs' | 'userNs' | 'systemNs' | 'periods' | 'throttledPeriods' | 'throttledNs', string> & {
+    perCpuNs?: string[]
+  }
+  memory?: {
+    usageBytes: string
+    maxUsageBytes?: string
+    limitBytes: string
+    failures: string
+    stat: Record<string, string>
+  }
+  pids?: { current: string; limit?: string }
+  blockIo: { major: number; minor: number; operation: string; bytes: string; operations: string }[]
+}
+
+/** Throws Failure when the task is gone. */
+export async function readCounters(engine: Engine, container: Container): Promise<StatsCounters> {
+  const { metrics } = await engine.containerd.tasks.metrics({ filters: [`id==${container.id}`] })
+  const data = metrics.find((metric) => metric.id === container.id)?.data
+  if (data?.typeUrl !== STATS_TYPE) throw new Failure('not-found', `no metrics of container ${container.id}`)
+  const stats = JSON.parse(Buffer.from(data.value).toString('utf8')) as WireStats
+  return {
+    cpu: cpuStats(stats),
+    memory: memoryStats(stats),
+    pids: stats.pids
+      ? { current: Number(stats.pids.current), ...(stats.pids.limit ? { limit: Number(stats.pids.limit) } : {}) }
+      : {},
+    blockIo: blockIoStats(stats),
+    networks: interfaceStats(container),
+  }
+}
+
+function cpuStats({ cpu }: WireStats): Record<string, unknown> {
+  const system = readSystemCpu()
+  return {
+    cpu_usage: {
+      total_usage: Number(cpu.usageNs),
+      ...(cpu.perCpuNs ? { percpu_usage: cpu.perCpuNs.map(Number) } : {}),
+      usage_in_kernelmode: Number(cpu.systemNs),
+      usage_in_usermode: Number(cpu.userNs),
+    },
+    system_cpu_usage: system.usageNs,
+    online_cpus: system.onlineCpus,
+    throttling_data: {
+      periods: Number(cpu.periods),
+      throttled_periods: Number(cpu.throttledPeriods),
+      throttled_time: Number(cpu.throttledNs),
+    },
+  }
+}
+
+/** Without a limit of its own the container has the host's memory. */
+function memoryStats({ memory }: WireStats): Record<string, unknown> {
+  if (memory === undefined) return {}
+  return {
+    usage: Number(memory.usageBytes),
+    ...(memory.maxUsageBytes === undefined ? {} : { max_usage: Number(memory.maxUsageBytes) }),
+    ...(Number(memory.failures) > 0 ? { failcnt: Number(memory.failures) } : {}),
+    stats: Object.fromEntries(Object.entries(memory.stat).map(([key, value]) => [key, Number(value)])),
+    limit: Math.min(Number(memory.limitBytes), totalmem()),
+  }
+}
+
+function blockIoStats({ blockIo }: WireStats): Record<string, unknown> {
+  const entries = (field: 'bytes' | 'operations') =>
+    blockIo.map(({ major, minor, operation, ...counts }) => ({
+      major,
+      minor,
+      op: operation,
+      value: Number(counts[field]),
+    }))
+  return {
+    ...emptyBlockIo(),
+    io_service_bytes_recursive: entries('bytes'),
+    io_serviced_recursive: entries('operations'),
+  }
+}
+
+/** Read at the host's end of the cable, so what it receives is what the container sends. */
+function interfaceStats(container: Container): Record<string, unknown> | undefined {
+  const { endpoint } = container.record
+  if (endpoint === undefined) return undefined
+  const read = (name: string) => readCounter(`/sys/class/net/${endpoint.hostInterface}/statistics/${name}`)
+  return {
+    [endpoint.interfaceName]: {
+      rx_bytes: read('tx_bytes'),
+      rx_packets: read('tx_packets'),
+      rx_errors: read('tx_errors'),
+      rx_dropped: read('tx_dropped'),
+      tx_bytes: read('rx_bytes'),
+      tx_packets: read('rx_packets'),
+      tx_errors: read('rx_errors'),
+      tx_dropped: read('rx_dropped'),
+    },
+  }
+}
+
+function readCounter(path: string): number {
+  try {
+    return Number(readFileSync(path, 'utf8'))
+  } catch {
+    return 0 // the container ended and took the interface with it
+  }
+}

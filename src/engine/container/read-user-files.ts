@@ -1,0 +1,95 @@
+// The image's user database, read before the container exists: /etc/passwd and /etc/group through descriptors, resolved inside the root.
+//
+// The files are an image author's or a running container's, so: regular files only, bounded, no waiting on a fifo, no way out over links.
+import { closeSync, fstatSync, readSync } from 'node:fs'
+import { AT_FDCWD, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY, RESOLVE_IN_ROOT } from '../../linux/constants.ts'
+import type { Fd, Kernel } from '../../linux/kernel.ts'
+import { hasErrno } from '../../linux/kernel-error.ts'
+import type { Engine } from '../engine.ts'
+import type { Container, SnapshotMount } from './container.ts'
+
+export interface UserFiles {
+  passwd: string
+  group: string
+}
+
+const FILE_BYTES_MAX = 1 << 20
+const CACHED_IMAGES_MAX = 32
+/** Per engine and chain id: an image's layers never change. */
+const cache = new WeakMap<Engine, Map<string, UserFiles>>()
+
+/** Before the first start the container has only what its image has; after it, its own layer counts. */
+export function readUserFiles(engine: Engine, container: Container, mounts: readonly SnapshotMount[]): UserFiles {
+  const { chainId } = container.record.image
+  if (container.record.hasRun || chainId === undefined) return readFromMounts(engine.kernel, mounts, true)
+  const known = cache.get(engine) ?? new Map<string, UserFiles>()
+  cache.set(engine, known)
+  let files = known.get(chainId)
+  if (files === undefined) {
+    files = readFromMounts(engine.kernel, mounts, false)
+    if (known.size >= CACHED_IMAGES_MAX) known.delete(known.keys().next().value!)
+    known.set(chainId, files)
+  }
+  return files
+}
+
+/** As the processes of a running container see it. */
+export function readUserFilesOfProcess(kernel: Kernel, pid: number): UserFiles {
+  return withRoot(kernel, kernel.openat2(AT_FDCWD, `/proc/${pid}/root`, { flags: O_PATH | O_DIRECTORY }))
+}
+
+function readFromMounts(kernel: Kernel, mounts: readonly SnapshotMount[], withUpper: boolean): UserFiles {
+  const layers = layersOf(mounts, withUpper)
+  if (layers.length === 0) return { passwd: '', group: '' }
+  return withRoot(kernel, openLayers(kernel, layers))
+}
+
+function withRoot(kernel: Kernel, root: Fd): UserFiles {
+  try {
+    return { passwd: readInRoot(kernel, root, 'etc/passwd'), group: readInRoot(kernel, root, 'etc/group') }
+  } finally {
+    kernel.close(root)
+  }
+}
+
+/** Directories from the topmost down. */
+export function layersOf(mounts: readonly SnapshotMount[], withUpper: boolean): string[] {
+  const mount = mounts[0]
+  if (mount === undefined) return []
+  if (mount.type !== 'overlay') return [mount.source]
+  const option = (name: string) => mount.options.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1)
+  const upper = withUpper ? option('upperdir') : undefined
+  const lowers = (option('lowerdir')?.match(/(?:\\.|[^:\\])+/g) ?? []).map((path) => path.replace(/\\(.)/g, '$1'))
+  return upper === undefined ? lowers : [upper, ...lowers]
+}
+
+/** A read-only union of them all that nobody else sees; a single layer needs none. */
+export function openLayers(kernel: Kernel, layers: readonly string[]): Fd {
+  if (layers.length === 1) return kernel.openat2(AT_FDCWD, layers[0]!, { flags: O_PATH | O_DIRECTORY })
+  const mount = (options: readonly (readonly [string, string])[]) =>
+    kernel.mountDetached({ fstype: 'overlay', source: 'overlay', options, attributes: 0 })
+  try {
+    return mount(layers.map((path) => ['lowerdir+', path] as const)) // kernel 6.7: free of the limit on one option's length
+  } catch (error) {
+    if (!hasErrno(error, 'EINVAL')) throw error
+    return mount([['lowerdir', layers.join(':')]])
+  }
+}
+
+/** Empty where there is no such regular file. */
+function readInRoot(kernel: Kernel, root: Fd, path: string): string {
+  let fd: Fd
+  try {
+    fd = kernel.openat2(root, path, { flags: O_RDONLY | O_NONBLOCK, resolve: RESOLVE_IN_ROOT })
+  } catch {
+    return '' // missing, a loop of links, no permission: Docker, too, goes on with what it can read
+  }
+  try {
+    const stat = fstatSync(fd)
+    if (!stat.isFile() || stat.size > FILE_BYTES_MAX) return ''
+    const bytes = Buffer.allocUnsafe(stat.size)
+    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0))
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,195 @@
+// At the engine's start, and whenever containerd has been away: what the records say is compared with what is really there.
+//
+// What containerd says of tasks is true. Containers that run are adopted, ends that nobody saw are recorded with containerd's time and code, and whatever in
+// containerd, in the netns and stream directories and in the network no record names any more is removed.
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { messageOf } from '../../base/failure.ts'
+import type { Process } from '../../gen/types/task_pb.ts'
+import { Status } from '../../gen/types/task_pb.ts'
+import type { Engine } from '../engine.ts'
+import type { Container } from './container.ts'
+import { isAlive } from './container-state.ts'
+import { handleExit } from './exit.ts'
+import { netnsDirectory, netnsPath, streamsDirectory } from './paths.ts'
+import { publishContainerEvent } from './publish-event.ts'
+import { removeContainer } from './remove.ts'
+import { startsWithEngine } from './restart-policy.ts'
+import { startContainer } from './start.ts'
+import { deleteContainerdRecord, deleteTask, OWNER_LABEL, removeSnapshot, SNAPSHOTTER } from './tasks.ts'
+import { watchTasks } from './watch-tasks.ts'
+
+/** The code of a process whose end nobody saw. */
+const UNSEEN_EXIT_CODE = 137
+
+/**
+ * Resolves when every record is true and everything ownerless is gone; restart policies have their effect afterwards. From then on the engine follows
+ * containerd's events until its ContainerStore is closed.
+ */
+export async function reconcileContainers(engine: Engine): Promise<void> {
+  mkdirSync(streamsDirectory(engine), { recursive: true, mode: 0o700 })
+  mkdirSync(netnsDirectory(engine), { recursive: true, mode: 0o700 })
+  let isFirst = true
+  await new Promise<void>((resolve, reject) => {
+    const onSubscribed = async () => {
+      await adoptTasks(engine)
+      if (!isFirst) return
+      isFirst = false
+      await sweep(engine)
+      resolve()
+      void startByPolicy(engine)
+    }
+    watchTasks(engine, engine.containers.closing, onSubscribed).then(resolve, (error: unknown) => {
+      engine.log.error('following containerd has ended', { error: messageOf(error) })
+      reject(error)
+    })
+  })
+}
+
+/** Brings the state of every container in line with containerd's tasks. */
+async function adoptTasks(engine: Engine): Promise<void> {
+  const { tasks } = await engine.containerd.tasks.list({ filter: '' })
+  const byContainer = new Map(
+    tasks.filter((task) => isFirstProcess(task)).map((task) => [task.containerId || task.id, task]),
+  )
+  await Promise.all(
+    engine.containers
+      .list()
+      .map((container) =>
+        adopt(engine, container, byContainer.get(container.id)).catch((error: unknown) =>
+          engine.log.error('adopting a container failed', { container: container.id, error: messageOf(error) }),
+        ),
+      ),
+  )
+}
+
+function isFirstProcess(task: Process): boolean {
+  return task.containerId === '' || task.id === task.containerId || task.id === ''
+}
+
+async function adopt(engine: Engine, container: Container, task: Process | undefined): Promise<void> {
+  const { state } = container
+  const isUp =
+    task !== undefined &&
+    (task.status === Status.RUNNING || task.status === Status.PAUSED || task.status === Status.PAUSING)
+  if (isUp) {
+    await container.lock.run(() => recordRunning(engine, container, task))
+    return
+  }
+  if (isAlive(state)) {
+    const at = task?.exitedAt
+    const exitedAtNs = at ? at.seconds * 1_000_000_000n + BigInt(at.nanos) : BigInt(engine.clock.now()) * 1_000_000n
+    await handleExit(engine, container, { pid: 0, exitCode: task ? task.exitStatus : UNSEEN_EXIT_CODE, exitedAtNs })
+    return
+  }
+  await settleDown(engine, container, task)
+}
+
+/** Also when a crash came between the start of the process and the record of it. */
+function recordRunning(engine: Engine, container: Container, task: Process): void {
+  const { record, state } = container
+  const status = task.status === Status.RUNNING ? 'running' : 'paused'
+  if (state.status === status && state.pid === task.pid) return
+  if (!isAlive(state)) {
+    record.hasRun = true
+    state.startedAt = new Date(engine.clock.now()).toISOString()
+    state.exitCode = 0
+    publishContainerEvent(engine, container, 'start')
+  }
+  state.status = status
+  state.pid = task.pid
+  container.save()
+}
+
+/** What an earlier engine was in the middle of: a removal, a restart, a start that did not get to the end. */
+async function settleDown(engine: Engine, container: Container, task: Process | undefined): Promise<void> {
+  const { record, state } = container
+  if (container.pendingRestart !== undefined || container.isRemoving) return // it is this engine that is in the middle of it
+  if (state.status === 'removing') {
+    await removeContainer(engine, container, { force: true, removeVolumes: false })
+    return
+  }
+  await container.lock.run(async () => {
+    if (isAlive(state)) return
+    if (task !== undefined) await deleteTask(engine, container.id)
+    if (record.endpoint !== undefined) {
+      record.endpoint = undefined
+      container.save()
+    }
+  })
+  if (record.hostConfig.AutoRemove === true && state.status === 'exited')
+    await removeContainer(engine, container, { force: true, removeVolumes: true })
+}
+
+/** Everything of ours that no record names. Called once, before the first request is served. */
+async function sweep(engine: Engine): Promise<void> {
+  const isOwned = (id: string) => engine.containers.get(id) !== undefined
+  const live = new Set(
+    engine.containers.list().flatMap((container) => (isAlive(container.state) ? [container.id] : [])),
+  )
+  const steps: readonly (readonly [subject: string, step: () => Promise<void>])[] = [
+    ['network', () => engine.network.reconcile(live)],
+    ['tasks and records', () => sweepContainerd(engine, isOwned)],
+    ['snapshots', () => sweepSnapshots(engine, isOwned)],
+    ['network namespaces', () => sweepNetns(engine, live)],
+    ['stream sockets', async () => sweepStreams(engine, live)],
+  ]
+  for (const [subject, step] of steps) {
+    try {
+      await step()
+    } catch (error) {
+      engine.log.error(`sweeping ${subject} failed`, { error: messageOf(error) })
+    }
+  }
+}
+
+async function sweepContainerd(engine: Engine, isOwned: (id: string) => boolean): Promise<void> {
+  const { containers } = await engine.containerd.containers.list({ filters: [] })
+  const ours = containers.filter((each) => each.labels[OWNER_LABEL] !== undefined)
+  await Promise.all(
+    ours.map(async ({ id }) => {
+      const container = engine.containers.get(id)
+      if (container !== undefined && isAlive(container.state)) return
+      await deleteTask(engine, id)
+      await deleteContainerdRecord(engine, id)
+      if (!isOwned(id)) await engine.network.detach(id)
+    }),
+  )
+}
+
+async function sweepSnapshots(engine: Engine, isOwned: (id: string) => boolean): Promise<void> {
+  const lost: string[] = []
+  for await (const { info } of engine.containerd.snapshots.list({ snapshotter: SNAPSHOTTER, filters: [] }))
+    for (const each of info) if (each.labels[OWNER_LABEL] !== undefined && !isOwned(each.name)) lost.push(each.name)
+  await Promise.all(lost.map((id) => removeSnapshot(engine, id)))
+}
+
+async function sweepNetns(engine: Engine, live: ReadonlySet<string>): Promise<void> {
+  for (const id of readdirSync(netnsDirectory(engine)))
+    if (!live.has(id)) await engine.netns.remove(netnsPath(engine, id))
+}
+
+function sweepStreams(engine: Engine, live: ReadonlySet<string>): void {
+  const directory = streamsDirectory(engine)
+  for (const id of readdirSync(directory)) if (!live.has(id)) rmSync(join(directory, id), { force: true })
+}
+
+/** A restart policy also holds across a restart of the engine. */
+async function startByPolicy(engine: Engine): Promise<void> {
+  const waiting = engine.containers.list().filter((container) => {
+    const { record, state } = container
+    if (isAlive(state) || container.pendingRestart !== undefined || state.status === 'removing') return false
+    if (state.status === 'restarting') return true
+    const { wasStopped, hasRun, hostConfig } = record
+    return startsWithEngine(hostConfig.RestartPolicy ?? {}, { wasStopped, hasRun, exitCode: state.exitCode })
+  })
+  for (const container of waiting) {
+    await startContainer(engine, container, { isAutomatic: true }).catch(async (error: unknown) => {
+      engine.log.error('starting a container failed', { container: container.id, error: messageOf(error) })
+      await container.lock.run(() => {
+        if (container.state.status === 'restarting') container.state.status = 'exited'
+        container.save()
+      })
+    })
+  }
+}

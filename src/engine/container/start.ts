@@ -1,0 +1,179 @@
+// POST /containers/{id}/start: from a record to a running process.
+import { formatRfc3339Nano } from '../../base/clock.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { UndoStack } from '../../base/undo-stack.ts'
+import type { Engine } from '../engine.ts'
+import { buildSpec } from './build-spec.ts'
+import type { Container, SnapshotMount } from './container.ts'
+import { leaveNetwork } from './exit.ts'
+import { explainRunFailure } from './exit-code-of-failure.ts'
+import { writeNetworkFiles } from './network-files.ts'
+import { networkKind } from './network-settings.ts'
+import { netnsPath } from './paths.ts'
+import { publishRequests } from './port-bindings.ts'
+import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
+import { removeContainer } from './remove.ts'
+import { cancelRestart } from './restart-later.ts'
+import {
+  createTask,
+  deleteContainerdRecord,
+  deleteTask,
+  putContainerdRecord,
+  requireMounts,
+  startTask,
+} from './tasks.ts'
+
+const CREATE_SUBJECT = 'failed to create task for container: '
+const START_SUBJECT = 'failed to start task for container: '
+
+export interface StartOptions {
+  /** By a restart policy: counts and marks of earlier runs stay. */
+  isAutomatic: boolean
+}
+
+/** Resolves once the first process has been executed. Throws not-modified when it runs already. Everything is undone on failure. */
+export async function startContainer(engine: Engine, container: Container, options: StartOptions): Promise<void> {
+  try {
+    await container.lock.run(async () => {
+      requireStartable(container)
+      if (!options.isAutomatic) forgetPast(container)
+      await container.cleanup
+      await run(engine, container)
+    })
+  } catch (error) {
+    // `--rm` holds for a container that never came up, too; a refusal says nothing about it.
+    if (container.hasFailedToStart && container.record.hostConfig.AutoRemove === true)
+      await removeContainer(engine, container, { force: true, removeVolumes: true }).catch(() => {})
+    throw error
+  }
+}
+
+async function run(engine: Engine, container: Container): Promise<void> {
+  await using undo = new UndoStack((error) =>
+    engine.log.warn('undo of a start failed', { container: container.id, error: messageOf(error) }),
+  )
+  try {
+    const mounts = await requireMounts(engine, container)
+    // containerd stores the record while we make the network: neither needs the other.
+    const spec = buildSpec(engine, container, mounts)
+    container.processSpec = spec.process
+    const recorded = putContainerdRecord(engine, container, spec)
+    recorded.catch(() => {}) // awaited below
+    undo.defer(async () => {
+      await recorded.catch(() => {})
+      await deleteContainerdRecord(engine, container.id)
+    })
+    await nextTurn()
+    await enterNetwork(engine, container, undo)
+    writeNetworkFiles(engine, container)
+    await recorded
+    await runTask(engine, container, mounts, undo)
+  } catch (error) {
+    noteFailure(container, error)
+    throw error
+  }
+  undo.commit()
+}
+
+async function runTask(engine: Engine, container: Container, mounts: SnapshotMount[], undo: UndoStack): Promise<void> {
+  undo.defer(() => deleteTask(engine, container.id))
+  container.state.oomKilled = false
+  const pid = await explained(container, CREATE_SUBJECT, createTask(engine, container, mounts))
+  await connectWaitingClients(engine, container)
+  const startedAtMs = engine.clock.now()
+  await explained(container, START_SUBJECT, startTask(engine, container))
+  const { record, state } = container
+  record.hasRun = true
+  state.status = 'running'
+  state.pid = pid
+  state.startedAt = formatRfc3339Nano(startedAtMs)
+  state.exitCode = 0
+  state.error = ''
+  container.save()
+  publishContainerEvent(engine, container, 'start')
+}
+
+function requireStartable(container: Container): void {
+  container.hasFailedToStart = false
+  if (container.isGone || container.isRemoving)
+    throw new Failure('conflict', 'container is marked for removal and cannot be started')
+  switch (container.state.status) {
+    case 'running':
+      throw new Failure('not-modified', 'container is already running')
+    case 'paused':
+      throw new Failure('conflict', 'cannot start a paused container, try unpause instead')
+    case 'dead':
+    case 'removing':
+      throw new Failure('conflict', 'container is marked for removal and cannot be started')
+    default:
+      return
+  }
+}
+
+/** A start by hand begins a new count of automatic restarts. */
+function forgetPast(container: Container): void {
+  cancelRestart(container)
+  container.record.restartCount = 0
+  container.record.wasStopped = false
+  container.lastRestartDelayMs = undefined
+  container.isToldToExit = false
+}
+
+async function enterNetwork(engine: Engine, container: Container, undo: UndoStack): Promise<void> {
+  const kind = networkKind(container)
+  if (kind === 'host' || kind === 'container') return
+  const path = netnsPath(engine, container.id)
+  undo.defer(() => engine.netns.remove(path))
+  await engine.netns.create(path)
+  if (kind === 'none') return
+  const { config, hostConfig } = container.record
+  undo.defer(() => leaveNetwork(engine, container))
+  container.record.endpoint = await engine.network.attach({
+    key: container.id,
+    name: container.name,
+    netnsPath: path,
+    ports: publishRequests(config, hostConfig),
+    macAddress: config.MacAddress || undefined,
+    sysctls: {},
+  })
+  publishNetworkEvent(engine, container, 'connect')
+}
+
+/** Clients that attached before the start are there before the process writes its first byte. */
+async function connectWaitingClients(engine: Engine, container: Container): Promise<void> {
+  await Promise.all(
+    [...container.waitingClients].map((client) =>
+      client.connect().catch((error: unknown) => {
+        engine.log.warn('a client could not be attached', { container: container.id, error: messageOf(error) })
+        client.cancel()
+      }),
+    ),
+  )
+}
+
+/** Turns the runtime's words into Docker's error and the container's exit code. */
+async function explained<T>(container: Container, subject: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    const { exitCode, failure } = explainRunFailure(subject, error)
+    container.state.exitCode = exitCode
+    throw failure
+  }
+}
+
+/** The container stays `created` (or exited), with the reason. */
+function noteFailure(container: Container, error: unknown): void {
+  const { state } = container
+  const UNKNOWN_EXIT_CODE = 128
+  container.hasFailedToStart = true
+  state.error = messageOf(error)
+  if (state.exitCode === 0) state.exitCode = UNKNOWN_EXIT_CODE
+  container.save()
+  for (const client of container.waitingClients) client.cancel()
+}
+
+/** Lets what was handed to a socket leave before the kernel calls that follow occupy this thread. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

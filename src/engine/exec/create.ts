@@ -1,0 +1,25 @@
+// POST /containers/{id}/exec: notes what is to be run; nothing runs yet.
+import { Failure } from '../../base/failure.ts'
+import { generateId } from '../../base/ids.ts'
+import type { Container } from '../container/container.ts'
+import { isRestarting } from '../container/container.ts'
+import { publishContainerEvent } from '../container/publish-event.ts'
+import type { Engine } from '../engine.ts'
+import type { ExecConfig } from './exec-store.ts'
+import { Exec } from './exec-store.ts'
+
+/** Throws conflict when the container does not run or is paused. */
+export function createExec(engine: Engine, container: Container, name: string, config: ExecConfig): Exec {
+  requireExecutable(container, name)
+  const exec = new Exec(generateId(), container, config)
+  engine.containers.execs.add(exec, engine.clock.now())
+  publishContainerEvent(engine, container, `exec_create: ${exec.eventCommand}`, { execID: exec.id })
+  return exec
+}
+
+export function requireExecutable(container: Container, name: string): void {
+  if (container.state.status === 'paused')
+    throw new Failure('conflict', `Container ${name} is paused, unpause the container before exec`)
+  if (container.state.status === 'restarting') throw isRestarting(container)
+  container.requireAlive()
+}

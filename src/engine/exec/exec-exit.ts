@@ -1,0 +1,38 @@
+// The end of an exec: by itself, with its container, or with its container's removal.
+import { messageOf } from '../../base/failure.ts'
+import type { Container } from '../container/container.ts'
+import { publishContainerEvent } from '../container/publish-event.ts'
+import type { Engine } from '../engine.ts'
+
+/** What Docker reports for an exec that the end of its container has killed. */
+const KILLED = 137
+
+/** containerd has told of the exit of a process that is not the container's first. */
+export function handleExecExit(engine: Engine, container: Container, execId: string, exitCode: number): void {
+  const exec = engine.containers.execs.get(execId)
+  if (exec?.state.kind !== 'exited') {
+    exec?.setExited(exitCode, engine.clock.now())
+    publishContainerEvent(engine, container, 'exec_die', { execID: execId, exitCode: String(exitCode) })
+  }
+  const forget = engine.containerd.tasks
+    .deleteProcess({ containerId: container.id, execId })
+    .then(() => {})
+    .catch((error: unknown) =>
+      engine.log.debug('deleting an exec process failed', { exec: execId, error: messageOf(error) }),
+    )
+  engine.containers.track(forget)
+}
+
+/** The first process is gone, and with its PID namespace everything else. */
+export function endExecsOf(engine: Engine, container: Container): void {
+  for (const id of container.execIds) {
+    const exec = engine.containers.execs.get(id)
+    if (exec?.state.kind !== 'running' && exec?.state.kind !== 'starting') continue
+    exec.setExited(KILLED, engine.clock.now())
+    publishContainerEvent(engine, container, 'exec_die', { execID: id, exitCode: String(KILLED) })
+  }
+}
+
+export function forgetExecsOf(engine: Engine, container: Container): void {
+  for (const id of [...container.execIds]) engine.containers.execs.delete(id)
+}

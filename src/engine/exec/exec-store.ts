@@ -1,0 +1,103 @@
+// The execs of this engine's containers. They live in memory only: after a restart of the engine their ids are unknown, as in Docker.
+import { Failure } from '../../base/failure.ts'
+import type { Container } from '../container/container.ts'
+
+export interface ExecConfig {
+  command: readonly string[]
+  /** The user's alone; the container's environment is merged in at the start. */
+  env: readonly string[]
+  user: string
+  workingDir: string
+  privileged: boolean
+  terminal: boolean
+  attachStdin: boolean
+  attachStdout: boolean
+  attachStderr: boolean
+  detachKeys: readonly number[]
+  detachKeysText: string
+  consoleSize: readonly [height: number, width: number] | undefined
+}
+
+export type ExecState =
+  | { kind: 'created' }
+  | { kind: 'starting' }
+  | { kind: 'running'; pid: number }
+  | { kind: 'exited'; exitCode: number; pid: number; endedAtMs: number }
+
+export class Exec {
+  readonly id: string
+  readonly container: Container
+  readonly config: ExecConfig
+  state: ExecState = { kind: 'created' }
+  /** Resolves when the process is there, or never will be. */
+  readonly started: Promise<void>
+  readonly exited: Promise<void>
+  #tellStarted: () => void = () => {}
+  #tellExited: () => void = () => {}
+
+  constructor(id: string, container: Container, config: ExecConfig) {
+    this.id = id
+    this.container = container
+    this.config = config
+    this.started = new Promise((resolve) => {
+      this.#tellStarted = resolve
+    })
+    this.exited = new Promise((resolve) => {
+      this.#tellExited = resolve
+    })
+  }
+
+  /** Its end may have been told before this. */
+  setRunning(pid: number): void {
+    if (this.state.kind === 'starting') this.state = { kind: 'running', pid }
+    this.#tellStarted()
+  }
+
+  setExited(exitCode: number, nowMs: number): void {
+    if (this.state.kind === 'exited') return
+    const pid = this.state.kind === 'running' ? this.state.pid : 0
+    this.state = { kind: 'exited', exitCode, pid, endedAtMs: nowMs }
+    this.#tellStarted()
+    this.#tellExited()
+  }
+
+  /** `exec_create: sh -c ls`; a command without arguments leaves a space at the end, as Docker's. */
+  get eventCommand(): string {
+    const [entrypoint, ...args] = this.config.command
+    return `${entrypoint} ${args.join(' ')}`
+  }
+}
+
+/** An exec that has ended can be inspected this long. */
+const KEPT_MS = 5 * 60_000
+
+export class ExecStore {
+  readonly #byId = new Map<string, Exec>()
+
+  add(exec: Exec, nowMs: number): void {
+    this.#sweep(nowMs)
+    this.#byId.set(exec.id, exec)
+    exec.container.execIds.add(exec.id)
+  }
+
+  delete(id: string): void {
+    const exec = this.#byId.get(id)
+    this.#byId.delete(id)
+    exec?.container.execIds.delete(id)
+  }
+
+  get(id: string): Exec | undefined {
+    return this.#byId.get(id)
+  }
+
+  require(id: string): Exec {
+    const exec = this.#byId.get(id)
+    if (!exec) throw new Failure('not-found', `No such exec instance: ${id}`)
+    return exec
+  }
+
+  #sweep(nowMs: number): void {
+    for (const { id, state } of this.#byId.values())
+      if (state.kind === 'exited' && nowMs - state.endedAtMs > KEPT_MS) this.delete(id)
+  }
+}

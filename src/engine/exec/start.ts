@@ -1,0 +1,129 @@
+// POST /exec/{id}/start: runs it, with the client at its streams unless detached.
+import type { Duplex } from 'node:stream'
+import { within } from '../../base/clock.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { packJson, PROCESS_SPEC_TYPE } from '../../containerd/client/any.ts'
+import { connectStream } from '../../containerd/client/attach-stream.ts'
+import { formatStdioUri } from '../../containerd/client/stdio-uri.ts'
+import { explainRunFailure } from '../container/exit-code-of-failure.ts'
+import { streamSocketPath } from '../container/paths.ts'
+import { publishContainerEvent } from '../container/publish-event.ts'
+import { endClient, splice } from '../container/splice.ts'
+import type { Engine } from '../engine.ts'
+import { frame } from '../logs/frame.ts'
+import { buildExecProcess } from './build-process.ts'
+import { requireExecutable } from './create.ts'
+import type { Exec } from './exec-store.ts'
+
+/** The end of the output comes a moment before the news of the exit, which the client asks for next. */
+const EXIT_NEWS_LIMIT_MS = 2000
+const DEFAULT_FAILED_CODE = 126
+
+export interface ExecStartOptions {
+  /** By the request's `Tty`: whether errors are framed. */
+  terminal: boolean
+  consoleSize: readonly [height: number, width: number] | undefined
+}
+
+/** Marks the exec as taken. Throws conflict in Docker's words. */
+export function claimExec(exec: Exec): void {
+  switch (exec.state.kind) {
+    case 'created':
+      requireExecutable(exec.container, exec.container.id)
+      exec.state = { kind: 'starting' }
+      return
+    case 'exited':
+      throw new Failure('conflict', `exec command ${exec.id} has already run`)
+    default:
+      throw new Failure('conflict', `exec command ${exec.id} is already running`)
+  }
+}
+
+/** Resolves when the process has been executed. */
+export async function startDetached(engine: Engine, exec: Exec, options: ExecStartOptions): Promise<void> {
+  claimExec(exec)
+  await runExec(engine, exec, options, undefined)
+}
+
+/** The client is ours, and closed when this resolves. What goes wrong is written to it: the answer's head has been sent. */
+export async function startAttached(
+  engine: Engine,
+  exec: Exec,
+  options: ExecStartOptions,
+  client: Duplex,
+): Promise<void> {
+  try {
+    claimExec(exec)
+    const shim = await runExec(engine, exec, options, client)
+    if (shim === undefined) return endClient(client)
+    const { config } = exec
+    const end = await splice(client, shim, {
+      stdin: config.attachStdin,
+      detachKeys: config.attachStdin && config.terminal ? config.detachKeys : undefined,
+      beforeEnd: async () => {
+        await within(engine.clock, EXIT_NEWS_LIMIT_MS, exec.exited)
+      },
+    })
+    if (end === 'detached') publishContainerEvent(engine, exec.container, 'exec_detach', { execID: exec.id })
+  } catch (error) {
+    const text = Buffer.from(`${messageOf(error)}\r\n`)
+    client.write(options.terminal ? text : frame(1, text))
+    endClient(client)
+  }
+}
+
+/** Returns the stream to join the client to, if it wants one. */
+async function runExec(
+  engine: Engine,
+  exec: Exec,
+  options: ExecStartOptions,
+  client: Duplex | undefined,
+): Promise<Duplex | undefined> {
+  const { container } = exec
+  publishContainerEvent(engine, container, `exec_start: ${exec.eventCommand}`, { execID: exec.id })
+  let shim: Duplex | undefined
+  try {
+    await createProcess(engine, exec, options)
+    if (client) shim = await connect(engine, exec)
+    const { pid } = await engine.containerd.tasks.start({ containerId: container.id, execId: exec.id })
+    exec.setRunning(pid)
+    return shim
+  } catch (error) {
+    shim?.destroy()
+    const { exitCode, failure } = explainRunFailure('', error)
+    exec.setExited(exitCode === 128 ? DEFAULT_FAILED_CODE : exitCode, engine.clock.now())
+    await engine.containerd.tasks.deleteProcess({ containerId: container.id, execId: exec.id }).catch(() => {}) // it may never have been made
+    throw failure
+  }
+}
+
+async function createProcess(engine: Engine, exec: Exec, options: ExecStartOptions): Promise<void> {
+  const { container, config } = exec
+  const uri = formatStdioUri({
+    socketPath: streamSocketPath(engine, container.id),
+    log: undefined,
+    stdinOnce: false,
+  })
+  const spec = await buildExecProcess(engine, exec, options.consoleSize ?? config.consoleSize)
+  await engine.containerd.tasks.exec({
+    containerId: container.id,
+    execId: exec.id,
+    terminal: config.terminal,
+    stdin: config.attachStdin ? uri : '',
+    stdout: uri,
+    stderr: config.terminal ? '' : uri,
+    spec: packJson(PROCESS_SPEC_TYPE, spec),
+  })
+}
+
+/** Before the start, so that no output is missed. */
+async function connect(engine: Engine, exec: Exec): Promise<Duplex | undefined> {
+  const { attachStdin, attachStdout, attachStderr, terminal } = exec.config
+  if (!attachStdin && !attachStdout && !attachStderr) return undefined
+  const { socket } = await connectStream(streamSocketPath(engine, exec.container.id), exec.id, {
+    stdin: attachStdin,
+    stdout: attachStdout,
+    stderr: attachStderr && !terminal,
+  })
+  return socket
+}
