@@ -24,6 +24,7 @@ export async function runSession(shell: Shell, hijacked: Hijacked, options: Sess
     else if (!options.tty) socket.end() // nothing will be typed: the process sees the end of its input
     await copyOutput(
       hijacked,
+      options.tty,
       options.stdout === false ? undefined : shell.stdout,
       options.stderr === false ? undefined : shell.stderr,
     )
