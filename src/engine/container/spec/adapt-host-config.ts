@@ -1,0 +1,28 @@
+// What the daemon fills in where a request leaves a host configuration open; inspect shows the result.
+import type { HostConfig } from '../../../api/container-types.ts'
+
+const SHM_BYTES = 64 << 20
+const CPU_SHARES_MIN = 2
+const CPU_SHARES_MAX = 262_144
+
+/** A new value; what the request says stays. */
+export function adaptHostConfig(
+  hostConfig: HostConfig,
+  facts: { cgroupVersion: 1 | 2; init: boolean; networkMode?: string },
+): HostConfig {
+  const adapted: HostConfig = { ...hostConfig }
+  if (!adapted.NetworkMode || adapted.NetworkMode === 'default') adapted.NetworkMode = facts.networkMode ?? 'bridge'
+  if (!adapted.ShmSize) adapted.ShmSize = SHM_BYTES
+  if (!adapted.IpcMode) adapted.IpcMode = 'private'
+  if (!adapted.CgroupnsMode)
+    adapted.CgroupnsMode = facts.cgroupVersion === 2 && adapted.Privileged !== true ? 'private' : 'host'
+  if (!adapted.RestartPolicy?.Name) adapted.RestartPolicy = { Name: 'no', MaximumRetryCount: 0 }
+  // Without a word on swap, as much swap as memory.
+  if ((adapted.Memory ?? 0) > 0 && (adapted.MemorySwap ?? 0) === 0) adapted.MemorySwap = (adapted.Memory ?? 0) * 2
+  const shares = adapted.CpuShares ?? 0
+  if (shares > 0) adapted.CpuShares = Math.min(Math.max(shares, CPU_SHARES_MIN), CPU_SHARES_MAX)
+  if (adapted.MemorySwappiness === -1) adapted.MemorySwappiness = null
+  if (adapted.PidsLimit != null && adapted.PidsLimit <= 0) adapted.PidsLimit = null
+  adapted.OomKillDisable ??= false
+  return adapted
+}

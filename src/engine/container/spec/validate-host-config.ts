@@ -1,0 +1,153 @@
+// Options that contradict each other or say nothing that a daemon could do, in Docker's words.
+import type { ContainerConfig, HostConfig } from '../../../api/container-types.ts'
+import { Failure } from '../../../base/failure.ts'
+import { CAPABILITIES, chooseCapabilities } from './capabilities.ts'
+import { parseDeviceRule } from './devices.ts'
+import { validateMounts } from './parse-bind.ts'
+import { parseSecurityOptions } from './security-options.ts'
+import { type ResourceFacts, validateResources } from './validate-resources.ts'
+
+export interface ValidationFacts extends ResourceFacts {
+  /** Names under `--runtime`. */
+  runtimes: readonly string[]
+  /** What the daemon can hand on; left out, every capability that exists. */
+  capabilities?: readonly string[]
+}
+
+/** Throws Failure('invalid-argument'); answers warnings. */
+export function validateHostConfig(config: ContainerConfig, hostConfig: HostConfig, facts: ValidationFacts): string[] {
+  checkNetworkMode(config, hostConfig)
+  checkModes(hostConfig)
+  if (hostConfig.UTSMode === 'host' && config.Hostname) refuse('conflicting options: hostname and the UTS mode')
+  checkRestartPolicy(hostConfig)
+  const warnings = validateResources(hostConfig, facts)
+  const score = hostConfig.OomScoreAdj ?? 0
+  if (score < -1000 || score > 1000) refuse(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`)
+  if ((hostConfig.ShmSize ?? 0) < 0) refuse('SHM size can not be less than 0')
+  checkExtraHosts(hostConfig)
+  checkPorts(config, hostConfig)
+  validateMounts(hostConfig)
+  for (const rule of hostConfig.DeviceCgroupRules ?? []) parseDeviceRule(rule)
+  parseSecurityOptions(hostConfig.SecurityOpt ?? [], { noNewPrivileges: false })
+  chooseCapabilities({
+    add: hostConfig.CapAdd ?? [],
+    drop: hostConfig.CapDrop ?? [],
+    privileged: hostConfig.Privileged === true,
+    available: facts.capabilities ?? CAPABILITIES,
+  })
+  if (hostConfig.Runtime && !facts.runtimes.includes(hostConfig.Runtime))
+    refuse(`unknown or invalid runtime name: ${hostConfig.Runtime}`)
+  if (hostConfig.Isolation && hostConfig.Isolation !== 'default')
+    refuse(`invalid isolation '${hostConfig.Isolation}' on linux`)
+  return warnings
+}
+
+function checkNetworkMode(config: ContainerConfig, hostConfig: HostConfig): void {
+  const mode = hostConfig.NetworkMode ?? ''
+  const ofContainer = mode === 'container' || mode.startsWith('container:')
+  const links = (hostConfig.Links ?? []).length > 0
+  if (mode === 'container' || mode === 'container:')
+    refuse('invalid network mode: invalid container format container:<name|id>')
+  if (mode === 'host' && links)
+    refuse(
+      "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+    )
+  if ((mode === 'host' || ofContainer) && config.MacAddress)
+    refuse('conflicting options: mac-address and the network mode')
+  if (!ofContainer) return
+  if (config.Hostname) refuse('conflicting options: hostname and the network mode')
+  if (links)
+    refuse(
+      "conflicting options: container type network can't be used with links. This would result in undefined behavior",
+    )
+  if ((hostConfig.Dns ?? []).length > 0) refuse('conflicting options: dns and the network mode')
+  if ((hostConfig.ExtraHosts ?? []).length > 0)
+    refuse('conflicting options: custom host-to-IP mapping and the network mode')
+  if (Object.keys(hostConfig.PortBindings ?? {}).length > 0 || hostConfig.PublishAllPorts === true)
+    refuse('conflicting options: port publishing and the container type network mode')
+  if (Object.keys(config.ExposedPorts ?? {}).length > 0)
+    refuse('conflicting options: port exposing and the container type network mode')
+}
+
+const OF_CONTAINER = /^container:[^:]+$/
+
+function checkModes({
+  IpcMode = '',
+  PidMode = '',
+  UTSMode = '',
+  CgroupnsMode = '',
+  UsernsMode = '',
+}: HostConfig): void {
+  if (!['', 'none', 'private', 'shareable', 'host'].includes(IpcMode) && !OF_CONTAINER.test(IpcMode))
+    refuse(`invalid IPC mode: ${IpcMode}`)
+  if (!['', 'host'].includes(PidMode) && !OF_CONTAINER.test(PidMode)) refuse(`invalid PID mode: ${PidMode}`)
+  if (!['', 'host'].includes(UTSMode)) refuse(`invalid UTS mode: ${UTSMode}`)
+  if (!['', 'host', 'private'].includes(CgroupnsMode)) refuse(`invalid cgroup namespace mode: ${CgroupnsMode}`)
+  if (!['', 'host'].includes(UsernsMode)) refuse(`invalid USER mode: ${UsernsMode}`)
+}
+
+function checkRestartPolicy({ RestartPolicy: policy, AutoRemove: autoRemove }: HostConfig): void {
+  const name = policy?.Name ?? ''
+  const retries = policy?.MaximumRetryCount ?? 0
+  if (autoRemove === true && name !== '' && name !== 'no')
+    refuse("can't create 'AutoRemove' container with restart policy")
+  switch (name) {
+    case 'always':
+    case 'unless-stopped':
+    case 'no':
+    case '':
+      if (retries === 0) return
+      refuse(
+        retries < 0
+          ? "invalid restart policy: maximum retry count can only be used with 'on-failure' and cannot be negative"
+          : "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+      )
+      break
+    case 'on-failure':
+      if (retries < 0) refuse('invalid restart policy: maximum retry count cannot be negative')
+      return
+    default:
+      refuse(
+        `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
+      )
+  }
+}
+
+function checkExtraHosts(hostConfig: HostConfig): void {
+  for (const text of hostConfig.ExtraHosts ?? []) {
+    const [, name, address] = /^([^:=]+)[:=](.+)$/.exec(text) ?? []
+    if (name === undefined || address === undefined) refuse(`bad format for add-host: ${JSON.stringify(text)}`)
+    if (address !== 'host-gateway' && !isAddress(address ?? ''))
+      refuse(`invalid IP address in add-host: ${JSON.stringify(address)}`)
+  }
+}
+
+function isAddress(text: string): boolean {
+  const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
+  const octets = bare.split('.')
+  if (octets.length === 4) return octets.every((octet) => /^\d{1,3}$/.test(octet) && Number(octet) < 256)
+  return bare.includes(':') && /^[0-9a-fA-F:.]+$/.test(bare)
+}
+
+const PORT = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(\w+))?$/
+
+function checkPorts(config: ContainerConfig, hostConfig: HostConfig): void {
+  for (const text of [...Object.keys(config.ExposedPorts ?? {}), ...Object.keys(hostConfig.PortBindings ?? {})]) {
+    const [, first = '', last = first, protocol = 'tcp'] = PORT.exec(text) ?? []
+    if (first === '' || Number(first) < 1 || Number(last) > 65535 || Number(last) < Number(first))
+      refuse(`invalid port specification: ${JSON.stringify(text)}`)
+    if (!['tcp', 'udp', 'sctp'].includes(protocol.toLowerCase()))
+      refuse(`invalid port specification: ${JSON.stringify(text)}`)
+  }
+  for (const bindings of Object.values(hostConfig.PortBindings ?? {}))
+    for (const { HostPort = '', HostIp = '' } of bindings ?? []) {
+      const [, first = '', last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(HostPort) ?? []
+      if (HostPort !== '' && (first === '' || Number(last) > 65535 || Number(last) < Number(first)))
+        refuse(`invalid port specification: ${JSON.stringify(HostPort)}`)
+      if (HostIp !== '' && !isAddress(HostIp)) refuse(`invalid IP address: ${HostIp}`)
+    }
+}
+
+function refuse(text: string): never {
+  throw new Failure('invalid-argument', text)
+}
