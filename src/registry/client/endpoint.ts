@@ -1,0 +1,76 @@
+// Where a repository is looked for: its registry's address, mirrors first, and over which scheme.
+import { isIP } from 'node:net'
+import type { Reference } from '../../oci/reference.ts'
+
+export interface Endpoint {
+  /** `http` is tried after `https` where both are allowed. */
+  schemes: readonly ('https' | 'http')[]
+  /** host[:port]. */
+  host: string
+  /** Certificates that nobody vouches for are taken. */
+  insecure: boolean
+  isMirror: boolean
+}
+
+const HUB = 'docker.io'
+const HUB_HOST = 'registry-1.docker.io'
+
+export function endpointsOf(
+  reference: Reference,
+  options: { insecureRegistries: readonly string[]; mirrors: readonly string[] },
+): Endpoint[] {
+  const mirrors = reference.domain === HUB ? options.mirrors.map(mirrorEndpoint) : []
+  return [...mirrors, endpointOf(reference.domain, options.insecureRegistries)]
+}
+
+export function endpointOf(domain: string, insecureRegistries: readonly string[]): Endpoint {
+  const host = domain === HUB ? HUB_HOST : domain
+  const insecure = isInsecure(host, insecureRegistries)
+  return { host, insecure, isMirror: false, schemes: insecure ? ['https', 'http'] : ['https'] }
+}
+
+/** A mirror's address says its scheme; without one it is https. */
+function mirrorEndpoint(address: string): Endpoint {
+  const match = /^(https?):\/\/([^/]+)/.exec(address)
+  const scheme = match?.[1] === 'http' ? 'http' : 'https'
+  return {
+    host: match?.[2] ?? address.replace(/\/.*$/s, ''),
+    insecure: scheme === 'http',
+    isMirror: true,
+    schemes: [scheme],
+  }
+}
+
+/** Loopback always is; others by name, with or without port, or by an address range that holds them. */
+export function isInsecure(host: string, insecureRegistries: readonly string[]): boolean {
+  const name = hostName(host)
+  if (name === 'localhost' || inRange(name, '127.0.0.0/8') || inRange(name, '::1/128')) return true
+  return insecureRegistries.some(
+    (entry) => entry === host || entry === name || (entry.includes('/') && inRange(name, entry)),
+  )
+}
+
+/** Without port and brackets. */
+export function hostName(host: string): string {
+  const bracketed = /^\[([^\]]*)\]/.exec(host)
+  return bracketed?.[1] ?? host.replace(/:\d+$/, '')
+}
+
+function inRange(address: string, range: string): boolean {
+  const [network = '', prefix = ''] = range.split('/')
+  const kind = isIP(address)
+  if (kind === 0 || isIP(network) !== kind) return false
+  const bits = Number(prefix)
+  return toBits(address, kind).startsWith(toBits(network, kind).slice(0, bits))
+}
+
+function toBits(address: string, kind: number): string {
+  const octets = address.split('.').map((part) => Number(part).toString(2).padStart(8, '0'))
+  if (kind === 4) return octets.join('')
+  const [head = '', tail] = address.split('::')
+  const groups = (text: string) => (text === '' ? [] : text.split(':'))
+  const missing = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length
+  return [...groups(head), ...Array<string>(missing).fill('0'), ...groups(tail ?? '')]
+    .map((group) => Number.parseInt(group, 16).toString(2).padStart(16, '0'))
+    .join('')
+}

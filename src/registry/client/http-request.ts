@@ -1,0 +1,136 @@
+// One HTTP exchange over Node's own client, with failures in the words that Go's uses, since Docker's users know those.
+import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
+import type { Agent as HttpsAgent } from 'node:https'
+import { Failure } from '../../base/failure.ts'
+
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH'
+  url: URL
+  headers: Readonly<Record<string, string>>
+  /** Sent with a Content-Length if it is bytes; a stream needs the header given. */
+  body?: Uint8Array | AsyncIterable<Uint8Array>
+  /** Certificates are not verified. */
+  insecure: boolean
+  signal: AbortSignal
+}
+
+/** No byte for that long means that the other side is gone. */
+const IDLE_MS = 60_000
+
+/** A failure to exchange anything at all. `retryable`: it was the line, not an answer. */
+export class ConnectionFailure extends Failure {
+  readonly errno: string
+  constructor(message: string, errno: string, cause: unknown) {
+    super('unavailable', message, { cause })
+    this.errno = errno
+  }
+}
+
+/** Resolves with the head of the answer, whatever its status; the caller reads the body to its end or destroys it. */
+export async function sendRequest(request: HttpRequest): Promise<IncomingMessage> {
+  const { url, method, signal } = request
+  signal.throwIfAborted()
+  const isTls = url.protocol === 'https:'
+  const start = isTls ? (await import('node:https')).request : httpRequest
+  const agent = isTls ? await tlsAgent(request.insecure) : plainAgent
+  return new Promise((resolve, reject) => {
+    const headers: Record<string, string> = { 'user-agent': 'berth', ...request.headers }
+    if (request.body instanceof Uint8Array) headers['content-length'] = String(request.body.length)
+    const sent = start(url, { method, headers, agent, signal, timeout: IDLE_MS })
+    sent.on('response', resolve)
+    sent.on('timeout', () => sent.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })))
+    sent.on('error', (error) => reject(signal.aborted ? signal.reason : connectionFailure(request, error)))
+    writeBody(sent, request.body).catch((error) => sent.destroy(error))
+  })
+}
+
+async function writeBody(sent: ClientRequest, body: HttpRequest['body']): Promise<void> {
+  if (body === undefined || body instanceof Uint8Array) {
+    sent.end(body)
+    return
+  }
+  for await (const part of body)
+    if (!sent.write(part))
+      await new Promise<void>((resolve) => {
+        sent.once('drain', resolve)
+        sent.once('close', resolve)
+      })
+  sent.end()
+}
+
+/** A whole body of at most `sizeMax` bytes. */
+export async function readBody(response: IncomingMessage, sizeMax: number): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let size = 0
+  try {
+    for await (const part of response as AsyncIterable<Buffer>) {
+      size += part.length
+      if (size > sizeMax) throw new Failure('resource-exhausted', `answer is larger than ${sizeMax} bytes`)
+      parts.push(part)
+    }
+  } finally {
+    response.destroy()
+  }
+  return Buffer.concat(parts)
+}
+
+const plainAgent = new HttpAgent({ keepAlive: true, keepAliveMsecs: 5000, timeout: IDLE_MS })
+const tlsAgents = new Map<boolean, HttpsAgent>()
+
+async function tlsAgent(insecure: boolean): Promise<HttpsAgent> {
+  const known = tlsAgents.get(insecure)
+  if (known) return known
+  const { Agent } = await import('node:https')
+  const agent = new Agent({ keepAlive: true, keepAliveMsecs: 5000, timeout: IDLE_MS, rejectUnauthorized: !insecure })
+  tlsAgents.set(insecure, agent)
+  return agent
+}
+
+/** `Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused`. */
+function connectionFailure({ method, url }: HttpRequest, error: NodeJS.ErrnoException): ConnectionFailure {
+  const verb = method[0] + method.slice(1).toLowerCase()
+  const shown = new URL(url)
+  shown.username = shown.password = ''
+  return new ConnectionFailure(`${verb} "${shown}": ${explain(url, error)}`, error.code ?? '', error)
+}
+
+function explain(url: URL, error: NodeJS.ErrnoException): string {
+  // Several addresses were tried: the last one's error stands for all.
+  const inner = error instanceof AggregateError ? (error.errors.at(-1) as NodeJS.ErrnoException | undefined) : undefined
+  const { code = '', message } = inner ?? error
+  const { address, port } = (inner ?? error) as { address?: string; port?: number }
+  const at = address === undefined ? url.host : `${address.includes(':') ? `[${address}]` : address}:${port}`
+  const connect = CONNECT_ERRORS[code]
+  if (connect !== undefined) return `dial tcp ${at}: connect: ${connect}`
+  if (code === 'ENOTFOUND') return `dial tcp: lookup ${url.hostname}: no such host`
+  if (code === 'EAI_AGAIN') return `dial tcp: lookup ${url.hostname}: Temporary failure in name resolution`
+  if (code === 'ETIMEDOUT') return `dial tcp ${at}: i/o timeout`
+  if (code === 'ECONNRESET') return /socket hang up|TLS/.test(message) ? 'EOF' : 'read: connection reset by peer'
+  if (isPlainHttpAnswer(error)) return 'http: server gave HTTP response to HTTPS client'
+  return TLS_ERRORS[code] ?? message
+}
+
+/** A plain HTTP server answered a TLS hello. */
+export function isPlainHttpAnswer(error: unknown): boolean {
+  const { code = '', message = '' } = (error ?? {}) as { code?: string; message?: string }
+  return (
+    code === 'ERR_SSL_WRONG_VERSION_NUMBER' ||
+    code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG' ||
+    (code === 'EPROTO' && /wrong version number|packet length too long/.test(message))
+  )
+}
+
+const CONNECT_ERRORS: Partial<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'network is unreachable',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+}
+
+const TLS_ERRORS: Partial<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls: failed to verify certificate: x509: certificate signed by unknown authority',
+  SELF_SIGNED_CERT_IN_CHAIN: 'tls: failed to verify certificate: x509: certificate signed by unknown authority',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls: failed to verify certificate: x509: certificate signed by unknown authority',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls: failed to verify certificate: x509: certificate signed by unknown authority',
+  CERT_HAS_EXPIRED: 'tls: failed to verify certificate: x509: certificate has expired or is not yet valid',
+}

@@ -1,0 +1,166 @@
+// The story of a pull: find the manifest, choose the platform, fetch what it names, several blobs at a time.
+import { Failure, isFailure } from '../../base/failure.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { isConfigType, isLayerType } from '../../oci/media-type.ts'
+import { IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-image-config.ts'
+import type { Index, Manifest } from '../../oci/parse-manifest.ts'
+import { choosePlatform, formatPlatform } from '../../oci/parse-platform.ts'
+import { withDefaultTag } from '../../oci/parse-reference.ts'
+import type { Reference } from '../../oci/reference.ts'
+import { endpointsOf } from './endpoint.ts'
+import { fetchBlob } from './fetch-blob.ts'
+import type { PulledImage, PullImage, PullRequest } from './puller.ts'
+import { RegistrySession } from './registry-session.ts'
+import { type ResolvedManifest, resolveManifest } from './resolve-manifest.ts'
+
+/** Indexes may hold indexes; a loop of them is somebody's joke. */
+const INDEX_DEPTH_MAX = 4
+const LAYERS_MAX = 1000
+
+export const pullImage: PullImage = async (request) => {
+  const reference = withDefaultTag(request.reference)
+  const { session, root } = await findRoot(request, reference)
+  await store(request, root)
+  const chosen = await choose(request, session, reference, root)
+  const { document } = chosen
+  checkManifest(document)
+  // The first failure stops the other downloads; it is the one that is told.
+  const stop = new AbortController()
+  const signal = AbortSignal.any([request.signal, stop.signal])
+  const work = { ...request, signal }
+  try {
+    await Promise.all([fetchConfig(work, session, document), fetchLayers(work, session, document.layers)])
+  } catch (error) {
+    stop.abort(error)
+    throw request.signal.aborted ? request.signal.reason : error
+  }
+  return {
+    root: root.descriptor,
+    manifest: chosen.descriptor,
+    config: document.config,
+    layers: document.layers,
+  } satisfies PulledImage
+}
+
+/** Mirrors are asked first; whatever is wrong with one, the registry itself decides. */
+async function findRoot(
+  request: PullRequest,
+  reference: Reference,
+): Promise<{ session: RegistrySession; root: ResolvedManifest }> {
+  for (const endpoint of endpointsOf(reference, request)) {
+    // What was entered for the registry is none of a mirror's business.
+    const auth = endpoint.isMirror ? undefined : request.auth
+    const session = new RegistrySession(endpoint, { repository: reference.path, actions: 'pull', auth })
+    try {
+      return { session, root: await resolveManifest(session, reference, request.signal) }
+    } catch (error) {
+      if (!endpoint.isMirror || request.signal.aborted) throw error
+    }
+  }
+  throw new Failure('internal', 'no endpoint to pull from')
+}
+
+async function choose(
+  request: PullRequest,
+  session: RegistrySession,
+  reference: Reference,
+  root: ResolvedManifest,
+): Promise<ResolvedManifest & { document: Manifest }> {
+  let current = root
+  for (let depth = 0; depth <= INDEX_DEPTH_MAX; depth++) {
+    const { document } = current
+    if (document.kind === 'manifest') return { ...current, document }
+    const entry = chooseEntry(request, document)
+    const next = await resolveManifest(session, { ...reference, tag: undefined, digest: entry.digest }, request.signal)
+    if (next.bytes.length !== entry.size)
+      throw new Failure(
+        'data-loss',
+        `manifest ${entry.digest}: ${next.bytes.length} bytes where ${entry.size} were promised`,
+      )
+    current = next
+    await store(request, current)
+  }
+  throw new Failure('invalid-argument', `index is nested more than ${INDEX_DEPTH_MAX} deep`)
+}
+
+function chooseEntry(request: PullRequest, index: Index): Descriptor {
+  // Attestations stand in an index with a platform that nobody has; they have no files to run.
+  const entry = choosePlatform(request.platform, index.manifests)
+  if (entry) return entry
+  const platform = formatPlatform(request.platform)
+  throw new Failure('not-found', `no matching manifest for ${platform} in the manifest list entries`)
+}
+
+function checkManifest(manifest: Manifest): void {
+  if (!isConfigType(manifest.config.mediaType))
+    throw new Failure('invalid-argument', `unsupported media type ${manifest.config.mediaType}`)
+  if (manifest.config.size > IMAGE_CONFIG_BYTES_MAX)
+    throw new Failure('resource-exhausted', `image config is larger than ${IMAGE_CONFIG_BYTES_MAX} bytes`)
+  if (manifest.layers.length > LAYERS_MAX)
+    throw new Failure('invalid-argument', `image has more than ${LAYERS_MAX} layers`)
+  const strange = manifest.layers.find(({ mediaType }) => !isLayerType(mediaType))
+  if (strange) throw new Failure('invalid-argument', `unsupported media type ${strange.mediaType}`)
+}
+
+async function fetchConfig(request: PullRequest, session: RegistrySession, manifest: Manifest): Promise<void> {
+  const { sink, signal } = request
+  const { config } = manifest
+  if (!(await sink.has(config)))
+    await sink.write(config, fetchBlob(session, config, { signal, onProgress() {} }), signal)
+  const { rootfs } = parseImageConfig(await sink.read(config, IMAGE_CONFIG_BYTES_MAX))
+  if (rootfs.diff_ids.length !== manifest.layers.length)
+    throw new Failure(
+      'invalid-argument',
+      `invalid image config: ${rootfs.diff_ids.length} diff ids for ${manifest.layers.length} layers`,
+    )
+}
+
+/** From the bottom up, as many at a time as was asked for. A layer that an image has twice is fetched once. */
+async function fetchLayers(
+  request: PullRequest,
+  session: RegistrySession,
+  layers: readonly Descriptor[],
+): Promise<void> {
+  const places = new Map<string, number[]>()
+  layers.forEach(({ digest }, i) => {
+    places.set(digest, [...(places.get(digest) ?? []), i])
+  })
+  const queue = [...places.values()]
+  for (const [first] of queue) request.progress.onLayer(layers[first!]!, 'waiting', 0)
+  const worker = async () => {
+    for (let indexes = queue.shift(); indexes; indexes = queue.shift()) {
+      request.signal.throwIfAborted()
+      await fetchLayer(request, session, layers[indexes[0]!]!)
+      for (const index of indexes) request.onLayerStored(layers[index]!, index)
+    }
+  }
+  const count = Math.max(1, Math.min(request.maxConcurrentDownloads, queue.length))
+  await Promise.all(Array.from({ length: count }, worker))
+}
+
+async function fetchLayer(request: PullRequest, session: RegistrySession, layer: Descriptor): Promise<void> {
+  const { sink, progress, signal } = request
+  if (await sink.has(layer)) {
+    progress.onLayer(layer, 'exists', layer.size)
+    return
+  }
+  progress.onLayer(layer, 'downloading', 0)
+  const onProgress = (doneBytes: number) =>
+    progress.onLayer(layer, doneBytes < layer.size ? 'downloading' : 'verifying', doneBytes)
+  await sink.write(layer, fetchBlob(session, layer, { signal, onProgress }), signal)
+  progress.onLayer(layer, 'downloaded', layer.size)
+}
+
+async function store(request: PullRequest, { descriptor, bytes }: ResolvedManifest): Promise<void> {
+  const { sink, signal } = request
+  if (await sink.has(descriptor)) return
+  try {
+    await sink.write(descriptor, once(bytes), signal)
+  } catch (error) {
+    if (!isFailure(error, 'already-exists')) throw error
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}

@@ -1,0 +1,163 @@
+// Talks to one registry about one repository: scheme, challenges, redirects.
+import type { IncomingMessage } from 'node:http'
+import { Failure } from '../../base/failure.ts'
+import { authorize } from './authorize.ts'
+import type { Endpoint } from './endpoint.ts'
+import { ConnectionFailure, type HttpRequest, readBody, sendRequest } from './http-request.ts'
+import { parseChallenges } from './parse-challenge.ts'
+import type { RegistryAuth } from './puller.ts'
+
+export interface SessionRequest {
+  method: HttpRequest['method']
+  /** Under `/v2/<repository>/`, or a whole URL that the registry gave as a Location. */
+  path: string | URL
+  headers?: Readonly<Record<string, string>>
+  body?: () => Uint8Array | AsyncIterable<Uint8Array>
+  signal: AbortSignal
+}
+
+const REDIRECTS_MAX = 10
+
+/** Plain registries are asked over TLS only once. Keyed by host. */
+const knownSchemes = new Map<string, 'https' | 'http'>()
+
+export class RegistrySession {
+  readonly endpoint: Endpoint
+  readonly #repository: string
+  readonly #actions: string
+  readonly #auth: RegistryAuth | undefined
+  #authorization: string | undefined
+  #scheme: 'https' | 'http' | undefined
+
+  /** `actions`: `pull` or `pull,push`, the scope asked of the token service. */
+  constructor(endpoint: Endpoint, options: { repository: string; actions: string; auth: RegistryAuth | undefined }) {
+    this.endpoint = endpoint
+    this.#repository = options.repository
+    this.#actions = options.actions
+    this.#auth = options.auth
+  }
+
+  /** Known once there was an answer. */
+  get scheme(): 'https' | 'http' {
+    return this.#scheme ?? 'https'
+  }
+
+  /** Any status but 401, which is answered with what there is to show, once. */
+  async request(request: SessionRequest): Promise<IncomingMessage> {
+    const scheme = await this.#findScheme(request.signal)
+    const url =
+      request.path instanceof URL
+        ? request.path
+        : new URL(`${scheme}://${this.endpoint.host}/v2/${this.#repository}/${request.path}`)
+    let response: IncomingMessage
+    try {
+      response = await this.#follow(request, url)
+    } catch (error) {
+      if (error instanceof ConnectionFailure) knownSchemes.delete(this.endpoint.host) // what answers there later may be another
+      throw error
+    }
+    if (response.statusCode !== 401) return response
+    const answered = await this.#answerChallenge(response, url, request.signal)
+    return answered ? await this.#follow(request, url) : response
+  }
+
+  async #answerChallenge(response: IncomingMessage, url: URL, signal: AbortSignal): Promise<boolean> {
+    const challenges = parseChallenges(response.headers['www-authenticate'] ?? '')
+    // A token that has expired in the middle of a pull is asked for again; one that was refused at once is not.
+    const authorization = await authorize({
+      challenges,
+      registry: url,
+      scope: `repository:${this.#repository}:${this.#actions}`,
+      auth: this.#auth,
+      insecure: this.endpoint.insecure,
+      signal,
+    })
+    if (authorization === undefined && challenges.some(({ scheme }) => scheme === 'basic')) {
+      response.destroy()
+      throw new Failure('unauthenticated', `${requestName(response, url)}: no basic auth credentials`)
+    }
+    if (authorization === undefined || authorization === this.#authorization) return false
+    response.destroy()
+    this.#authorization = authorization
+    return true
+  }
+
+  /** Credentials go to the registry itself: no redirect carries them to another host, nor from TLS into the clear. */
+  async #follow(request: SessionRequest, first: URL): Promise<IncomingMessage> {
+    let url = first
+    for (let hop = 0; hop <= REDIRECTS_MAX; hop++) {
+      const isHome = url.host === this.endpoint.host && url.protocol === `${this.#scheme}:`
+      const headers = {
+        ...request.headers,
+        ...(isHome && this.#authorization !== undefined ? { authorization: this.#authorization } : {}),
+      }
+      const body = request.body?.()
+      const { method, signal } = request
+      const insecure = this.endpoint.insecure && isHome
+      const response = await sendRequest({
+        method,
+        url,
+        headers,
+        insecure,
+        signal,
+        ...(body === undefined ? {} : { body }),
+      })
+      const location = response.headers.location
+      if (![301, 302, 303, 307, 308].includes(response.statusCode ?? 0) || location === undefined) {
+        // A challenge from elsewhere is not the registry's: what it would have is nobody's business there.
+        if (response.statusCode === 401 && !isHome) response.headers['www-authenticate'] = ''
+        return response
+      }
+      response.destroy()
+      const next = parseLocation(location, url)
+      if (url.protocol === 'https:' && next.protocol !== 'https:' && !this.endpoint.insecure)
+        throw new Failure('permission-denied', `registry ${this.endpoint.host} redirects from https to ${next.origin}`)
+      url = next
+    }
+    throw new Failure('unavailable', `registry ${this.endpoint.host}: stopped after ${REDIRECTS_MAX} redirects`)
+  }
+
+  /** Tries TLS where both are allowed, and remembers what answered. */
+  async #findScheme(signal: AbortSignal): Promise<'https' | 'http'> {
+    const { host, schemes, insecure } = this.endpoint
+    this.#scheme ??= schemes.length === 1 ? schemes[0] : knownSchemes.get(host)
+    if (this.#scheme) return this.#scheme
+    try {
+      const ping = await sendRequest({
+        method: 'GET',
+        url: new URL(`https://${host}/v2/`),
+        headers: {},
+        insecure,
+        signal,
+      })
+      await readBody(ping, 65536)
+      this.#scheme = 'https'
+    } catch (error) {
+      if (!(error instanceof ConnectionFailure)) throw error
+      const url = new URL(`http://${host}/v2/`)
+      await readBody(await sendRequest({ method: 'GET', url, headers: {}, insecure, signal }), 65536)
+      this.#scheme = 'http'
+    }
+    knownSchemes.set(host, this.#scheme)
+    return this.#scheme
+  }
+}
+
+/** What the registry calls elsewhere, an upload's address for one: absolute or relative to what was asked. */
+export function parseLocation(location: string, base: URL): URL {
+  let url: URL
+  try {
+    url = new URL(location, base)
+  } catch {
+    throw new Failure('invalid-argument', `invalid Location: ${JSON.stringify(location.slice(0, 200))}`)
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    throw new Failure('invalid-argument', `invalid Location: ${JSON.stringify(location.slice(0, 200))}`)
+  url.username = url.password = ''
+  return url
+}
+
+function requestName(response: IncomingMessage, url: URL): string {
+  const method = (response as unknown as { req?: { method?: string } }).req?.method ?? 'GET'
+  return `${method[0]}${method.slice(1).toLowerCase()} "${url}"`
+}
