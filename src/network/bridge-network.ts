@@ -133,7 +133,8 @@ class BridgeNetwork implements Network {
       prefixLength: bridge.subnet.prefixLength,
       gateway: bridge.gateway,
       sysctls: request.sysctls,
-      isIsolated: !options.interContainerCommunication,
+      // With bridge-netfilter the table sees what the bridge forwards, and knows published ports; isolation would stop those too.
+      isIsolated: !options.interContainerCommunication && readSysctl('net.bridge.bridge-nf-call-iptables') !== '1',
     }
     const hostInterface = connectEndpoint(kernel, socket, link, (name) => undo.defer(() => this.#remover.remove(name)))
 

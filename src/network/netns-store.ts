@@ -50,6 +50,8 @@ function configure(kernel: Kernel, sysctls: Readonly<Record<string, string>>): v
   socket.perform(setLinkUp(LOOPBACK_INDEX))
   // Interfaces that come later have no IPv6 unless their network has: an address nobody filters would be a way around the firewall.
   writeSysctl('net.ipv6.conf.default.disable_ipv6', '1', { isOptional: true })
+  // An interface tells its neighbours of itself as it comes up: they may remember another one with its address.
+  writeSysctl('net.ipv4.conf.default.arp_notify', '1')
   writeSysctls(sysctls)
 }
 

@@ -41,6 +41,7 @@ export class NetlinkSocket implements Disposable {
   readonly #fd: Fd
   readonly #protocol: number
   #sequence = 1
+  #isClosed = false
 
   private constructor(kernel: Kernel, fd: Fd, protocol: number) {
     this.#kernel = kernel
@@ -151,7 +152,10 @@ export class NetlinkSocket implements Disposable {
     return failures
   }
 
+  /** Idempotent: the number may be another file's by the second call. */
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#kernel.close(this.#fd)
   }
 

@@ -33,6 +33,7 @@ const IFLA_INFO_DATA = 2
 const VETH_INFO_PEER = 1
 const IFLA_BRPORT_STATE = 1
 const IFLA_BRPORT_MODE = 4 // "hairpin"
+const IFLA_BRPORT_FLUSH = 24
 const IFLA_BRPORT_ISOLATED = 33
 const IFLA_INET6_ADDR_GEN_MODE = 8
 const ADDR_GEN_MODE_NONE = 1
@@ -147,9 +148,17 @@ export function configureBridgePort(index: number, port: { isHairpin: boolean; i
   )
 }
 
-/** The bridge neither forwards to nor learns from this port any more; at once, where removing the link takes long. */
+/**
+ * The bridge neither forwards to nor learns from this port any more, and forgets what it has learned: at once, where removing the link
+ * takes long, and the next endpoint with the same address must not be looked for here.
+ */
 export function disableBridgePort(index: number): NetlinkRequest {
-  return bridgePort(`disable bridge port ${index}`, index, attribute(IFLA_BRPORT_STATE, u8(0)))
+  return bridgePort(
+    `disable bridge port ${index}`,
+    index,
+    attribute(IFLA_BRPORT_STATE, u8(0)),
+    attribute(IFLA_BRPORT_FLUSH),
+  )
 }
 
 function bridgePort(subject: string, index: number, ...options: readonly Buffer[]): NetlinkRequest {
