@@ -6,7 +6,7 @@ import { Failure } from '../../base/failure.ts'
 import { MetricSchema } from '../../gen/types/metric_pb.ts'
 import { ProcessInfoSchema, type ProcessSchema, Status } from '../../gen/types/task_pb.ts'
 import type { Tasks } from '../../gen/services/tasks_pb.ts'
-import { parseProcessSpec, parseResourcesSpec } from '../../runtime/parse-runtime-spec.ts'
+import { parseProcess, parseResources } from '../../runtime/parse-runtime-spec.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { planCgroupLimits } from '../../runtime/plan-cgroup-limits.ts'
 import { closeTaskStdin, killTask, pauseTask, resizeTask, resumeTask } from '../tasks/control-task.ts'
@@ -71,7 +71,7 @@ export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<type
     },
     async exec(request, context) {
       const { stdin, stdout, stderr, terminal } = request
-      const spec = { ...parseProcessSpec(jsonOf(request.spec)), terminal }
+      const spec = { ...parseProcess(jsonOf(request.spec), 'process'), terminal }
       await execTask(host, taskOf(request, context), request.execId, spec, { stdin, stdout, stderr, terminal })
       return empty()
     },
@@ -102,7 +102,7 @@ export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<type
       throw new Failure('unimplemented', 'checkpoints are not supported')
     },
     async update(request, context) {
-      taskOf(request, context).cgroup.update(planCgroupLimits(parseResourcesSpec(jsonOf(request.resources))))
+      taskOf(request, context).cgroup.update(planCgroupLimits(parseResources(jsonOf(request.resources), 'resources')))
       return empty()
     },
     async metrics(request, context) {

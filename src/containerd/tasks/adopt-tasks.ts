@@ -27,7 +27,7 @@ async function adoptBundle(host: TaskHost, bundle: string): Promise<void> {
   const task = taskOf(host, bundle, record)
   host.tasks.set(taskKey(task.namespace, task.id), task)
   const shim = await host.connectShim(bundle)
-  if (shim === undefined) settleWithoutShim(host, task)
+  if (shim === undefined) await settleWithoutShim(host, task)
   else {
     adoptProcesses(task, shim)
     trackExits(host, task, shim)

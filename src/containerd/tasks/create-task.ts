@@ -105,7 +105,10 @@ function planTask(
     id: request.id,
     spec: request.spec,
     host: host.facts,
-    rootfs: rootfs === undefined ? { passwd: undefined, group: undefined } : readRootfsFacts(host.kernel, rootfs),
+    rootfs:
+      rootfs === undefined
+        ? { passwd: undefined, group: undefined }
+        : readRootfsFacts(host.kernel, rootfs, request.spec),
     rootfsDirectory: join(bundle, 'rootfs'),
     cgroup: cgroup.entry(),
     stdin: request.streams.stdin !== '',

@@ -17,16 +17,16 @@ export function trackExits(host: TaskHost, task: Task, shim: Shim): void {
   void shim.closed.then(() => {
     if (task.shim !== shim) return
     task.shim = undefined
-    if (!task.deleting) settleWithoutShim(host, task)
+    if (!task.deleting) void settleWithoutShim(host, task)
   })
 }
 
 /** The shim is gone: its records say what they can; for the rest the kernel killed the processes with it. */
-export function settleWithoutShim(host: TaskHost, task: Task): void {
+export async function settleWithoutShim(host: TaskHost, task: Task): Promise<void> {
   task.cgroup.killAll()
   for (const process of [...task.execs.values(), task.init]) {
     if (process.status.kind === 'stopped') continue
-    const exit = readExitRecord(task.bundle, process === task.init ? INIT_PROCESS : process.id)
+    const exit = await readExitRecord(task.bundle, process === task.init ? INIT_PROCESS : process.id)
     recordExit(host, task, process, exit ?? { code: UNSEEN_EXIT_CODE, exitedAtNs: BigInt(Date.now()) * 1_000_000n })
   }
 }

@@ -1,0 +1,46 @@
+// The task service with everything below it: kernel, control groups, shims. Loaded only by a containerd that runs containers.
+import { mkdirSync } from 'node:fs'
+import { openCgroups } from '../linux/cgroup/open-cgroups.ts'
+import { openNativeKernel } from '../linux/native-kernel.ts'
+import { gatherHostFacts } from '../runtime/gather-host-facts.ts'
+import { parseRuntimeSpec } from '../runtime/parse-runtime-spec.ts'
+import { connectShim } from '../shim/connect-shim.ts'
+import { spawnShimWith } from '../shim/spawn-shim.ts'
+import type { ServiceHandlers } from '../wire/grpc/service.ts'
+import type { Tasks } from '../gen/services/tasks_pb.ts'
+import type { TasksDeps } from './open-containerd.ts'
+import { namespaceOf } from './services/call-namespace.ts'
+import { messageOfTaskEvent } from './services/task-event-messages.ts'
+import { createTasksService } from './services/tasks.ts'
+import { adoptTasks } from './tasks/adopt-tasks.ts'
+import type { TaskHost } from './tasks/task-host.ts'
+
+/** Adopts what runs already, then serves. */
+export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise<ServiceHandlers<typeof Tasks>> {
+  const kernel = openNativeKernel()
+  const cgroups = openCgroups(kernel)
+  const host: TaskHost = {
+    kernel,
+    facts: gatherHostFacts(),
+    openCgroup: (path) => cgroups.open(path),
+    spawnShim: spawnShimWith(deps.shimPath),
+    connectShim,
+    directory: deps.directory,
+    publish(namespace, event) {
+      const { topic, schema, message } = messageOfTaskEvent(event)
+      deps.events.publish(namespace, topic, schema, message)
+    },
+    log: deps.log,
+    tasks: new Map(),
+  }
+  mkdirSync(deps.directory, { recursive: true, mode: 0o711 })
+  await adoptTasks(host)
+  return createTasksService({
+    host,
+    namespaceOf,
+    specOf: (namespace, containerId) => {
+      const { spec } = deps.containers.require(namespace, containerId)
+      return parseRuntimeSpec(Buffer.from(spec?.value ?? []).toString('utf8'))
+    },
+  })
+}
