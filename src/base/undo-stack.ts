@@ -21,6 +21,13 @@ export class UndoStack implements AsyncDisposable {
     return resource
   }
 
+  /** The operation succeeded: what it made belongs to the result, which disposes of it. */
+  release(): UndoStack {
+    const released = new UndoStack(this.#onError)
+    released.#actions = this.#actions.splice(0)
+    return released
+  }
+
   /** The operation succeeded: nothing will be undone. */
   commit(): void {
     this.#actions = []

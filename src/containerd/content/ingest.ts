@@ -197,7 +197,7 @@ export function readIngestStatus(
   const record = readRecord(directory)
   if (record === undefined) return undefined
   const data = statSync(join(directory, 'data'), { throwIfNoEntry: false })
-  const updatedAtMs = data?.mtimeMs ?? record.startedAtMs
+  const updatedAtMs = Math.floor(data?.mtimeMs ?? record.startedAtMs)
   const status = create(StatusSchema, {
     ref: record.ref,
     offset: BigInt(data?.size ?? 0),

@@ -45,11 +45,11 @@ export function answerCall(
 /** Most calls: one frame each way, no iterators in between. */
 async function answerUnary(route: Route, stream: ServerHttp2Stream, context: CallContext): Promise<void> {
   const request = decode(route.method, await readOnlyMessage(stream))
-  const response = await route.handler(request, context)
+  const response = encode(route.method, await route.handler(request, context))
   if (stream.closed || stream.destroyed) return
   sendHeaders(stream)
   stream.once('wantTrailers', () => stream.sendTrailers(STATUS_OK))
-  stream.end(encode(route.method, response))
+  stream.end(response)
 }
 
 async function answerStream(route: Route, stream: ServerHttp2Stream, context: CallContext): Promise<void> {

@@ -59,9 +59,9 @@ export function decodeMessage(text: string): string {
   if (!text.includes('%')) return text
   const bytes: number[] = []
   for (let at = 0; at < text.length; at++) {
-    const escape = /^%([0-9a-fA-F]{2})/.exec(text.slice(at, at + 3))
-    if (escape) at += 2
-    bytes.push(escape ? Number.parseInt(escape[1]!, 16) : text.charCodeAt(at) & 0xff)
+    const escaped = /^%([0-9a-fA-F]{2})/.exec(text.slice(at, at + 3))
+    if (escaped) at += 2
+    bytes.push(escaped ? Number.parseInt(escaped[1]!, 16) : text.charCodeAt(at) & 0xff)
   }
   return Buffer.from(bytes).toString('utf8')
 }
