@@ -23,8 +23,20 @@ test('a device rule without numbers means every device', () => {
       { allow: true, type: 'c', major: 1, minor: -1, access: 'rw' },
     ],
   })
-  assert.deepEqual(limits.devices, [
+  assert.deepEqual(limits.devices?.slice(0, 2), [
     { allow: false, type: 'a', major: undefined, minor: undefined, access: 'rwm' },
     { allow: true, type: 'c', major: 1, minor: undefined, access: 'rw' },
   ])
+})
+
+test('the default devices are allowed after all rules of the spec, but only where it has rules at all', () => {
+  const { devices = [] } = planCgroupLimits({ devices: [{ allow: false, access: 'rwm' }] })
+  const rules = devices
+    .slice(1)
+    .map(({ type, major, minor, access }) => `${type} ${major ?? '*'}:${minor ?? '*'} ${access}`)
+  assert.deepEqual(rules, [
+    ...['c *:* m', 'b *:* m', 'c 1:3 rwm', 'c 1:5 rwm', 'c 1:7 rwm', 'c 1:8 rwm', 'c 1:9 rwm'],
+    ...['c 5:0 rwm', 'c 5:1 rwm', 'c 5:2 rwm', 'c 136:* rwm'],
+  ])
+  assert.equal(planCgroupLimits({ pids: { limit: 1 } }).devices, undefined)
 })

@@ -18,9 +18,23 @@ export function planCgroupLimits(resources: ResourcesSpec | undefined): CgroupLi
     cpusetMems: cpu?.mems,
     pidsMax: pids?.limit,
     blockIoWeight: blockIO?.weight,
-    devices: devices?.map(deviceRule),
+    devices: devices && [...devices, ...DEFAULT_RULES].map(deviceRule),
   })
 }
+
+/**
+ * What every container may use, whatever its spec says (config-linux.md, "Default Devices"): making nodes harms nobody,
+ * using them is another matter; the last four are terminals.
+ */
+const DEFAULT_RULES: readonly DeviceRule[] = [
+  { allow: true, type: 'c', access: 'm' },
+  { allow: true, type: 'b', access: 'm' },
+  ...[3, 5, 7, 8, 9].map((minor) => ({ allow: true, type: 'c', major: 1, minor, access: 'rwm' }) as const),
+  { allow: true, type: 'c', major: 5, minor: 0, access: 'rwm' },
+  { allow: true, type: 'c', major: 5, minor: 1, access: 'rwm' },
+  { allow: true, type: 'c', major: 5, minor: 2, access: 'rwm' },
+  { allow: true, type: 'c', major: 136, access: 'rwm' },
+]
 
 /** An absent major or minor means every one. */
 function deviceRule(rule: DeviceRule): NonNullable<CgroupLimits['devices']>[number] {

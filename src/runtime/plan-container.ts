@@ -4,6 +4,7 @@ import { Failure } from '../base/failure.ts'
 import { MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from '../linux/constants.ts'
 import { ROOTFS_SLOT } from '../linux/steps.ts'
 import type { ProcessSpec } from '../oci/runtime-spec.ts'
+import { checkSupported } from './check-supported.ts'
 import { planDevices } from './plan-devices.ts'
 import { planMounts, planSharedSources } from './plan-mounts.ts'
 import { planNamespaces } from './plan-namespaces.ts'
@@ -11,7 +12,7 @@ import { planMaskedPaths, planReadonlyPaths } from './plan-paths.ts'
 import { planCredentials, planOomScore, planProcessEnd, planResourceLimits } from './plan-process.ts'
 import { planSysctls } from './plan-sysctls.ts'
 import type { DescribedPlan, PlanContainer } from './plan-types.ts'
-import { SLOT, StepList } from './step-list.ts'
+import { KEEP_GROUP, SLOT, StepList } from './step-list.ts'
 
 type Input = Parameters<PlanContainer>[0]
 
@@ -22,6 +23,7 @@ type Input = Parameters<PlanContainer>[0]
 export const planContainer: PlanContainer = (input) => {
   const { spec, cgroup } = input
   const process = requireProcess(input)
+  checkSupported(spec)
   const list = new StepList()
   for (const step of cgroup.steps) list.add('enter the control group', step)
   const cloneFlags = planNamespaces(list, spec)
@@ -121,7 +123,7 @@ function planTerminal(list: StepList, process: ProcessSpec): void {
     rows: process.consoleSize?.height ?? 0,
     columns: process.consoleSize?.width ?? 0,
     uid: process.user?.uid ?? 0,
-    gid: process.user?.gid ?? 0,
+    gid: KEEP_GROUP,
   })
 }
 

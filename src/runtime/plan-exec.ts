@@ -1,12 +1,14 @@
 // A further process in a running container: it joins what the first one has, and goes through the same loss of privileges.
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
+import { checkSupportedProcess } from './check-supported.ts'
 import { isOwn, NAMESPACE_FLAG } from './plan-namespaces.ts'
 import { planCredentials, planOomScore, planProcessEnd, planResourceLimits } from './plan-process.ts'
 import type { PlanExec } from './plan-types.ts'
-import { SLOT, StepList } from './step-list.ts'
+import { KEEP_GROUP, SLOT, StepList } from './step-list.ts'
 
 export const planExec: PlanExec = (input) => {
   const { spec, process, cgroup } = input
+  checkSupportedProcess(process)
   const list = new StepList()
   for (const step of cgroup.steps) list.add('enter the control group', step)
   const oomScoreAdj = process.oomScoreAdj ?? spec.process?.oomScoreAdj
@@ -45,6 +47,6 @@ function planTerminal(list: StepList, { process }: Parameters<PlanExec>[0]): voi
     rows: process.consoleSize?.height ?? 0,
     columns: process.consoleSize?.width ?? 0,
     uid: process.user?.uid ?? 0,
-    gid: process.user?.gid ?? 0,
+    gid: KEEP_GROUP,
   })
 }

@@ -1,7 +1,7 @@
 // The mounts of a container. Each is made detached and moved onto a descriptor that was opened inside the root file system.
 import { posix } from 'node:path'
 import { Failure } from '../base/failure.ts'
-import { MS_SHARED, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../linux/constants.ts'
+import { MS_PRIVATE, MS_SHARED, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../linux/constants.ts'
 import { type MountOptions, parseMountOptions } from '../linux/mount/parse-mount-options.ts'
 import { ROOTFS_SLOT, type Slot } from '../linux/steps.ts'
 import type { MountSpec } from '../oci/runtime-spec.ts'
@@ -63,7 +63,9 @@ function planFilesystem(
     attributes: options.own.set | options.recursive.set,
   })
   list.add(`${title(mount)}: move_mount`, { op: 'move-mount', from: slot, to: SLOT.target })
-  if (options.propagation !== undefined) addAttributes(list, mount, slot, { ...options, own: none, recursive: none })
+  // A mount is born private; only another kind needs saying.
+  if (options.propagation !== undefined && options.propagation.kind !== MS_PRIVATE)
+    addAttributes(list, mount, slot, { ...options, own: none, recursive: none })
 }
 
 /** A tmpfs over a directory of the image looks like the directory: /tmp stays 1777, /run 0755. */

@@ -31,3 +31,6 @@ export const SLOT = {
 export function quoted(text: string): string {
   return JSON.stringify(text)
 }
+
+/** (gid_t)-1: a terminal stays with the group that devpts gave it (tty), as others may write to it through that. */
+export const KEEP_GROUP = 2 ** 32 - 1

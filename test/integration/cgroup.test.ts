@@ -1,0 +1,178 @@
+// Control groups on the real kernel: v1 as this host has it, v2 in a mount namespace where the unified tree stands alone.
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type TestContext, test } from 'node:test'
+import type { Cgroup } from '../../src/linux/cgroup/cgroup.ts'
+import { openCgroups } from '../../src/linux/cgroup/open-cgroups.ts'
+import { planCgroupLimits } from '../../src/runtime/plan-cgroup-limits.ts'
+
+const IN_V2 = process.env['BERTH_TEST_CGROUP2'] === '1'
+const host = openCgroups()
+const PATH = `/berth-test-${process.pid}`
+
+function newGroup(t: TestContext, name: string): Cgroup {
+  const group = host.open(`${PATH}/${name}`)
+  t.after(async () => {
+    group.killAll()
+    await group.remove()
+    await host.open(PATH).remove()
+  })
+  return group
+}
+
+/** A shell that waits for a line before it goes on, moved into the group first. */
+async function startIn(group: Cgroup, script: string): Promise<ChildProcess> {
+  const child = spawn('sh', ['-c', `read go; ${script}`], { stdio: ['pipe', 'pipe', 'inherit'] })
+  await once(child, 'spawn')
+  const { steps, directory } = group.entry()
+  const files = steps.flatMap((step) => (step.op === 'write-file' ? [step.path] : []))
+  if (directory !== undefined) files.push(`${directory}/cgroup.procs`)
+  for (const file of files) writeFileSync(file, String(child.pid))
+  child.stdin!.write('go\n')
+  return child
+}
+
+async function outputOf(child: ChildProcess): Promise<string> {
+  let text = ''
+  child.stdout!.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+  })
+  await once(child, 'close')
+  return text.trim()
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5000
+  while (!condition()) {
+    if (performance.now() > deadline) assert.fail('the condition did not come')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+if (IN_V2) {
+  test('the unified hierarchy alone is v2', () => {
+    assert.equal(host.version, 2)
+  })
+} else {
+  test('the same holds for v2', (t) => {
+    const unified = '/sys/fs/cgroup/unified'
+    if (host.version === 2 || !existsSync(`${unified}/cgroup.procs`)) return t.skip('no second hierarchy to try it on')
+    const script = [
+      'mount --make-rprivate /',
+      `mount --bind ${unified} /mnt`,
+      'umount --recursive --lazy /sys/fs/cgroup',
+      'mount --move /mnt /sys/fs/cgroup',
+      'exec "$0" "$1"',
+    ].join(' && ')
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env // or the child would report in the runner's own format
+    const child = spawnSync(
+      'unshare',
+      ['--mount', 'sh', '-c', script, process.execPath, fileURLToPath(import.meta.url)],
+      {
+        env: { ...env, BERTH_TEST_CGROUP2: '1' },
+        encoding: 'utf8',
+        timeout: 60_000,
+      },
+    )
+    assert.equal(child.status, 0, child.stdout + child.stderr)
+    assert.match(child.stdout, /^# pass [1-9]/m)
+  })
+
+  test('limits reach the kernel, and a live update changes them', (t) => {
+    const group = newGroup(t, 'limits')
+    group.create({
+      memoryBytesMax: 64 << 20,
+      memorySwapBytesMax: 128 << 20,
+      cpuShares: 512,
+      cpuQuotaUs: 50_000,
+      cpuPeriodUs: 100_000,
+      pidsMax: 50,
+    })
+    group.create({ memoryBytesMax: 64 << 20 }) // safe to repeat
+    const read = (controller: string, file: string) =>
+      readFileSync(`${host.mountpoints.get(controller)}${group.path}/${file}`, 'utf8').trim()
+    assert.equal(read('memory', 'memory.limit_in_bytes'), String(64 << 20))
+    assert.equal(read('memory', 'memory.memsw.limit_in_bytes'), String(128 << 20))
+    assert.equal(read('cpu', 'cpu.shares'), '512')
+    assert.equal(read('cpu', 'cpu.cfs_quota_us'), '50000')
+    assert.equal(read('pids', 'pids.max'), '50')
+    assert.notEqual(read('cpuset', 'cpuset.cpus'), '')
+    assert.notEqual(read('cpuset', 'cpuset.mems'), '')
+    group.update({ memoryBytesMax: 256 << 20, memorySwapBytesMax: 512 << 20, pidsMax: -1 })
+    assert.equal(read('memory', 'memory.limit_in_bytes'), String(256 << 20))
+    assert.equal(read('pids', 'pids.max'), 'max')
+  })
+
+  test('the OOM killer is counted', async (t) => {
+    const group = newGroup(t, 'oom')
+    group.create({ memoryBytesMax: 16 << 20, memorySwapBytesMax: 16 << 20 })
+    assert.equal(group.oomKills(), 0)
+    const child = await startIn(group, 'exec tail /dev/zero')
+    const [, signal] = (await once(child, 'exit')) as [number | null, string | null]
+    assert.equal(signal, 'SIGKILL')
+    assert.equal(group.oomKills(), 1)
+    assert.ok(group.stats().memory!.maxUsageBytes! <= 16n << 20n)
+  })
+
+  test('readying the lock moves nobody', async () => {
+    const before = readFileSync('/proc/self/cgroup', 'utf8')
+    host.prewarm()
+    host.prewarm()
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    assert.equal(readFileSync('/proc/self/cgroup', 'utf8'), before)
+  })
+}
+
+test('a failed creation leaves nothing behind', async () => {
+  const group = host.open(`${PATH}/failed`)
+  assert.throws(() => group.create({ cpusetCpus: '9999' }))
+  assert.deepEqual(group.pids(), [])
+  for (const { directory } of group.entry().hierarchies) assert.ok(!existsSync(directory), directory)
+  assert.ok(!existsSync(group.entry().directory ?? '/nowhere'))
+  await host.open(PATH).remove()
+})
+
+test('a process in the group is listed, frozen, thawed and killed', async (t) => {
+  const group = newGroup(t, 'life')
+  group.create({})
+  const child = await startIn(group, 'while :; do :; done')
+  assert.deepEqual(group.pids(), [child.pid])
+  await until(() => group.stats().cpu.usageNs > 1_000_000n || IN_V2)
+  await group.freeze()
+  assert.ok(group.isFrozen())
+  await group.thaw()
+  assert.ok(!group.isFrozen())
+  await group.freeze()
+  group.killAll() // takes frozen ones too
+  const [, signal] = (await once(child, 'exit')) as [number | null, string | null]
+  assert.equal(signal, 'SIGKILL')
+  await until(() => group.pids().length === 0)
+})
+
+test('a group with children below it goes as a whole', async (t) => {
+  const group = newGroup(t, 'tree')
+  group.create({})
+  host.open(`${group.path}/a/b`).create({})
+  await group.remove()
+  for (const { directory } of group.entry().hierarchies) assert.ok(!existsSync(directory), directory)
+  await group.remove()
+})
+
+test('devices: what is denied cannot be opened, what is allowed can, and an update replaces the rules', async (t) => {
+  const group = newGroup(t, 'devices')
+  group.create(planCgroupLimits({ devices: [{ allow: false, access: 'rwm' }] }))
+  const probe = 'for d in null full kmsg; do head -c0 /dev/$d 2>/dev/null && echo $d; done; true'
+  const [full, kmsg] = [existsSync('/dev/full'), existsSync('/dev/kmsg')]
+  assert.ok(full && kmsg)
+  assert.equal(await outputOf(await startIn(group, probe)), 'null\nfull')
+  group.update({ devices: [{ allow: true, type: 'a', major: undefined, minor: undefined, access: 'rwm' }] })
+  assert.equal(await outputOf(await startIn(group, probe)), 'null\nfull\nkmsg')
+})
+
+test('paths that leave the hierarchy are refused', () => {
+  for (const path of ['/', '', 'relative', '/a/../..', '/a//b', '/a/./b', '/a\0b'])
+    assert.throws(() => host.open(path), { code: 'invalid-argument' }, path)
+})
