@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { openCgroups } from '../linux/cgroup/open-cgroups.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { gatherHostFacts } from '../runtime/gather-host-facts.ts'
-import { checkRuntimeSpec } from '../runtime/parse-runtime-spec.ts'
+import { parseRuntimeSpec } from '../runtime/parse-runtime-spec.ts'
 import { connectShim } from '../shim/connect-shim.ts'
 import { spawnShimWith } from '../shim/spawn-shim.ts'
 import type { ServiceHandlers } from '../wire/grpc/service.ts'
@@ -33,6 +33,8 @@ export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise
     log: deps.log,
     tasks: new Map(),
   }
+  // A container's record comes some milliseconds before its task: time enough to pay for the first move into a group.
+  void onContainerCreated(deps, () => cgroups.prewarm())
   mkdirSync(deps.directory, { recursive: true, mode: 0o711 })
   await adoptTasks(host)
   return createTasksService({
@@ -43,4 +45,8 @@ export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise
       return parseRuntimeSpec(Buffer.from(spec?.value ?? []).toString('utf8'))
     },
   })
+}
+
+async function onContainerCreated(deps: TasksDeps, act: () => void): Promise<void> {
+  for await (const _event of deps.events.subscribe(['topic==/containers/create'], new AbortController().signal)) act()
 }
