@@ -26,7 +26,11 @@ export function buildProcess(input: SpecInput, security: SecurityOptions): Proce
     args: buildArgs(input),
     env: buildEnvironment(config, containerHostname(input)),
     cwd: config.WorkingDir || '/',
-    capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+    // execve takes them from anyone but root anyway, so that is how the spec starts.
+    capabilities:
+      user.uid === 0
+        ? { bounding: capabilities, effective: capabilities, permitted: capabilities }
+        : { bounding: capabilities },
     ...(rlimits.length === 0 ? {} : { rlimits }),
     ...(security.noNewPrivileges ? { noNewPrivileges: true } : {}),
     ...(security.apparmor === undefined || security.apparmor === 'unconfined'

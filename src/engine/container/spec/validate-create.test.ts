@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ContainerConfig, HostConfig } from '../../../api/container-types.ts'
+import { validateCreate } from './validate-create.ts'
+
+const FACTS = { cpus: [0, 1], memoryNodes: [0], cgroupVersion: 1, runtimes: ['runc'] } as const
+const check = (hostConfig: HostConfig, config: ContainerConfig = {}): string[] =>
+  validateCreate(config, hostConfig, FACTS)
+const MB = 1 << 20
+
+test("bad host configurations are refused in Docker's words", () => {
+  const cases: [HostConfig, string][] = [
+    [{ Memory: MB }, 'Minimum memory limit allowed is 6MB'],
+    [
+      { Memory: 64 * MB, MemorySwap: 32 * MB },
+      'Minimum memoryswap limit should be larger than memory limit, see usage',
+    ],
+    [{ MemorySwap: 64 * MB }, 'You should always set the Memory limit when using Memoryswap limit, see usage'],
+    [{ MemorySwappiness: 101 }, 'Invalid value: 101, valid memory swappiness range is 0-100'],
+    [{ NanoCpus: 3e9 }, 'Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available'],
+    [{ NanoCpus: 1e9, CpuQuota: 2000 }, 'Conflicting options: Nano CPUs and CPU Quota cannot both be set'],
+    [{ CpuPeriod: 10 }, 'CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)'],
+    [{ CpuQuota: 10 }, 'CPU cfs quota can not be less than 1ms (i.e. 1000)'],
+    [{ CpusetCpus: 'x' }, 'Invalid value x for cpuset cpus'],
+    [{ CpusetCpus: '0,7' }, 'Requested CPUs are not available - requested 0,7, available: 0-1'],
+    [{ CpusetMems: '1' }, 'Requested memory nodes are not available - requested 1, available: 0'],
+    [{ BlkioWeight: 5 }, 'Range of blkio weight is from 10 to 1000'],
+    [{ OomScoreAdj: 1001 }, 'Invalid value 1001, range for oom score adj is [-1000, 1000]'],
+    [{ ShmSize: -1 }, 'SHM size can not be less than 0'],
+    [
+      { AutoRemove: true, RestartPolicy: { Name: 'always' } },
+      "can't create 'AutoRemove' container with restart policy",
+    ],
+    [
+      { RestartPolicy: { Name: 'maybe' } },
+      "invalid restart policy: unknown policy 'maybe'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+    ],
+    [
+      { RestartPolicy: { Name: 'always', MaximumRetryCount: 3 } },
+      "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+    ],
+    [{ IpcMode: 'foo' }, 'invalid IPC mode: foo'],
+    [{ PidMode: 'container:' }, 'invalid PID mode: container:'],
+    [{ Binds: ['/a'] }, "invalid volume specification: '/a'"],
+    [{ Binds: ['/a:/b:ro,rw'] }, 'invalid mode: ro,rw'],
+    [{ Binds: ['/a:b'] }, "invalid volume specification: '/a:b': invalid mount path: 'b' mount path must be absolute"],
+    [{ Binds: ['/a:/x', '/b:/x/'] }, 'Duplicate mount point: /x'],
+    [
+      { Mounts: [{ Type: 'bind', Target: '/x' }] },
+      'invalid mount config for type "bind": field Source must not be empty',
+    ],
+    [{ Mounts: [{ Type: 'foo', Target: '/x' }] }, 'invalid mount config for type "foo": mount type unknown'],
+    [{ Mounts: [{ Type: 'volume' }] }, 'invalid mount config for type "volume": field Target must not be empty'],
+    [
+      { Mounts: [{ Type: 'tmpfs', Target: '/x', BindOptions: {} }] },
+      'invalid mount config for type "tmpfs": field BindOptions must not be specified',
+    ],
+    [{ DeviceCgroupRules: ['x'] }, "invalid device cgroup rule format: 'x'"],
+    [{ SecurityOpt: ['foo=bar'] }, 'invalid --security-opt 2: "foo=bar"'],
+    [{ CapAdd: ['nope'] }, 'invalid CapAdd: unknown capability: "CAP_NOPE"'],
+    [{ Runtime: 'nope' }, 'unknown or invalid runtime name: nope'],
+    [
+      { Ulimits: [{ Name: 'nofile', Soft: 2, Hard: 1 }] },
+      'ulimit soft limit must be less than or equal to hard limit: 2 > 1',
+    ],
+    [{ NetworkMode: 'container:' }, 'invalid network mode: invalid container format container:<name|id>'],
+    [
+      { NetworkMode: 'container:x', PublishAllPorts: true },
+      'conflicting options: port publishing and the container type network mode',
+    ],
+    [{ NetworkMode: 'container:x', Dns: ['1.1.1.1'] }, 'conflicting options: dns and the network mode'],
+    [{ PortBindings: { '70000/tcp': [] } }, 'invalid port specification: "70000/tcp"'],
+    [{ ExtraHosts: ['nocolon'] }, 'bad format for add-host: "nocolon"'],
+  ]
+  for (const [hostConfig, message] of cases)
+    assert.throws(() => check(hostConfig), { code: 'invalid-argument', message }, JSON.stringify(hostConfig))
+})
+
+test("bad configurations are refused in Docker's words", () => {
+  const cases: [ContainerConfig, HostConfig, string][] = [
+    [{ WorkingDir: 'x' }, {}, "the working directory 'x' is invalid, it needs to be an absolute path"],
+    [{ Env: ['=x'] }, {}, 'invalid environment variable: =x'],
+    [{ Healthcheck: { Interval: 5 } }, {}, 'Interval in Healthcheck cannot be less than 1ms'],
+    [{ Hostname: 'h' }, { UTSMode: 'host' }, 'conflicting options: hostname and the UTS mode'],
+    [{ Hostname: 'h' }, { NetworkMode: 'container:x' }, 'conflicting options: hostname and the network mode'],
+  ]
+  for (const [config, hostConfig, message] of cases) assert.throws(() => check(hostConfig, config), { message })
+})
+
+test('what is in order passes, what is unwise warns', () => {
+  const good: HostConfig = {
+    Binds: ['/a:/b:ro,z,rslave', 'name:/c:nocopy'],
+    Tmpfs: { '/t': 'size=1m' },
+    RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 3 },
+    PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }], '90-91/udp': null },
+    SecurityOpt: ['no-new-privileges:true', 'seccomp=unconfined', 'label:disable'],
+    ExtraHosts: ['db:10.0.0.1', 'v6:fe80::1', 'gw=host-gateway'],
+  }
+  assert.deepEqual(check(good, { Env: ['A=b', 'C'], WorkingDir: '/' }), [])
+  assert.match(check({ OomKillDisable: true })[0] ?? '', /^OOM killer is disabled for the container/)
+})
