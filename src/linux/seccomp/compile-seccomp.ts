@@ -38,6 +38,21 @@ const FOREIGN_ABI =
  * and for a filter larger than the kernel takes.
  */
 export function compileSeccomp(spec: SeccompSpec, facts: { arch: 'x86_64' | 'aarch64' }): Uint8Array {
+  const key = facts.arch + JSON.stringify(spec)
+  const known = compiled.get(key)
+  if (known !== undefined) return known.slice()
+  const program = compileProgram(spec, facts)
+  const oldest = compiled.keys().next()
+  if (compiled.size >= COMPILED_MAX && oldest.done !== true) compiled.delete(oldest.value)
+  compiled.set(key, program)
+  return program.slice()
+}
+
+/** Nearly all containers have the same profile, and starting one must not wait for it twice. */
+const compiled = new Map<string, Uint8Array>()
+const COMPILED_MAX = 8
+
+function compileProgram(spec: SeccompSpec, facts: { arch: 'x86_64' | 'aarch64' }): Uint8Array {
   const abis = new Set<SyscallAbi>([facts.arch])
   for (const name of spec.architectures ?? []) abis.add(requireAbi(name) ?? facts.arch)
   const rules = prepareRules(spec)
