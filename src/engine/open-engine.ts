@@ -20,6 +20,7 @@ import { execHandlers } from './exec/handlers.ts'
 import type { Handlers } from './http/route.ts'
 import { openImageStore } from './image/containerd-image-store.ts'
 import { imageHandlers } from './image/handlers.ts'
+import { dropOldLeases } from './image/lease.ts'
 import { instanceOf } from './instance.ts'
 import { networkHandlers } from './network/handlers.ts'
 import { systemHandlers } from './system/handlers.ts'
@@ -47,6 +48,7 @@ export async function openEngine(options: {
   const network = await openBridgeNetwork(kernel, log, networkOptions(config))
   try {
     await waitForContainerd(containerd, CONTAINERD_START_MS)
+    const images = openImageStore(containerd, log, clock)
     const engine: Engine = {
       id: loadEngineId(config.dataRoot),
       config,
@@ -55,13 +57,17 @@ export async function openEngine(options: {
       kernel,
       containerd,
       containers: ContainerStore.open(join(config.dataRoot, 'containers'), log),
-      images: openImageStore(containerd),
+      images,
       network,
       netns: openNetnsStore(kernel),
       events: new EventLog(clock),
     }
-    await reconcileContainers(engine)
-    return { engine, handlers: allHandlers(engine), close: () => network.close() }
+    await Promise.all([reconcileContainers(engine), dropOldLeases(containerd, engine.id)])
+    const close = async () => {
+      images.close()
+      await network.close()
+    }
+    return { engine, handlers: allHandlers(engine), close }
   } catch (error) {
     await network.close()
     throw error

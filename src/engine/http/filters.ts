@@ -19,6 +19,10 @@ export class Filters {
     return [...(this.#values.get(key) ?? [])]
   }
 
+  without(key: string): Filters {
+    return new Filters(new Map([...this.#values].filter(([name]) => name !== key)))
+  }
+
   /** True where the key has no values, or one of them passes. */
   some(key: string, test: (value: string) => boolean): boolean {
     const values = this.get(key)

@@ -1,10 +1,10 @@
 // The images of this engine. Kept by containerd (image records and content); this is the engine's view of them.
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
-import type { ImageConfig } from '../../oci/image-config.ts'
+import type { ImageConfig } from '../../oci/parse-image-config.ts'
 
-/** One image: a configuration and its layers, whatever number of names it has. Immutable; a change of names makes a new value. */
-export interface Image {
+/** What an image is, whatever its names: it never changes. */
+export interface ImageContent {
   /** The digest of the configuration: what Docker's clients print as the image's id. */
   readonly id: Digest
   readonly config: ImageConfig
@@ -17,24 +17,33 @@ export interface Image {
   readonly manifest: Descriptor
   readonly configDescriptor: Descriptor
   readonly layers: readonly Descriptor[]
-  /** containerd's names of it, in full: `docker.io/library/busybox:latest`, or `…@sha256:…`, or a name that only keeps it. */
+}
+
+/** One image: a configuration and its layers, whatever number of names it has. A value; a change of names makes a new one. */
+export interface Image extends ImageContent {
+  /** containerd's names of it, in full: `docker.io/library/busybox:latest`, or `…@sha256:…`, or one that only keeps it. */
   readonly recordNames: readonly string[]
   /** Familiar: `busybox:latest`. Sorted; empty for an image that has lost its tags. */
   readonly repoTags: readonly string[]
   /** Familiar: `busybox@sha256:…`. Sorted. */
   readonly repoDigests: readonly string[]
+  /** When a name was last made to point at it; milliseconds since the epoch. */
+  readonly taggedAtMs: number
 }
 
 export interface ImageStore {
   /** By reference, digest, id or unique prefix of an id. Throws not-found with Docker's text: `No such image: nope:latest`. */
   require(name: string): Promise<Image>
+  /** Undefined also for what can't be a name. */
   find(name: string): Promise<Image | undefined>
   /** Newest first. */
   list(): Promise<readonly Image[]>
   /** Bytes of the unpacked layers. */
-  sizeBytes(image: Image): Promise<number>
-  /** Lets a name point at an image; the image that had it stays, nameless. */
-  tag(image: Image, recordName: string): Promise<void>
-  /** Removes one of the image's names. With its last one go, in time, its snapshots and content. */
-  untag(image: Image, recordName: string): Promise<void>
+  sizeBytes(image: ImageContent): Promise<number>
+  /** Bytes of one layer, by its chain id; undefined where it is not unpacked. */
+  layerSizeBytes(chainId: Digest): Promise<number | undefined>
+  /** Lets a name point at an image; one that thereby loses its last name stays, nameless. */
+  tag(image: ImageContent, recordName: string): Promise<void>
+  /** Removes names of the image. With its last one go, in time, its snapshots and content; `keep` leaves it, nameless. */
+  untag(image: Image, recordNames: readonly string[], options?: { keep: boolean }): Promise<void>
 }

@@ -1,0 +1,21 @@
+// The routes of images.
+import type { Engine } from '../engine.ts'
+import type { Handlers } from '../http/route.ts'
+import { inspectImage, showHistory } from './inspect.ts'
+import { listImages } from './list.ts'
+import { pruneImages } from './prune.ts'
+import { createImage } from './pull.ts'
+import { removeImageRoute } from './remove.ts'
+import { tagImage } from './tag.ts'
+
+export function imageHandlers(engine: Engine): Handlers {
+  return {
+    'GET /images/json': (request) => listImages(engine, request),
+    'GET /images/{name}/json': (request) => inspectImage(engine, request),
+    'GET /images/{name}/history': (request) => showHistory(engine, request),
+    'POST /images/create': (request) => createImage(engine, request),
+    'POST /images/prune': (request) => pruneImages(engine, request),
+    'POST /images/{name}/tag': (request) => tagImage(engine, request),
+    'DELETE /images/{name}': (request) => removeImageRoute(engine, request),
+  }
+}

@@ -1,0 +1,122 @@
+// The story of a pull, on the engine's side: a lease for what comes in, layers unpacked while others still arrive, then a name.
+import { openContentSink } from '../../containerd/client/content-writer.ts'
+import type { ContainerdClient } from '../../containerd/client/client.ts'
+import { gcSnapshotLabel } from '../../containerd/client/labels.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { isConfigType } from '../../oci/media-type.ts'
+import { IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-image-config.ts'
+import { familiarName, familiarReference, withDefaultTag } from '../../oci/parse-reference.ts'
+import type { Platform } from '../../oci/platform.ts'
+import type { Reference } from '../../oci/reference.ts'
+import type { BlobSink, PulledImage, RegistryAuth } from '../../registry/client/puller.ts'
+import { SNAPSHOTTER } from '../container/tasks.ts'
+import type { Engine } from '../engine.ts'
+import { recordNameOf } from './image-names.ts'
+import type { ImageContent } from './image-store.ts'
+import { LayerUnpacker } from './layer-unpacker.ts'
+import { takeLease } from './lease.ts'
+import { publishImageEvent } from './publish-image-event.ts'
+import type { PullReporter } from './pull-progress.ts'
+import { imageContent } from './read-image.ts'
+
+export interface PullOptions {
+  reference: Reference
+  platform: Platform
+  auth: RegistryAuth | undefined
+  reporter: PullReporter
+  signal: AbortSignal
+}
+
+/** Resolves with the image and whether the name means another one than before. On failure nothing stays behind. */
+export async function pullImage(
+  engine: Engine,
+  options: PullOptions,
+): Promise<{ image: ImageContent; isNew: boolean }> {
+  const reference = withDefaultTag(options.reference)
+  const recordName = recordNameOf(reference)
+  const before = await findByRecordName(engine, recordName)
+  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+  await using unpacker = new LayerUnpacker({
+    client: lease.client,
+    progress: options.reporter,
+    isParallel: engine.config.containerdAddress === undefined,
+    signal: options.signal,
+  })
+  const sink = learningSink(openContentSink(lease.client), unpacker)
+  const pulled = await fetchImage(engine, { ...options, reference }, sink, unpacker)
+  options.reporter.open()
+  const config = parseImageConfig(await sink.read(pulled.config, IMAGE_CONFIG_BYTES_MAX))
+  const image = imageContent({ target: pulled.root, descriptor: pulled.manifest, manifest: pulled, config })
+  await unpacker.finish(pulled.layers, config)
+  await labelContent(lease.client, image)
+  await engine.images.tag(image, recordName)
+  publishImageEvent(engine, 'pull', familiarReference(reference), familiarName(reference), image)
+  const isNew = before?.target.digest !== image.target.digest || before.manifest.digest !== image.manifest.digest
+  return { image, isNew }
+}
+
+async function fetchImage(
+  engine: Engine,
+  options: PullOptions,
+  sink: BlobSink,
+  unpacker: LayerUnpacker,
+): Promise<PulledImage> {
+  // TLS and all that comes with it are loaded by the first pull, not by every start.
+  const registry = await import('../../registry/client/pull-image.ts')
+  const { config } = engine
+  return await registry.pullImage({
+    reference: options.reference,
+    platform: options.platform,
+    auth: options.auth,
+    insecureRegistries: config.insecureRegistries,
+    mirrors: config.registryMirrors,
+    maxConcurrentDownloads: config.maxConcurrentDownloads,
+    sink,
+    progress: options.reporter,
+    onLayerStored: (layer, index) => unpacker.layerStored(layer, index),
+    signal: options.signal,
+  })
+}
+
+/** The puller reads the configuration as soon as it is stored: from then on layers can be unpacked. */
+function learningSink(sink: BlobSink, unpacker: LayerUnpacker): BlobSink {
+  return {
+    ...sink,
+    read: async (descriptor, sizeMax) => {
+      const bytes = await sink.read(descriptor, sizeMax)
+      if (isConfigType(descriptor.mediaType)) unpacker.learnConfig(parseImageConfig(bytes))
+      return bytes
+    },
+  }
+}
+
+/** So that the collector finds everything from the image's record on: index, manifest, configuration and layers, snapshots. */
+async function labelContent(client: ContainerdClient, image: ImageContent): Promise<void> {
+  const { target, manifest, configDescriptor, layers, chainId } = image
+  const layerLabels = layers.map(({ digest }, index) => [`containerd.io/gc.ref.content.l.${index}`, digest])
+  await Promise.all([
+    ...(target.digest === manifest.digest
+      ? []
+      : [
+          addLabels(client, target.digest, {
+            [`containerd.io/gc.ref.content.m.${manifest.digest.slice(7, 19)}`]: manifest.digest,
+          }),
+        ]),
+    addLabels(client, manifest.digest, {
+      'containerd.io/gc.ref.content.config': configDescriptor.digest,
+      ...Object.fromEntries(layerLabels),
+    }),
+    ...(chainId === undefined
+      ? []
+      : [addLabels(client, configDescriptor.digest, gcSnapshotLabel(SNAPSHOTTER, chainId))]),
+  ])
+}
+
+async function addLabels(client: ContainerdClient, digest: Digest, labels: Record<string, string>): Promise<void> {
+  const paths = Object.keys(labels).map((label) => `labels.${label}`)
+  await client.content.update({ info: { digest, labels }, updateMask: { paths } })
+}
+
+async function findByRecordName(engine: Engine, recordName: string): Promise<ImageContent | undefined> {
+  return (await engine.images.list()).find((image) => image.recordNames.includes(recordName))
+}
