@@ -1,7 +1,7 @@
 // Bridge networks on the real kernel: this file's thread moves into a network and a mount namespace of its own, which play the host.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import {
   closeSync,
@@ -121,7 +121,7 @@ async function ask(address: string, port: number, from?: string): Promise<string
 }
 
 function run(command: string, netns?: string): string {
-  const args = netns === undefined ? ['sh', '-c', command] : ['nsenter', `--net=${netns}`, 'sh', '-c', command]
+  const args = netns === undefined ? ['bash', '-c', command] : ['nsenter', `--net=${netns}`, 'bash', '-c', command]
   const { status, stdout, stderr } = spawnSync(args[0] ?? '', args.slice(1), { encoding: 'utf8' })
   assert.equal(status, 0, `${command}: ${stderr}`)
   return stdout
@@ -212,20 +212,25 @@ test('a published port is reached from everywhere', async () => {
 
 test('UDP is published too', async () => {
   const dns = await container('dns', [{ protocol: 'udp', containerPort: 53, hostPort: 5353 }])
-  const socket = createSocket('udp4')
-  const inside = createSocket('udp4')
-  const fd = openSync(dns.netns, 'r')
-  // Node binds to an address on a later tick; a descriptor is bound at once, in the namespace.
-  inNetns(kernel, fd, () => inside.bind({ fd: udpDescriptor(53) }))
-  closeSync(fd)
+  const inside = udpServer(dns.netns, 53)
   inside.on('message', (_, from) => inside.send('pong', from.port, from.address))
-  const answer = once(socket, 'message')
-  socket.send('ping', 5353, '127.0.0.1')
+  const client = createSocket('udp4')
+  const answer = once(client, 'message')
+  client.send('ping', 5353, '127.0.0.1')
   assert.equal(String((await answer)[0]), 'pong')
-  socket.close()
+  client.close()
   inside.close()
   await network.detach('dns')
 })
+
+/** A socket in a namespace. Node binds to an address on a later tick; a descriptor is bound at once. */
+function udpServer(netns: string, port: number): Socket {
+  const socket = createSocket('udp4')
+  const fd = openSync(netns, 'r')
+  inNetns(kernel, fd, () => socket.bind({ fd: udpDescriptor(port) }))
+  closeSync(fd)
+  return socket
+}
 
 /** A bound UDP socket, made at once. */
 function udpDescriptor(port: number): number {
@@ -244,20 +249,31 @@ test('what is not published is not reached from outside', async () => {
   assert.equal(await ask('127.0.0.1', 8081), 'hidden 172.17.0.1')
   assert.equal(await ask('10.9.0.1', 8081), undefined, 'another address of the host')
   assert.equal(await ask(hidden.address, 80, NEIGHBOUR), undefined, 'a neighbour that routes to the container')
-  // A neighbour that sends packets to 127.0.0.1 over the wire.
-  useForeignLoopback(NEIGHBOUR, '10.9.0.1')
-  assert.equal(await ask('127.0.0.1', 8081, NEIGHBOUR), undefined, 'what is published on the loopback')
   await network.detach('hidden')
+})
+
+test('a neighbour that sends packets for 127.0.0.1 over the wire does not reach what is published there', async () => {
+  const hidden = await container('hidden2', [{ protocol: 'udp', hostIp: '127.0.0.1', hostPort: 8081 }])
+  const server = udpServer(hidden.netns, 80)
+  const first = once(server, 'message')
+  useForeignLoopback(NEIGHBOUR, '10.9.0.1')
+  run('echo forged > /dev/udp/127.0.0.1/8081', NEIGHBOUR)
+  run('echo honest > /dev/udp/127.0.0.1/8081')
+  assert.equal(String((await first)[0]), 'honest\n')
+  server.close()
+  await network.detach('hidden2')
 })
 
 test('the host’s loopback is closed to containers', async () => {
   const curious = await container('curious')
-  const local = createServer((socket) => socket.on('error', () => {}).end('secret')).listen(9999, '127.0.0.1')
-  await once(local, 'listening')
-  assert.equal(await ask('127.0.0.1', 9999), 'secret')
+  const server = createSocket('udp4').bind(9999, '127.0.0.1')
+  await once(server, 'listening')
+  const first = once(server, 'message')
   useForeignLoopback(curious.netns, '172.17.0.1')
-  assert.equal(await ask('127.0.0.1', 9999, curious.netns), undefined)
-  local.close()
+  run('echo forged > /dev/udp/127.0.0.1/9999', curious.netns)
+  run('echo honest > /dev/udp/127.0.0.1/9999')
+  assert.equal(String((await first)[0]), 'honest\n')
+  server.close()
   await network.detach('curious')
 })
 
