@@ -22,9 +22,8 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs'
-import { AT_SYMLINK_NOFOLLOW } from '../../linux/constants.ts'
+import { lsetxattrBytes, mknodBytes, setTimesBytes } from '../../linux/byte-path.ts'
 import type { Fd, Kernel } from '../../linux/kernel.ts'
-import { AT_FDCWD } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
 import { displayName, type TarEntry, type TarTime } from '../../wire/tar/entry.ts'
 import type { TarSink } from '../../wire/tar/tar-parser.ts'
@@ -39,6 +38,7 @@ export interface LayerWriterOptions {
 const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
 const SPECIAL_BITS = 0o7000
 const SETGID = 0o2000
+const OPAQUE = 'trusted.overlay.opaque'
 
 /** Directories whose times wait for the end; beyond, they are set at once and may be touched again by later content. */
 const DIRECTORY_TIMES_MAX = 1_000_000
@@ -136,7 +136,7 @@ export class LayerWriter implements TarSink {
     const kinds = { 'character-device': constants.S_IFCHR, 'block-device': constants.S_IFBLK, fifo: constants.S_IFIFO }
     const kind = kinds[entry.type as keyof typeof kinds]
     const device = { major: entry.deviceMajor, minor: entry.deviceMinor }
-    this.#create(path, () => this.#kernel.mknod(displayName(path), kind | (entry.mode & 0o777), device))
+    this.#create(path, () => mknodBytes(bytesOf(path), kind | (entry.mode & 0o777), device))
   }
 
   #makeDirectory(path: LayerPath, entry: TarEntry): void {
@@ -171,7 +171,7 @@ export class LayerWriter implements TarSink {
     // A whiteout speaks of the layers below: what this very layer has at that name stays, but shows nothing from below.
     this.#create(
       path,
-      () => this.#kernel.mknod(displayName(path), constants.S_IFCHR, { major: 0, minor: 0 }),
+      () => mknodBytes(bytesOf(path), constants.S_IFCHR, { major: 0, minor: 0 }),
       (stats) => {
         if (stats.isDirectory()) this.#makeOpaque(path)
         return null
@@ -180,13 +180,14 @@ export class LayerWriter implements TarSink {
   }
 
   #makeOpaque(directory: LayerPath): void {
-    const yes = Buffer.from('y')
+    const mark = () =>
+      this.#withDirectory(fsPath(directory), (fd) => this.#kernel.fsetxattr(fd, OPAQUE, Buffer.from('y')))
     try {
-      this.#kernel.lsetxattr(displayName(directory), 'trusted.overlay.opaque', yes)
+      mark()
     } catch (error) {
       if (!hasErrno(error, 'ENOENT')) throw error
       this.#makeDirectories(directory)
-      this.#kernel.lsetxattr(displayName(directory), 'trusted.overlay.opaque', yes)
+      mark()
     }
   }
 
@@ -249,11 +250,11 @@ export class LayerWriter implements TarSink {
 
   #setXattrs(path: LayerPath, entry: TarEntry): void {
     for (const [name, value] of entry.xattrs)
-      if (isWanted(name)) tolerantly(name, () => this.#kernel.lsetxattr(displayName(path), displayName(name), value))
+      if (isWanted(name)) tolerantly(name, () => lsetxattrBytes(bytesOf(path), displayName(name), value))
   }
 
   #withDirectory(target: string | Buffer, act: (fd: Fd) => void): void {
-    const fd = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    const fd = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
       act(fd)
     } finally {
@@ -270,9 +271,7 @@ export class LayerWriter implements TarSink {
       lutimesSync(fsPath(path), time.seconds, time.seconds)
       return
     }
-    // Node's times are doubles, which lose nanoseconds.
-    const timeNs = BigInt(time.seconds) * 1_000_000_000n + BigInt(time.nanos)
-    this.#kernel.utimensat(AT_FDCWD, displayName(path), { accessedNs: timeNs, modifiedNs: timeNs }, AT_SYMLINK_NOFOLLOW)
+    setTimesBytes(bytesOf(path), time) // Node's times are doubles, which lose nanoseconds
   }
 }
 
@@ -288,7 +287,7 @@ export function lowerDirectoryFinder(kernel: Kernel, lowers: readonly Fd[]): (pa
         try {
           return fstatSync(fd)
         } finally {
-          closeSync(fd)
+          kernel.close(fd)
         }
       } catch (error) {
         if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error
@@ -300,6 +299,10 @@ export function lowerDirectoryFinder(kernel: Kernel, lowers: readonly Fd[]): (pa
 
 const O_PATH = 0x200000
 const RESOLVE_IN_ROOT = 0x10
+
+function bytesOf(path: LayerPath): Buffer {
+  return Buffer.from(path, 'latin1')
+}
 
 function isWhiteout(stats: Stats): boolean {
   return stats.isCharacterDevice() && stats.rdev === 0
