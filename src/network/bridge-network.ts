@@ -27,6 +27,7 @@ import type {
 } from './network.ts'
 import { type EndpointRecord, NetworkRecords } from './network-records.ts'
 import { readSysctl, writeSysctl } from './sysctl.ts'
+import { forgetUdpFlows } from './udp-flows.ts'
 
 const INTERFACE_NAME = 'eth0'
 
@@ -151,6 +152,7 @@ class BridgeNetwork implements Network {
       ports: ports.map(({ release: _, ...port }) => port),
     }
     this.#publish(rulesOf(record))
+    this.#forgetFlows(record)
     undo.defer(() => this.#firewall?.unpublish(rulesOf(record)))
 
     records.saveEndpoint(record) // last: what is not on record after a crash is removed by reconcile
@@ -166,6 +168,7 @@ class BridgeNetwork implements Network {
     this.#parts.records.removeEndpoint(record.endpointId)
     this.#forget(record)
     this.#firewall?.unpublish(rulesOf(record))
+    this.#forgetFlows(record)
     this.#unplug(record.hostInterface)
   }
 
@@ -250,6 +253,16 @@ class BridgeNetwork implements Network {
       if (!hasErrno(error, 'ENOENT')) throw error
       this.#parts.log.warn('the nftables table has gone; it is created again')
       this.#firewall?.reconcile([...this.#publishRules(), ...rules])
+    }
+  }
+
+  /** A comfort for UDP clients that are older than the container: that it fails is no reason to fail. */
+  #forgetFlows(record: EndpointRecord): void {
+    if (!this.#firewall) return
+    try {
+      forgetUdpFlows(this.#parts.kernel, rulesOf(record))
+    } catch (error) {
+      this.#parts.log.warn('cannot forget UDP flows', { endpoint: record.name, error: messageOf(error) })
     }
   }
 

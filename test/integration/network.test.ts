@@ -215,12 +215,33 @@ test('UDP is published too', async () => {
   const inside = udpServer(dns.netns, 53)
   inside.on('message', (_, from) => inside.send('pong', from.port, from.address))
   const client = createSocket('udp4')
-  const answer = once(client, 'message')
+  const answer = once(client, 'message', { signal: AbortSignal.timeout(5000) })
   client.send('ping', 5353, '127.0.0.1')
   assert.equal(String((await answer)[0]), 'pong')
   client.close()
   inside.close()
   await network.detach('dns')
+})
+
+test('a UDP client that never stops sending reaches the next container too', async () => {
+  const client = createSocket('udp4')
+  const answerOf = async (name: string) => {
+    const one = await container(name, [{ protocol: 'udp', containerPort: 53, hostPort: 5354 }])
+    const inside = udpServer(one.netns, 53)
+    inside.on('message', (_, from) => inside.send(name, from.port, from.address))
+    const answer = once(client, 'message', { signal: AbortSignal.timeout(5000) })
+    client.send('ping', 5354, '10.9.0.1')
+    const text = String((await answer)[0])
+    inside.close()
+    return text
+  }
+  assert.equal(await answerOf('udp1'), 'udp1')
+  await network.detach('udp1')
+  await container('between') // takes the first one's address
+  assert.equal(await answerOf('udp2'), 'udp2')
+  client.close()
+  await network.detach('udp2')
+  await network.detach('between')
 })
 
 /** A socket in a namespace. Node binds to an address on a later tick; a descriptor is bound at once. */
@@ -255,7 +276,7 @@ test('what is not published is not reached from outside', async () => {
 test('a neighbour that sends packets for 127.0.0.1 over the wire does not reach what is published there', async () => {
   const hidden = await container('hidden2', [{ protocol: 'udp', hostIp: '127.0.0.1', hostPort: 8081 }])
   const server = udpServer(hidden.netns, 80)
-  const first = once(server, 'message')
+  const first = once(server, 'message', { signal: AbortSignal.timeout(5000) })
   useForeignLoopback(NEIGHBOUR, '10.9.0.1')
   run('echo forged > /dev/udp/127.0.0.1/8081', NEIGHBOUR)
   run('echo honest > /dev/udp/127.0.0.1/8081')
@@ -268,7 +289,7 @@ test('the host’s loopback is closed to containers', async () => {
   const curious = await container('curious')
   const server = createSocket('udp4').bind(9999, '127.0.0.1')
   await once(server, 'listening')
-  const first = once(server, 'message')
+  const first = once(server, 'message', { signal: AbortSignal.timeout(5000) })
   useForeignLoopback(curious.netns, '172.17.0.1')
   run('echo forged > /dev/udp/127.0.0.1/9999', curious.netns)
   run('echo honest > /dev/udp/127.0.0.1/9999')
