@@ -85,8 +85,14 @@ async function* subscribe(
   const accepted = new Promise<void>((resolve) => {
     accept = resolve
   })
-  const envelopes = client.events.subscribe({ filters }, { signal, onAccepted: accept })[Symbol.asyncIterator]()
+  const stop = new AbortController() // ends the call also when the caller leaves the loop while nothing happens
+  const onAbort = (): void => stop.abort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  const envelopes = client.events
+    .subscribe({ filters }, { signal: stop.signal, onAccepted: accept })
+    [Symbol.asyncIterator]()
   try {
+    if (signal.aborted) return
     let next = envelopes.next()
     await Promise.race([accepted, next])
     const now = Date.now()
@@ -98,6 +104,8 @@ async function* subscribe(
       if (event !== undefined) yield event
     }
   } finally {
+    signal.removeEventListener('abort', onAbort)
+    stop.abort()
     await envelopes.return?.()
   }
 }

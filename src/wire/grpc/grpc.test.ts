@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { Failure } from '../../base/failure.ts'
+import { silentLog } from '../../base/log.ts'
+import { Content, WriteAction } from '../../gen/services/content_pb.ts'
+import { Images } from '../../gen/services/images_pb.ts'
+import { Version } from '../../gen/services/version_pb.ts'
+import { createMemoryTransport } from './memory-transport.ts'
+import { GrpcRouter } from './router.ts'
+import { type GrpcServer, serveGrpc } from './serve-grpc.ts'
+import type { ServiceHandlers } from './service.ts'
+import { createSocketTransport } from './socket-transport.ts'
+import { createClient, type GrpcTransport } from './transport.ts'
+
+/** Tells a test that a handler has seen its call end. */
+let onEnded: () => void = () => {}
+
+const version: ServiceHandlers<typeof Version> = {
+  version: (_request, { headers }) => ({ version: headers['x-test'] ?? '', revision: 'é%\n' }),
+}
+
+const content: ServiceHandlers<typeof Content> = {
+  info: ({ digest }) => {
+    if (digest === 'bug') throw new TypeError('a bug')
+    throw new Failure('not-found', `content ${digest} 100% ä: not found`)
+  },
+  async *read({ size }, { signal }) {
+    for (let at = 0n; at < size; at++) yield { offset: at, data: Buffer.alloc(300_000, Number(at)) }
+    if (size === 1n) throw new Failure('out-of-range', 'after one')
+    if (size === 2n) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      onEnded()
+    }
+  },
+  async *write(requests) {
+    for await (const { ref, data } of requests) {
+      yield { action: WriteAction.WRITE, offset: BigInt(data.length), digest: ref }
+      if (ref === 'last') return
+    }
+  },
+  abort: (_request, { signal }) =>
+    new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+}
+
+const router = new GrpcRouter().service(Version, version).service(Content, content)
+
+/** What any way to call a service must do. */
+function transportSuite(name: string, open: () => GrpcTransport): void {
+  describe(name, () => {
+    let transport: GrpcTransport
+    before(() => {
+      transport = open()
+    })
+    after(() => transport.close())
+    const contentClient = () => createClient(Content, transport)
+
+    test('a call carries request, metadata and response', async () => {
+      const client = createClient(Version, transport, { 'x-test': 'a' })
+      assert.equal((await client.version({})).version, 'a')
+      assert.equal((await client.version({}, { headers: { 'x-test': 'b' } })).version, 'b')
+      assert.equal((await client.version({})).revision, 'é%\n')
+    })
+
+    test('a failure keeps its code and its words', async () => {
+      await assert.rejects(contentClient().info({ digest: 'x' }), {
+        name: 'Failure',
+        code: 'not-found',
+        message: 'content x 100% ä: not found',
+      })
+      await assert.rejects(contentClient().info({ digest: 'bug' }), { code: 'unknown', message: 'a bug' })
+    })
+
+    test('what is not served is unimplemented', async () => {
+      await assert.rejects(contentClient().delete({}), {
+        code: 'unimplemented',
+        message: 'unknown method Delete for service containerd.services.content.v1.Content',
+      })
+      await assert.rejects(createClient(Images, transport).list({}), {
+        code: 'unimplemented',
+        message: 'unknown service containerd.services.images.v1.Images',
+      })
+    })
+
+    test('a stream arrives in order and whole, then its failure', async () => {
+      const sizes: number[] = []
+      for await (const { offset, data } of contentClient().read({ size: 20n })) {
+        assert.equal(data[299_999], Number(offset))
+        sizes.push(data.length)
+      }
+      assert.deepEqual(sizes, Array(20).fill(300_000))
+      const failing = async () => {
+        for await (const _ of contentClient().read({ size: 1n }));
+      }
+      await assert.rejects(failing, { code: 'out-of-range', message: 'after one' })
+    })
+
+    test('cancelling tells the handler', async () => {
+      const ended = new Promise<void>((resolve) => {
+        onEnded = resolve
+      })
+      const stop = new AbortController()
+      const responses = contentClient().read({ size: 2n }, { signal: stop.signal })[Symbol.asyncIterator]()
+      await responses.next()
+      await responses.next()
+      const waiting = responses.next().catch(() => {})
+      stop.abort()
+      await Promise.all([ended, waiting])
+    })
+
+    test('both ends can talk, and the server may end first', async () => {
+      async function* requests() {
+        yield { ref: 'a', data: Buffer.alloc(1) }
+        yield { ref: 'last', data: Buffer.alloc(2) }
+        await new Promise(() => {})
+      }
+      const seen: string[] = []
+      for await (const { digest, offset } of contentClient().write(requests())) seen.push(`${digest}${offset}`)
+      assert.deepEqual(seen, ['a1', 'last2'])
+    })
+
+    test('a deadline ends a call', async () => {
+      await assert.rejects(contentClient().abort({}, { timeoutMs: 20 }), (error: Error & { code: string }) =>
+        ['deadline-exceeded', 'unknown'].includes(error.code),
+      )
+    })
+  })
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'grpc-'))
+const path = join(directory, 's.sock')
+let server: GrpcServer
+
+before(async () => {
+  server = await serveGrpc(router, path, silentLog)
+})
+
+after(async () => {
+  await server.close()
+  rmSync(directory, { recursive: true })
+})
+
+transportSuite('over a socket', () => createSocketTransport(path))
+transportSuite('in memory', () => createMemoryTransport(router))
+
+test('a client that is cut off, or talks nonsense, harms nobody', async () => {
+  for (const bytes of ['GET / HTTP/1.1\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', '\0\0\0']) {
+    const socket = connect(path)
+    socket.on('error', () => {})
+    socket.write(bytes)
+    await new Promise<void>((resolve) => socket.once('ready', () => resolve()))
+    socket.destroy()
+  }
+  const transport = createSocketTransport(path)
+  const dropped = createClient(Content, transport)
+    .abort({})
+    .catch(() => {})
+  transport.close()
+  const cut = createSocketTransport(path)
+  const controller = new AbortController()
+  const cancelled = createClient(Content, cut).abort({}, { signal: controller.signal })
+  controller.abort()
+  await assert.rejects(cancelled, { code: 'cancelled' })
+  assert.equal((await createClient(Version, cut).version({})).revision, 'é%\n')
+  cut.close()
+  await dropped
+})
+
+test('a message larger than the limit, compressed or torn is refused by its status', async () => {
+  const call = (body: Buffer) =>
+    new Promise<string>((resolve) => {
+      const session = connectHttp2('http://localhost', { createConnection: () => connect(path) })
+      const headers = { ':method': 'POST', ':path': '/containerd.services.content.v1.Content/Info' }
+      const stream = session.request({ ...headers, 'content-type': 'application/grpc', te: 'trailers' })
+      stream.on('response', (response) => resolve(String(response['grpc-status'])))
+      stream.on('close', () => session.destroy())
+      stream.on('error', () => {})
+      stream.resume()
+      stream.end(body)
+    })
+  assert.equal(await call(Buffer.from([0, 0x7f, 0xff, 0xff, 0xff])), '8')
+  assert.equal(await call(Buffer.from([1, 0, 0, 0, 1, 0])), '12')
+  assert.equal(await call(Buffer.from([0, 0, 0, 0, 9, 1])), '13')
+  assert.equal(await call(Buffer.from([0, 0, 0, 0, 2, 0x0a, 0x7f])), '13')
+})
+
+test('a stale socket is replaced, a living one is not', async () => {
+  await assert.rejects(serveGrpc(router, path, silentLog), { code: 'already-exists' })
+  const stale = join(directory, 'file')
+  writeFileSync(stale, '')
+  await assert.doesNotReject(async () => (await serveGrpc(router, stale, silentLog)).close())
+})
+
+test('a server that is not there is unavailable, and found when it comes', async () => {
+  const late = join(directory, 'late.sock')
+  const transport = createSocketTransport(late)
+  const client = createClient(Version, transport)
+  await assert.rejects(client.version({}), { code: 'unavailable' })
+  const own = await serveGrpc(router, late, silentLog)
+  assert.equal((await client.version({})).version, '')
+  await own.close()
+  await assert.rejects(client.version({}), { code: 'unavailable' })
+  const again = await serveGrpc(router, late, silentLog)
+  assert.equal((await client.version({})).version, '')
+  transport.close()
+  await again.close()
+})
