@@ -12,6 +12,8 @@ export interface HttpRequest {
   /** Certificates are not verified. */
   insecure: boolean
   signal: AbortSignal
+  /** What a failure to connect is told about, if it is not `url`. */
+  shownUrl?: URL
 }
 
 /** No byte for that long means that the other side is gone. */
@@ -87,9 +89,9 @@ async function tlsAgent(insecure: boolean): Promise<HttpsAgent> {
 }
 
 /** `Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused`. */
-function connectionFailure({ method, url }: HttpRequest, error: NodeJS.ErrnoException): ConnectionFailure {
+function connectionFailure({ method, url, shownUrl }: HttpRequest, error: NodeJS.ErrnoException): ConnectionFailure {
   const verb = method[0] + method.slice(1).toLowerCase()
-  const shown = new URL(url)
+  const shown = new URL(shownUrl ?? url)
   shown.username = shown.password = ''
   return new ConnectionFailure(`${verb} "${shown}": ${explain(url, error)}`, error.code ?? '', error)
 }

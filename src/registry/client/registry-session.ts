@@ -28,6 +28,7 @@ export class RegistrySession {
   readonly #auth: RegistryAuth | undefined
   #authorization: string | undefined
   #scheme: 'https' | 'http' | undefined
+  #hasAnswered = false
 
   /** `actions`: `pull` or `pull,push`, the scope asked of the token service. */
   constructor(endpoint: Endpoint, options: { repository: string; actions: string; auth: RegistryAuth | undefined }) {
@@ -57,11 +58,11 @@ export class RegistrySession {
       throw error
     }
     if (response.statusCode !== 401) return response
-    const answered = await this.#answerChallenge(response, url, request.signal)
+    const answered = await this.#answerChallenge(response, url, request)
     return answered ? await this.#follow(request, url) : response
   }
 
-  async #answerChallenge(response: IncomingMessage, url: URL, signal: AbortSignal): Promise<boolean> {
+  async #answerChallenge(response: IncomingMessage, url: URL, { method, signal }: SessionRequest): Promise<boolean> {
     const challenges = parseChallenges(response.headers['www-authenticate'] ?? '')
     // A token that has expired in the middle of a pull is asked for again; one that was refused at once is not.
     const authorization = await authorize({
@@ -74,7 +75,7 @@ export class RegistrySession {
     })
     if (authorization === undefined && challenges.some(({ scheme }) => scheme === 'basic')) {
       response.destroy()
-      throw new Failure('unauthenticated', `${requestName(response, url)}: no basic auth credentials`)
+      throw new Failure('unauthenticated', `${requestName(method, url)}: no basic auth credentials`)
     }
     if (authorization === undefined || authorization === this.#authorization) return false
     response.destroy()
@@ -94,14 +95,18 @@ export class RegistrySession {
       const body = request.body?.()
       const { method, signal } = request
       const insecure = this.endpoint.insecure && isHome
+      // A registry that can't be reached is told by its base, which is what Docker asks first.
+      const shownUrl = this.#hasAnswered ? url : new URL('/v2/', url)
       const response = await sendRequest({
         method,
         url,
         headers,
         insecure,
         signal,
+        shownUrl,
         ...(body === undefined ? {} : { body }),
       })
+      this.#hasAnswered = true
       const location = response.headers.location
       if (![301, 302, 303, 307, 308].includes(response.statusCode ?? 0) || location === undefined) {
         // A challenge from elsewhere is not the registry's: what it would have is nobody's business there.
@@ -157,7 +162,8 @@ export function parseLocation(location: string, base: URL): URL {
   return url
 }
 
-function requestName(response: IncomingMessage, url: URL): string {
-  const method = (response as unknown as { req?: { method?: string } }).req?.method ?? 'GET'
-  return `${method[0]}${method.slice(1).toLowerCase()} "${url}"`
+/** Docker asks for a manifest's head first, so that is what its users see refused. */
+function requestName(method: string, url: URL): string {
+  const shown = method === 'GET' && url.pathname.includes('/manifests/') ? 'HEAD' : method
+  return `${shown[0]}${shown.slice(1).toLowerCase()} "${url}"`
 }
