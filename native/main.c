@@ -55,15 +55,21 @@ static void write_pid(void) {
   close(fd);
 }
 
+// Standard streams from nowhere. The spawner may have given none at all, and then the next files opened would take their numbers.
+static void take_null(void) {
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; fd++)
+    if (null != fd) dup2(null, fd);
+  if (null > 2) close(null);
+}
+
 // The spawner waits for this process; the copy that lives on is nobody's child but init's.
 static void detach(void) {
   setsid(); // fails only where the spawner has done it already
   int pid = fork();
   if (pid < 0) fail("fork");
   if (pid > 0) _exit(0);
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int fd = 0; fd < 3; fd++) dup2(null, fd);
-  if (null > 2) close(null);
+  take_null();
 }
 
 int main(int argc, char **argv) {
@@ -76,6 +82,7 @@ int main(int argc, char **argv) {
   prctl(PR_SET_NAME, "berth-shim", 0, 0, 0); // run from a descriptor, it would be named by a number
   int rootfs = fcntl(ROOTFS, F_SETFD, FD_CLOEXEC) == 0 ? ROOTFS : -1;
   syscall(NR_CLOSE_RANGE, (unsigned)FIRST_FREE, ~0U, 0);
+  if (fcntl(0, F_GETFD) < 0 || fcntl(1, F_GETFD) < 0 || fcntl(2, F_GETFD) < 0) take_null();
   int bundle = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (bundle < 0 || fchdir(bundle) < 0) fail(argv[2]);
   struct plan_file plan;

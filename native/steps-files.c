@@ -33,9 +33,12 @@ int step_open_in_root(struct child *child, struct cursor *c) {
   const char *path = take_text(c);
   uint32_t flags = take_u32(c);
   if (c->bad) return -1;
-  int root_fd = slot_fd(child, root);
+  int root_fd = root == NO_SLOT ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) : slot_fd(child, root);
   if (root_fd < 0) return -1;
-  return fill_slot(child, slot, open_in(root_fd, path, flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
+  int fd = open_in(root_fd, path, flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), error = errno;
+  if (root == NO_SLOT) close(root_fd);
+  errno = error;
+  return fill_slot(child, slot, fd);
 }
 
 // A walk through a root: `done` is what has been resolved and holds no links, `rest` is what is still to be walked.

@@ -87,6 +87,13 @@ int step_umask(struct child *child, struct cursor *c) {
   return 0;
 }
 
+// A program that opens /dev/stdout opens the pipe anew, for which it must own it. /dev/null and terminals are not ours to give away.
+static void own_streams(uint32_t uid) {
+  struct stat st;
+  for (int fd = 0; fd < 3; fd++)
+    if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode)) fchown(fd, uid, (gid_t)-1);
+}
+
 // By raw calls: libc would try to change the identity of threads that do not exist here, through memory shared with the shim's copy.
 int step_set_ids(struct child *child, struct cursor *c) {
   (void)child;
@@ -95,6 +102,7 @@ int step_set_ids(struct child *child, struct cursor *c) {
   if (c->bad || count % 4 != 0 || count / 4 > ID_LIMIT) return refuse(EINVAL);
   uint32_t groups[count / 4 + 1]; // at most 256 KiB of the child's own stack
   if (count) memcpy(groups, bytes, count);
+  own_streams(uid);
   if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return -1;
   if (syscall(SYS_setgroups, (size_t)(count / 4), groups) < 0) return -1;
   if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0) return -1;

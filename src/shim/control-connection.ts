@@ -11,6 +11,7 @@ import { INIT_PROCESS, type ProcessExit, type ProcessName, type ProcessState, ty
 
 const VERSION = 1
 const REQUEST_MAX = 0xffff
+const PROCESS_NAME = /^[A-Za-z0-9_.-]{1,128}$/ // a file's name in the bundle is made of it
 
 type ExitListener = (state: ProcessState & { exit: ProcessExit }) => void
 interface Waiter {
@@ -73,6 +74,7 @@ export class ControlConnection implements Shim {
   }
 
   async add(process: ProcessName, plan: ProcessPlan): Promise<{ pid: number }> {
+    if (!PROCESS_NAME.test(process)) throw new Failure('invalid-argument', `invalid process name: ${process}`)
     const name = `plan-${process}`
     const path = join(this.bundle, name)
     await writeFile(path, encodeExecPlan(plan), { mode: 0o600 })

@@ -4,6 +4,7 @@ import { addressOf, cString, errno, libcIntFunction } from '../linux/libc.ts'
 
 /** Larger than posix_spawn_file_actions_t of any C library. */
 const ACTIONS_SIZE = 512
+const STDERR = 2
 const PASSED_FD = 3
 const EXIT_SIGNAL_BASE = 128
 
@@ -24,6 +25,7 @@ export function runProgram(program: string, argv: readonly string[], passed: num
   const pointers = new BigUint64Array([...texts.map(addressOf), 0n])
   requireSpawned(initActions(actions), program)
   try {
+    requireSpawned(addDup2(actions, STDERR, STDERR), program) // it may complain; Node closes its own standard streams on exec
     if (passed !== undefined) requireSpawned(addDup2(actions, passed, PASSED_FD), program)
     const path = cString(program, 'posix_spawn')
     requireSpawned(posixSpawn(pid, path, actions, null, bytesOf(pointers), bytesOf(new BigUint64Array(1))), program)

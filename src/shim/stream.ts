@@ -14,7 +14,7 @@ export interface StreamChoice {
   stderr: boolean
 }
 
-/** A paused socket on which nothing but the streams follows; who called destroys it. `framed`: Docker's 8-byte headers. */
+/** A socket on which nothing but the streams follows, paused until `resume()` or `pipe()`; who called destroys it. `framed`: Docker's 8-byte headers. */
 export interface AttachedStream {
   socket: net.Socket
   framed: boolean

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { isFailure } from '../base/failure.ts'
+import type { ProcessPlan, Step } from '../linux/steps.ts'
+import { encodeExecPlan, encodeShimPlan } from './encode-plan.ts'
+import type { ShimSettings } from './shim.ts'
+
+const SETTINGS: ShimSettings = {
+  bundle: '/b',
+  label: 'ns/id',
+  streamSocketPath: '/s',
+  log: { driver: 'json-file', path: '/l', maxSizeBytes: 0x0102030405, maxFiles: 3 },
+  stdinOnce: true,
+  spillMaxBytes: 0x10,
+  stallSeconds: 0x20,
+  lingerSeconds: 0x30,
+}
+
+function planOf(...steps: Step[]): ProcessPlan {
+  return {
+    cloneFlags: 0x20020000,
+    joinInitPidNamespace: false,
+    cgroupDirectory: '/c',
+    terminal: true,
+    stdin: true,
+    steps,
+  }
+}
+
+/** Hexadecimal with spaces and comments taken out. */
+function bytes(text: string): string {
+  return text.replace(/#.*$/gm, '').replace(/\s+/g, '')
+}
+
+test('a shim plan is header, settings, process and steps', () => {
+  const plan = planOf({ op: 'setsid' }, { op: 'chdir', path: '/é', skipOn: { errnos: [2, 20], skip: 1 } })
+  const expected = bytes(`
+    42504c4e 0100 0100           # BPLN, version 1, with settings
+    02000000 2f73 00             # stream socket
+    02000000 2f6c 00             # log
+    0504030201000000 03000000    # its size and count
+    01 1000000000000000          # stdin-once, spill
+    20000000 30000000            # stall, linger
+    0000022000000000 06          # clone flags, terminal | stdin
+    02000000 2f63 00             # cgroup
+    02000000                     # two steps
+    04 00 00 00000000            # setsid
+    20 01 02 02000000 14000000 08000000  03000000 2fc3a9 00  # chdir, skips 1 on ENOENT or ENOTDIR
+  `)
+  assert.equal(encodeShimPlan(SETTINGS, plan).toString('hex'), expected)
+})
+
+test('an exec plan has no settings', () => {
+  const plan: ProcessPlan = {
+    cloneFlags: 0,
+    joinInitPidNamespace: true,
+    cgroupDirectory: undefined,
+    terminal: false,
+    stdin: false,
+    steps: [],
+  }
+  const expected = bytes('42504c4e 0100 0000  0000000000000000 01  00000000 00  00000000')
+  assert.equal(encodeExecPlan(plan).toString('hex'), expected)
+})
+
+test('arguments of the steps', () => {
+  const table: [Step, string][] = [
+    [{ op: 'setns', path: '/n', kind: 0x40000000 }, '01 | 02000000 2f6e 00 00000040'],
+    [
+      { op: 'prctl', option: 38, arg2: 1n },
+      '05 | 26000000 0100000000000000 0000000000000000 0000000000000000 0000000000000000',
+    ],
+    [
+      { op: 'rlimit', resource: 7, soft: 1n, hard: 0xffffffffffffffffn },
+      '09 | 07000000 0100000000000000 ffffffffffffffff',
+    ],
+    [{ op: 'set-ids', uid: 1, gid: 2, groups: [3, 4] }, '0b | 01000000 02000000 08000000 03000000 04000000'],
+    [
+      { op: 'seccomp', flags: 1, program: Uint8Array.of(6, 0, 0, 0, 0, 0, 0xff, 0x7f) },
+      '0f | 01000000 08000000 060000000000ff7f',
+    ],
+    [{ op: 'write-file', path: '/p', data: '1\n' }, '11 | ff 02000000 2f70 00 02000000 310a'],
+    [{ op: 'write-file', dir: 3, path: 'p', data: '' }, '11 | 03 01000000 70 00 00000000'],
+    [{ op: 'open-in-root', slot: 1, path: 'p', flags: 0x200000 }, '12 | 01 ff 01000000 70 00 00002000'],
+    [
+      { op: 'make-path', slot: 1, root: 0, path: 'p', kind: 'file', mode: 0o644 },
+      '13 | 01 00 01000000 70 00 01 a4010000',
+    ],
+    [
+      {
+        op: 'fs-mount',
+        slot: 2,
+        fstype: 'proc',
+        options: [
+          ['ro', undefined],
+          ['a', 'b'],
+        ],
+        attributes: 15,
+      },
+      '18 | 02 04000000 70726f63 00 00 0f000000 0200 02000000 726f 00 00 01000000 61 00 01 01000000 62 00',
+    ],
+    [
+      { op: 'mount-setattr', slot: 2, set: 1n, clear: 2n, propagation: 4n, recursive: true },
+      '1a | 02 0100000000000000 0200000000000000 0400000000000000 01',
+    ],
+    [{ op: 'pty', devpts: 1, rows: 24, columns: 80, uid: 5, gid: 6 }, '1f | 01 ff 1800 5000 05000000 06000000'],
+    [{ op: 'resolve-exec', candidates: ['/a'] }, '21 | 0100 02000000 2f61 00'],
+    [{ op: 'exec', argv: ['a'], env: [] }, '24 | 01000000 01000000 61 00 00000000'],
+  ]
+  const head = encodeExecPlan(planOf()).length
+  for (const [step, expected] of table) {
+    const [number = '', body = ''] = expected.split('|').map(bytes)
+    const size = Buffer.alloc(4)
+    size.writeUInt32LE(body.length / 2)
+    assert.equal(
+      encodeExecPlan(planOf(step)).subarray(head).toString('hex'),
+      `${number}0000${size.toString('hex')}${body}`,
+      step.op,
+    )
+  }
+})
+
+test('what the kernel would cut short or the numbers cannot hold is refused', () => {
+  const bad: Step[] = [
+    { op: 'chdir', path: '/a\0b' },
+    { op: 'close', slot: 32 },
+    { op: 'umask', mask: -1 },
+    { op: 'setns', path: '/', kind: 2 ** 32 },
+  ]
+  for (const step of bad)
+    assert.throws(
+      () => encodeExecPlan(planOf(step)),
+      (error) => isFailure(error, 'invalid-argument'),
+    )
+})
+
+test('a plan of any size fits', () => {
+  const env = Array.from({ length: 5000 }, (_, i) => `NAME_${i}=${'x'.repeat(100)}`)
+  const encoded = encodeExecPlan(planOf({ op: 'exec', argv: ['a'], env }))
+  assert.equal(encoded.includes('NAME_4999='), true)
+})

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { isFailure } from '../base/failure.ts'
+import {
+  decodeError,
+  decodeHello,
+  decodeProcess,
+  encodeFrame,
+  encodeNumbers,
+  encodeText,
+  FRAME,
+  FrameDecoder,
+} from './frames.ts'
+
+test('a request is a header and its parts', () => {
+  const frame = encodeFrame(FRAME.resize, 0x0102, encodeText('init'), encodeNumbers([24, 2], [80, 2]))
+  assert.equal(frame.toString('hex'), '0a000000050002010400696e697418005000')
+})
+
+test('frames come out whole however the bytes are cut', () => {
+  const stream = Buffer.concat([
+    encodeFrame(1, 2, Buffer.from('abc')),
+    encodeFrame(3, 4),
+    encodeFrame(5, 6, Buffer.from('z')),
+  ])
+  for (let size = 1; size <= stream.length; size++) {
+    const decoder = new FrameDecoder()
+    const got: string[] = []
+    for (let at = 0; at < stream.length; at += size)
+      for (const frame of decoder.push(stream.subarray(at, at + size)))
+        got.push(`${frame.type} ${frame.request} ${frame.payload.toString()}`)
+    assert.deepEqual(got, ['1 2 abc', '3 4 ', '5 6 z'])
+  }
+})
+
+test('a frame that is too long is refused before it is read', () => {
+  const header = Buffer.from('0100010001000000', 'hex')
+  assert.throws(
+    () => new FrameDecoder().push(header),
+    (error) => isFailure(error, 'data-loss'),
+  )
+})
+
+test('payloads of the shim', () => {
+  assert.deepEqual(decodeHello(Buffer.from('010039300000', 'hex')), { version: 1, shimPid: 12345 })
+  assert.deepEqual(decodeError(Buffer.from('ffffffff02000000', 'hex')), { step: undefined, errno: 2 })
+  assert.deepEqual(decodeError(Buffer.from('0300000001000000', 'hex')), { step: 3, errno: 1 })
+  const exited = Buffer.from('040065786563020700000089000000010000000000000002000000', 'hex')
+  assert.deepEqual(decodeProcess(exited), {
+    process: 'exec',
+    state: 'exited',
+    pid: 7,
+    exit: { code: 137, exitedAtNs: 1_000_000_002n },
+  })
+  assert.throws(() => decodeProcess(exited.subarray(0, 20)), RangeError)
+  assert.throws(() => decodeProcess(Buffer.from('000009', 'hex')), RangeError)
+})
