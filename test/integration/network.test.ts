@@ -1,151 +1,50 @@
-// Bridge networks on the real kernel: this file's thread moves into a network and a mount namespace of its own, which play the host.
+// Bridge networks on the real kernel: endpoints, published ports, and what must not be reached.
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { createSocket, type Socket } from 'node:dgram'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import {
-  closeSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { createServer, type Server } from 'node:net'
-import { tmpdir } from 'node:os'
+import { readlinkSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { isFailure } from '../../src/base/failure.ts'
-import { silentLog } from '../../src/base/log.ts'
-import { CLONE_NEWNET, CLONE_NEWNS, MS_PRIVATE, MS_REC } from '../../src/linux/constants.ts'
-import { openNativeKernel } from '../../src/linux/native-kernel.ts'
-import { openBridgeNetwork } from '../../src/network/bridge-network.ts'
-import { inNetns, inNewNetns, OWN_NETNS } from '../../src/network/in-netns.ts'
-import { openNetnsStore } from '../../src/network/netns-store.ts'
-import type { Endpoint, Network, NetworkOptions, PublishRequest } from '../../src/network/network.ts'
+import { inNewNetns, OWN_NETNS } from '../../src/network/in-netns.ts'
+import type { Network, PublishRequest } from '../../src/network/network.ts'
+import {
+  container as makeContainer,
+  ask,
+  enterHost,
+  hostPort,
+  kernel,
+  leaveHost,
+  linkNames,
+  mounts,
+  NEIGHBOUR,
+  open,
+  root,
+  ruleset,
+  run,
+  serve,
+  servers,
+  store,
+  udpServer,
+  until,
+  useForeignLoopback,
+} from '../harness/network-host.ts'
 
-const kernel = openNativeKernel()
-const store = openNetnsStore(kernel)
-const root = mkdtempSync(join(tmpdir(), 'berth-network-'))
-const NEIGHBOUR = join(root, 'neighbour')
-const servers: Server[] = []
 let network: Network
 
 before(async () => {
-  kernel.unshare(CLONE_NEWNET | CLONE_NEWNS)
-  kernel.mount('none', '/', undefined, MS_REC | MS_PRIVATE)
-  run('ip link set lo up')
-  // The neighbour is a machine on the host's other network. Routing to the containers' addresses, it tries its luck.
-  await store.create(NEIGHBOUR)
-  run('ip link add lan type veth peer name far')
-  run('ip addr add 10.9.0.1/24 dev lan && ip link set lan up')
-  run(`ip link set far netns ${NEIGHBOUR}`)
-  run('ip addr add 10.9.0.2/24 dev far && ip link set far up && ip route add default via 10.9.0.1', NEIGHBOUR)
+  await enterHost()
   network = await open({})
 })
 
 after(async () => {
-  for (const server of servers) server.close()
   await network.close()
-  for (const name of readdirSync(join(root)).filter((each) => !each.startsWith('state')))
-    await store.remove(join(root, name))
-  rmSync(root, { recursive: true, force: true })
+  await leaveHost()
 })
 
-async function open(changes: Partial<NetworkOptions>): Promise<Network> {
-  const instance = changes.instance ?? 'one'
-  const opened = await openBridgeNetwork(kernel, silentLog, {
-    stateDirectory: join(root, `state-${instance}`),
-    bridge: undefined,
-    bip: undefined,
-    instance,
-    mtu: 1500,
-    iptables: true,
-    ipForward: true,
-    ipMasq: true,
-    interContainerCommunication: true,
-    defaultPublishAddress: '0.0.0.0',
-    ...changes,
-  })
-  return opened
-}
-
-/** A namespace with an endpoint, and a server on port 80 that says who it is and whom it sees. */
-async function container(
-  name: string,
-  ports: readonly Partial<PublishRequest>[] = [],
-  on: Network = network,
-): Promise<Endpoint & { netns: string }> {
-  const netns = join(root, name)
-  await store.create(netns)
-  const requests = ports.map((port) => {
-    const hostPort = port.hostPort ?? 0
-    return { protocol: 'tcp' as const, containerPort: 80, hostIp: '', hostPort, hostPortEnd: hostPort, ...port }
-  })
-  const endpoint = await on.attach({
-    key: name,
-    name,
-    netnsPath: netns,
-    ports: requests,
-    macAddress: undefined,
-    sysctls: {},
-  })
-  serve(netns, name)
-  return { ...endpoint, netns }
-}
-
-function serve(netns: string, name: string): void {
-  const server = createServer((socket) =>
-    socket.on('error', () => {}).end(`${name} ${socket.remoteAddress?.replace('::ffff:', '')}`),
-  )
-  const fd = openSync(netns, 'r')
-  inNetns(kernel, fd, () => server.listen(80)) // without an address Node listens before it returns
-  closeSync(fd)
-  servers.push(server)
-}
-
-/** What the server at this address answers, asked from this namespace (the host's where there is none). undefined: no answer. */
-async function ask(address: string, port: number, from?: string): Promise<string | undefined> {
-  // A process of its own: the answering servers live in this one.
-  const command = ['timeout', '2', 'bash', '-c', `exec 3<>/dev/tcp/${address}/${port} && cat <&3`]
-  const args = from === undefined ? command : ['nsenter', `--net=${from}`, ...command]
-  const child = spawn(args[0] ?? '', args.slice(1), { stdio: ['ignore', 'pipe', 'ignore'] })
-  let text = ''
-  child.stdout.on('data', (data: Buffer) => {
-    text += data
-  })
-  const [code] = (await once(child, 'close')) as [number | null]
-  return code === 0 ? text : undefined
-}
-
-function run(command: string, netns?: string): string {
-  const args = netns === undefined ? ['bash', '-c', command] : ['nsenter', `--net=${netns}`, 'bash', '-c', command]
-  const { status, stdout, stderr } = spawnSync(args[0] ?? '', args.slice(1), { encoding: 'utf8' })
-  assert.equal(status, 0, `${command}: ${stderr}`)
-  return stdout
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5000
-  while (!condition()) {
-    assert.ok(Date.now() < deadline, `${what} did not come true`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
-
-const linkNames = () =>
-  run('ip -o link')
-    .split('\n')
-    .map((line) => line.split(/[:@] ?/)[1] ?? '')
-const ruleset = () => run('nft list ruleset')
-const mounts = () => readFileSync('/proc/thread-self/mountinfo', 'utf8')
-const hostPort = (endpoint: Endpoint) => {
-  const [port] = endpoint.ports
-  assert.ok(port)
-  return port.hostPort
-}
+const container = (name: string, ports: readonly Partial<PublishRequest>[] = [], on = network) =>
+  makeContainer(name, ports, on)
 
 test('a namespace is a file, made twice and removed twice without complaint', async () => {
   const path = join(root, 'twice')
@@ -244,27 +143,6 @@ test('a UDP client that never stops sending reaches the next container too', asy
   await network.detach('between')
 })
 
-/** A socket in a namespace. Node binds to an address on a later tick; a descriptor is bound at once. */
-function udpServer(netns: string, port: number): Socket {
-  const socket = createSocket('udp4')
-  const fd = openSync(netns, 'r')
-  inNetns(kernel, fd, () => socket.bind({ fd: udpDescriptor(port) }))
-  closeSync(fd)
-  return socket
-}
-
-/** A bound UDP socket, made at once. */
-function udpDescriptor(port: number): number {
-  const AF_INET = 2
-  const SOCK_DGRAM_CLOEXEC_NONBLOCK = 2 | 0o2000000 | 0o4000
-  const fd = kernel.socket(AF_INET, SOCK_DGRAM_CLOEXEC_NONBLOCK, 0)
-  const address = Buffer.alloc(16)
-  address.writeUInt16LE(AF_INET, 0)
-  address.writeUInt16BE(port, 2)
-  kernel.bind(fd, address)
-  return fd
-}
-
 test('what is not published is not reached from outside', async () => {
   const hidden = await container('hidden', [{ hostIp: '127.0.0.1', hostPort: 8081 }])
   assert.equal(await ask('127.0.0.1', 8081), 'hidden 172.17.0.1')
@@ -297,11 +175,6 @@ test('the host’s loopback is closed to containers', async () => {
   server.close()
   await network.detach('curious')
 })
-
-function useForeignLoopback(netns: string, gateway: string): void {
-  const route = `ip route del local 127.0.0.1 table local; ip route del local 127.0.0.0/8 table local; ip route add 127.0.0.1 via ${gateway}`
-  run(`echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ${route}`, netns)
-}
 
 test('containers leave under the host’s address', async () => {
   const outgoing = await container('outgoing')
@@ -365,89 +238,4 @@ test('a removed namespace takes its link with it', async () => {
   for (const server of servers.splice(-1)) server.close() // the last reference to the namespace
   await network.detach('vanishing')
   await until('the link’s end', () => !linkNames().includes(gone.hostInterface))
-})
-
-test('after a crash the living are kept and the others’ traces removed', async () => {
-  const kept = await container('kept', [{ hostPort: 8086 }])
-  const dead = await container('dead', [{ hostPort: 8087 }])
-  await network.close() // what the kernel does with the sockets of a killed process
-  run(`ip link add vethabcdef0 type veth peer name p0 && ip link set vethabcdef0 master ${network.describe().bridge}`)
-  run('nft add element ip berth-one published-any { tcp . 999 : 172.17.0.99 . 80 }')
-  run('nft delete element ip berth-one published-any { tcp . 8086 }')
-  writeFileSync(join(root, 'state-one/endpoints/x.json.123.draft'), '{')
-  const id = network.describe().id
-
-  network = await open({})
-  assert.equal(network.describe().id, id)
-  await network.reconcile(new Set(['kept']))
-  assert.deepEqual(
-    network.endpoints().map(({ key }) => key),
-    ['kept'],
-  )
-  assert.equal(await ask('127.0.0.1', 8086), 'kept 172.17.0.1')
-  assert.equal(await ask('::1', 8086), 'kept 172.17.0.1')
-  assert.equal(await ask('127.0.0.1', 8087), undefined)
-  assert.doesNotMatch(ruleset(), /172\.17\.0\.99|8087/)
-  await until('the end of the others’ links', () => {
-    const names = linkNames()
-    return !names.includes(dead.hostInterface) && !names.includes('vethabcdef0') && names.includes(kept.hostInterface)
-  })
-  const next = await container('next')
-  assert.notEqual(next.address, kept.address)
-  await network.detach('next')
-  await network.detach('kept')
-})
-
-test('a table that somebody removed comes back with everything in it', async () => {
-  await container('early', [{ hostPort: 8088 }])
-  run('nft flush ruleset')
-  await container('late', [{ hostPort: 8089 }])
-  assert.equal(await ask('10.9.0.1', 8088, NEIGHBOUR), 'early 10.9.0.2')
-  assert.equal(await ask('10.9.0.1', 8089, NEIGHBOUR), 'late 10.9.0.2')
-  await network.detach('early')
-  await network.detach('late')
-})
-
-test('engines side by side have subnets, tables and containers of their own, and leave nothing', async () => {
-  const before = { links: linkNames(), ruleset: ruleset(), mounts: mounts() }
-  const second = await open({ instance: 'two' })
-  assert.equal(second.describe().subnet, '172.18.0.0/16')
-  const here = await container('here')
-  const there = await container('there', [{ hostPort: 8090 }], second)
-  assert.equal(await ask(there.address, 80), 'there 172.18.0.1')
-  assert.equal(await ask(there.address, 80, here.netns), undefined, 'networks are apart')
-  assert.equal(await ask('10.9.0.1', 8090, here.netns), 'there 172.18.0.1', 'but for published ports')
-  await network.detach('here')
-  await second.destroy()
-  for (const { netns } of [here, there]) await store.remove(netns)
-  await until('the end of its links', () => linkNames().every((name) => before.links.includes(name)))
-  assert.equal(ruleset(), before.ruleset)
-  assert.equal(mounts(), before.mounts)
-})
-
-test('without inter-container communication containers reach the host, but not each other', async () => {
-  const apart = await open({ instance: 'apart', interContainerCommunication: false })
-  const a = await container('a1', [], apart)
-  const b = await container('b1', [{ hostPort: 8091 }], apart)
-  assert.equal(await ask(b.address, 80, a.netns), undefined)
-  assert.equal(await ask('10.9.0.1', 8091, a.netns), `b1 ${apart.describe().gateway}`)
-  assert.equal(await ask(b.address, 80), `b1 ${apart.describe().gateway}`)
-  await apart.destroy()
-})
-
-test('without nftables the sockets carry published ports', async () => {
-  const plain = await open({ instance: 'plain', iptables: false, bip: '10.77.0.1/24' })
-  const web = await container('web2', [{ hostPort: 8092 }], plain)
-  assert.equal(web.address, '10.77.0.2')
-  assert.equal(await ask('127.0.0.1', 8092), 'web2 10.77.0.1')
-  assert.equal(await ask('10.9.0.1', 8092, NEIGHBOUR), 'web2 10.77.0.1')
-  assert.doesNotMatch(ruleset(), /berth-plain/)
-  await plain.destroy()
-})
-
-test('destroy leaves the host as it was', async () => {
-  await network.destroy()
-  assert.equal(ruleset(), '')
-  await until('the bridge’s end', () => !linkNames().some((name) => name.startsWith('br-')))
-  assert.deepEqual(readdirSync(join(root, 'state-one')), [])
 })

@@ -1,0 +1,121 @@
+// Bridge networks on the real kernel: after crashes, beside other engines, with other options, and gone.
+import assert from 'node:assert/strict'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { Network, PublishRequest } from '../../src/network/network.ts'
+import {
+  container as makeContainer,
+  ask,
+  enterHost,
+  leaveHost,
+  linkNames,
+  mounts,
+  NEIGHBOUR,
+  open,
+  root,
+  ruleset,
+  run,
+  store,
+  until,
+} from '../harness/network-host.ts'
+
+let network: Network
+
+before(async () => {
+  await enterHost()
+  network = await open({})
+})
+
+after(async () => {
+  await network.close()
+  await leaveHost()
+})
+
+const container = (name: string, ports: readonly Partial<PublishRequest>[] = [], on = network) =>
+  makeContainer(name, ports, on)
+
+test('after a crash the living are kept and the others’ traces removed', async () => {
+  const kept = await container('kept', [{ hostPort: 8086 }])
+  const dead = await container('dead', [{ hostPort: 8087 }])
+  await network.close() // what the kernel does with the sockets of a killed process
+  run(`ip link add vethabcdef0 type veth peer name p0 && ip link set vethabcdef0 master ${network.describe().bridge}`)
+  run('nft add element ip berth-one published-any { tcp . 999 : 172.17.0.99 . 80 }')
+  run('nft delete element ip berth-one published-any { tcp . 8086 }')
+  writeFileSync(join(root, 'state-one/endpoints/x.json.123.draft'), '{')
+  const id = network.describe().id
+
+  network = await open({})
+  assert.equal(network.describe().id, id)
+  await network.reconcile(new Set(['kept']))
+  assert.deepEqual(
+    network.endpoints().map(({ key }) => key),
+    ['kept'],
+  )
+  assert.equal(await ask('127.0.0.1', 8086), 'kept 172.17.0.1')
+  assert.equal(await ask('::1', 8086), 'kept 172.17.0.1')
+  assert.equal(await ask('127.0.0.1', 8087), undefined)
+  assert.doesNotMatch(ruleset(), /172\.17\.0\.99|8087/)
+  await until('the end of the others’ links', () => {
+    const names = linkNames()
+    return !names.includes(dead.hostInterface) && !names.includes('vethabcdef0') && names.includes(kept.hostInterface)
+  })
+  const next = await container('next')
+  assert.notEqual(next.address, kept.address)
+  await network.detach('next')
+  await network.detach('kept')
+})
+
+test('a table that somebody removed comes back with everything in it', async () => {
+  await container('early', [{ hostPort: 8088 }])
+  run('nft flush ruleset')
+  await container('late', [{ hostPort: 8089 }])
+  assert.equal(await ask('10.9.0.1', 8088, NEIGHBOUR), 'early 10.9.0.2')
+  assert.equal(await ask('10.9.0.1', 8089, NEIGHBOUR), 'late 10.9.0.2')
+  await network.detach('early')
+  await network.detach('late')
+})
+
+test('engines side by side have subnets, tables and containers of their own, and leave nothing', async () => {
+  const before = { links: linkNames(), ruleset: ruleset(), mounts: mounts() }
+  const second = await open({ instance: 'two' })
+  assert.equal(second.describe().subnet, '172.18.0.0/16')
+  const here = await container('here')
+  const there = await container('there', [{ hostPort: 8090 }], second)
+  assert.equal(await ask(there.address, 80), 'there 172.18.0.1')
+  assert.equal(await ask(there.address, 80, here.netns), undefined, 'networks are apart')
+  assert.equal(await ask('10.9.0.1', 8090, here.netns), 'there 172.18.0.1', 'but for published ports')
+  await network.detach('here')
+  await second.destroy()
+  for (const { netns } of [here, there]) await store.remove(netns)
+  await until('the end of its links', () => linkNames().every((name) => before.links.includes(name)))
+  assert.equal(ruleset(), before.ruleset)
+  assert.equal(mounts(), before.mounts)
+})
+
+test('without inter-container communication containers reach the host, but not each other', async () => {
+  const apart = await open({ instance: 'apart', interContainerCommunication: false })
+  const a = await container('a1', [], apart)
+  const b = await container('b1', [{ hostPort: 8091 }], apart)
+  assert.equal(await ask(b.address, 80, a.netns), undefined)
+  assert.equal(await ask('10.9.0.1', 8091, a.netns), `b1 ${apart.describe().gateway}`)
+  assert.equal(await ask(b.address, 80), `b1 ${apart.describe().gateway}`)
+  await apart.destroy()
+})
+
+test('without nftables the sockets carry published ports', async () => {
+  const plain = await open({ instance: 'plain', iptables: false, bip: '10.77.0.1/24' })
+  const web = await container('web2', [{ hostPort: 8092 }], plain)
+  assert.equal(web.address, '10.77.0.2')
+  assert.equal(await ask('127.0.0.1', 8092), 'web2 10.77.0.1')
+  assert.equal(await ask('10.9.0.1', 8092, NEIGHBOUR), 'web2 10.77.0.1')
+  assert.doesNotMatch(ruleset(), /berth-plain/)
+  await plain.destroy()
+})
+
+test('destroy leaves the host as it was', async () => {
+  await network.destroy()
+  assert.equal(ruleset(), '')
+  await until('the bridge’s end', () => !linkNames().some((name) => name.startsWith('br-')))
+  assert.deepEqual(readdirSync(join(root, 'state-one')), [])
+})
