@@ -1,5 +1,6 @@
 // A further process in a running container: it joins what the first one has, and goes through the same loss of privileges.
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
+import { O_DIRECTORY, O_PATH } from '../linux/constants.ts'
 import { checkSupportedProcess } from './check-supported.ts'
 import { isOwn, NAMESPACE_FLAG } from './plan-namespaces.ts'
 import { planCredentials, planOomScore, planProcessEnd, planResourceLimits } from './plan-process.ts'
@@ -40,7 +41,12 @@ function joinedKinds(spec: RuntimeSpec): number {
 }
 
 function planTerminal(list: StepList, { process }: Parameters<PlanExec>[0]): void {
-  list.add('open /dev/pts', { op: 'open-tree', slot: SLOT.devpts, path: '/dev/pts', recursive: false })
+  list.add('open /dev/pts', {
+    op: 'open-in-root',
+    slot: SLOT.devpts,
+    path: '/dev/pts',
+    flags: O_PATH | O_DIRECTORY,
+  })
   list.add('open a pseudoterminal', {
     op: 'pty',
     devpts: SLOT.devpts,

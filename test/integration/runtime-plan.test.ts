@@ -331,7 +331,7 @@ test('an image that plants symlinks where mounts go keeps them to itself', async
 })
 
 test('an exec is in the same container with the same bounds', async (t) => {
-  const { shim, spec, described } = await create(t, ['sleep', '100'])
+  const { shim, spec } = await create(t, ['sleep', '100'])
   await shim.start(INIT_PROCESS)
   const exec = async (name: string, process: Partial<ProcessSpec>) => {
     const script = 'exec > /tmp/out 2>&1; cat /proc/self/status; hostname; pwd; env; ls /; cat /proc/self/cgroup'
@@ -370,7 +370,15 @@ test('an exec is in the same container with the same bounds', async (t) => {
   await assert.rejects(exec('four', { cwd: '/not/there' }), {
     message: /^chdir to cwd \("\/not\/there"\) set in config.json failed: no such file/,
   })
-  assert.ok(described.plan.steps.length > 0)
+  assert.equal(
+    await exec('five', {
+      terminal: true,
+      args: ['sh', '-c', 'tty > /tmp/out; stty size >> /tmp/out'],
+      consoleSize: { height: 9, width: 8 },
+    }),
+    0,
+  )
+  assert.equal(readFileSync(`/proc/${pid}/root/tmp/out`, 'utf8'), '/dev/pts/0\n9 8\n')
 })
 
 test('a terminal is the controlling one, and /dev/console is it', async (t) => {

@@ -1,6 +1,5 @@
 // The machine's control groups: which version, which controllers, and a handle for each group.
 import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { Kernel } from '../kernel.ts'
@@ -9,6 +8,7 @@ import type { Cgroup } from './cgroup.ts'
 import { CgroupV1 } from './cgroup-v1.ts'
 import { CgroupV2 } from './cgroup-v2.ts'
 import { type Hierarchies, parseHierarchies, versionOf } from './parse-hierarchies.ts'
+import { openPrewarm } from './prewarm.ts'
 
 export interface CgroupHost {
   readonly version: 1 | 2
@@ -19,8 +19,8 @@ export interface CgroupHost {
   /** A handle, nothing is made yet. `path` is relative to the hierarchies' roots: `/docker/<id>`. */
   open(path: string): Cgroup
   /**
-   * Pays, off the request path, what the first move of a process into a v1 group costs after a pause: the kernel then waits
-   * several milliseconds for an RCU grace period, and the moves of the next half second cost nothing. Returns at once.
+   * Pays, off the request path, what a move of a process into a v1 group costs after a pause (5 to 15 ms), so that the moves of
+   * the next tenth of a second cost nothing. Call it when a start is likely to follow. Returns at once.
    */
   prewarm(): void
 }
@@ -39,7 +39,7 @@ export function openCgroups(kernel: Kernel = openNativeKernel()): CgroupHost {
         ? new CgroupV2(kernel, hierarchies.unified, checked)
         : new CgroupV1(kernel, hierarchies, checked)
     },
-    prewarm: openPrewarm(hierarchies, version),
+    prewarm: version === 1 ? openPrewarm(hierarchies) : () => {}, // v2's children are born in their group: no move, no price
   }
 }
 
@@ -57,28 +57,4 @@ function checkPath(path: string): string {
   if (!isPlain || path === '/' || path.split('/').some((part) => part.length > 255))
     throw new Failure('invalid-argument', `linux.cgroupsPath: ${JSON.stringify(path)} is not a plain absolute path`)
   return path.replace(/\/$/, '')
-}
-
-/** Moving this process to the group it is in changes nothing, but takes (and so readies) the lock that every move takes. */
-function openPrewarm({ v1 }: Hierarchies, version: 1 | 2): () => void {
-  const [first] = v1
-  if (version === 2 || first === undefined) return () => {} // v2 children are born in their group: no move, no price
-  const titles = first.controllers.length > 0 ? first.controllers.join(',') : `name=${first.name}`
-  const own = readFileSync('/proc/self/cgroup', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'))
-    .find(([, names]) => names === titles)
-  if (own === undefined) return () => {}
-  const file = join(first.mountpoint, own.slice(2).join(':'), 'cgroup.procs')
-  let isRunning = false
-  return () => {
-    if (isRunning) return
-    isRunning = true
-    // On a thread of the pool: it sleeps in the kernel. If it fails, the next start pays, and nothing else happens.
-    writeFile(file, String(process.pid))
-      .catch(() => {})
-      .finally(() => {
-        isRunning = false
-      })
-  }
 }
