@@ -13,7 +13,7 @@ import { buildRuntimeSpec } from './spec/build-runtime-spec.ts'
 import { parseBind } from './spec/parse-bind.ts'
 import { resolveAddedGroup, resolveUser } from './spec/resolve-user.ts'
 import type { SpecInput } from './spec/spec-input.ts'
-import { specDefaults, specHost } from './spec-host.ts'
+import { specDefaults, specHost } from './spec-facts.ts'
 
 /** Relative to the bundle; the task service puts the snapshot there. */
 const ROOTFS_PATH = 'rootfs'

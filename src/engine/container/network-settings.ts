@@ -8,7 +8,7 @@ export type NetworkKind = 'bridge' | 'none' | 'host' | 'container'
 
 /** Which namespace the container gets. */
 export function networkKind(container: Container): NetworkKind {
-  const mode = container.record.hostConfig.NetworkMode ?? 'default'
+  const mode = container.record.hostConfig.NetworkMode ?? 'bridge'
   if (mode === 'none' || mode === 'host') return mode
   return mode.startsWith('container:') ? 'container' : 'bridge'
 }

@@ -1,16 +1,21 @@
 // From a create request to the configuration that is stored: image, defaults, checks.
 import type { ContainerConfig, ContainerCreateRequest, HostConfig } from '../../api/container-types.ts'
+import { existsSync } from 'node:fs'
+import { Failure } from '../../base/failure.ts'
 import { shortId } from '../../base/ids.ts'
 import type { ResourcesSpec } from '../../oci/runtime-spec.ts'
 import type { Engine } from '../engine.ts'
 import type { Image } from '../image/image-store.ts'
 import { checkLogConfig } from './log-settings.ts'
-import { mergeImageConfig } from './merge-image-config.ts'
+import { parsePort } from './port-bindings.ts'
+import { adaptHostConfig } from './spec/adapt-host-config.ts'
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './spec/build-runtime-spec.ts'
+import { mergeImageConfig } from './spec/merge-image-config.ts'
 import { buildResources } from './spec/resources.ts'
-import { specHost } from './spec-host.ts'
+import { validateCreate } from './spec/validate-create.ts'
+import { validateHostConfig } from './spec/validate-host-config.ts'
+import { specHost, validationFacts } from './spec-facts.ts'
 
-const SHM_BYTES = 64 << 20
 const RUNTIME = 'runc'
 
 export interface PreparedConfig {
@@ -27,17 +32,45 @@ export function prepareConfig(
   image: Image,
 ): PreparedConfig {
   const { HostConfig: requestedHost, NetworkingConfig: _networking, ...requested } = request
+  const merged = mergeImageConfig(normalizePorts(requested), image.config.config ?? {})
+  // What was asked for is judged before defaults make it look as if more had been.
+  const warnings = validateCreate(merged, withoutNulls(requestedHost ?? {}), validationFacts(engine))
   const hostConfig = withDefaults(engine, requestedHost ?? {})
-  const config = mergeImageConfig(requested, image.config.config ?? {})
-  if (!config.Hostname) config.Hostname = hostConfig.NetworkMode === 'host' ? specHost(engine).hostname : shortId(id)
-  const warnings: string[] = []
   checkLogConfig(hostConfig.LogConfig?.Type ?? '', hostConfig.LogConfig?.Config ?? {})
-  return { config: completeConfig(config), hostConfig, warnings }
+  checkBindSources(hostConfig)
+  if (!merged.Hostname) merged.Hostname = hostConfig.NetworkMode === 'host' ? specHost(engine).hostname : shortId(id)
+  return { config: completeConfig(merged), hostConfig, warnings }
+}
+
+/** `--mount type=bind` makes nothing on the host, unlike `-v`. */
+function checkBindSources(hostConfig: HostConfig): void {
+  for (const { Type, Source = '', BindOptions } of hostConfig.Mounts ?? [])
+    if (Type === 'bind' && BindOptions?.CreateMountpoint !== true && !existsSync(Source))
+      throw new Failure(
+        'invalid-argument',
+        `invalid mount config for type "bind": bind source path does not exist: ${Source}`,
+      )
+}
+
+/** The program and its arguments. */
+export function commandOf(config: ContainerConfig): { path: string; args: string[] } {
+  const [path = '', ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])]
+  return { path, args }
+}
+
+/** `80` means `80/tcp`. */
+function normalizePorts(config: ContainerConfig): ContainerConfig {
+  if (!config.ExposedPorts) return config
+  const ports = Object.keys(config.ExposedPorts).map((key) => {
+    const { port, protocol } = parsePort(key)
+    return [`${port}/${protocol}`, {}] as const
+  })
+  return { ...config, ExposedPorts: Object.fromEntries(ports) }
 }
 
 /** Throws invalid-argument. Returns warnings. */
-export function checkUpdatedConfig(_config: ContainerConfig, _hostConfig: HostConfig): string[] {
-  return []
+export function checkUpdatedConfig(engine: Engine, config: ContainerConfig, hostConfig: HostConfig): string[] {
+  return validateHostConfig(config, withoutNulls(hostConfig), validationFacts(engine))
 }
 
 export function resourcesOf(hostConfig: HostConfig): ResourcesSpec {
@@ -62,29 +95,20 @@ function completeConfig(config: ContainerConfig): ContainerConfig {
 }
 
 function withDefaults(engine: Engine, given: HostConfig): HostConfig {
-  const { cgroupVersion } = specHost(engine)
-  const privileged = given.Privileged === true
-  const memory = given.Memory ?? 0
+  const { cgroupVersion, maskedSystemPaths } = specHost(engine)
+  const isPrivileged = given.Privileged === true
+  const adapted = adaptHostConfig(
+    { ...EMPTY_HOST_CONFIG, ...withoutNulls(given) },
+    { cgroupVersion, init: engine.config.init },
+  )
+  const masked = given.MaskedPaths ?? [...DEFAULT_MASKED_PATHS, ...maskedSystemPaths]
+  const readonly = given.ReadonlyPaths ?? [...DEFAULT_READONLY_PATHS]
   return {
-    ...EMPTY_HOST_CONFIG,
-    ...withoutNulls(given),
+    ...adapted,
     LogConfig: logConfig(engine, given),
-    NetworkMode: given.NetworkMode || 'default',
-    RestartPolicy: {
-      Name: given.RestartPolicy?.Name || 'no',
-      MaximumRetryCount: given.RestartPolicy?.MaximumRetryCount ?? 0,
-    },
-    CgroupnsMode: given.CgroupnsMode || (cgroupVersion === 2 && !privileged ? 'private' : 'host'),
-    IpcMode: given.IpcMode || 'private',
-    Runtime: given.Runtime || RUNTIME,
-    ShmSize: given.ShmSize || SHM_BYTES,
-    // Twice the memory: as much swap as memory.
-    MemorySwap: given.MemorySwap || (memory > 0 ? memory * 2 : 0),
-    OomKillDisable: given.OomKillDisable ?? (cgroupVersion === 1 ? false : null),
-    MaskedPaths: privileged
-      ? null
-      : (given.MaskedPaths ?? [...DEFAULT_MASKED_PATHS, ...specHost(engine).maskedSystemPaths]),
-    ReadonlyPaths: privileged ? null : (given.ReadonlyPaths ?? [...DEFAULT_READONLY_PATHS]),
+    Runtime: adapted.Runtime || RUNTIME,
+    MaskedPaths: isPrivileged ? null : masked,
+    ReadonlyPaths: isPrivileged ? null : readonly,
   }
 }
 

@@ -38,7 +38,7 @@ export async function updateContainer(engine: Engine, container: Container, chan
         'Restart policy cannot be updated because AutoRemove is enabled for the container',
         'conflict',
       )
-    const warnings = checkUpdatedConfig(record.config, next)
+    const warnings = checkUpdatedConfig(engine, record.config, next)
     if (isAlive(container.state)) await apply(engine, container, next)
     record.hostConfig = next
     container.save()

@@ -4,7 +4,7 @@ import { RUNTIME_SPEC_TYPE, unpackJson } from '../../containerd/client/any.ts'
 import type { ProcessSpec, RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { readUserFilesOfProcess } from '../container/read-user-files.ts'
 import { resolveAddedGroup, resolveUser } from '../container/spec/resolve-user.ts'
-import { specHost } from '../container/spec-host.ts'
+import { specHost } from '../container/spec-facts.ts'
 import type { Engine } from '../engine.ts'
 import type { Exec } from './exec-store.ts'
 
