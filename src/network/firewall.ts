@@ -55,9 +55,29 @@ export class Firewall {
 
   /** Makes the table as this version wants it, this network's elements and exactly these published ports. */
   reconcile(wanted: readonly PublishRule[]): void {
-    if (this.#tableComment() !== layoutFingerprint(this.#table))
-      // Creating before deleting lets one transaction replace a table that may or may not exist.
-      this.#commit([createTable(this.#table, ''), deleteTable(this.#table), ...tableRequests(this.#table)])
+    if (this.#tableComment() !== layoutFingerprint(this.#table)) return this.#rebuild(wanted)
+    try {
+      this.#update(wanted)
+    } catch (error) {
+      // Ranges or ports of an earlier configuration are in the way.
+      if (!hasErrno(error, 'EEXIST', 'ENOTEMPTY', 'EBUSY')) throw error
+      this.#rebuild(wanted)
+    }
+  }
+
+  /** Creating before deleting lets one transaction replace a table that may or may not exist. */
+  #rebuild(wanted: readonly PublishRule[]): void {
+    const table = this.#table
+    this.#commit([
+      createTable(table, ''),
+      deleteTable(table),
+      ...tableRequests(table),
+      ...this.#networkElements(addElements),
+      ...this.#ruleElements(wanted, addElements),
+    ])
+  }
+
+  #update(wanted: readonly PublishRule[]): void {
     const table = this.#table
     const wantedKeys = new Map(wanted.map((rule) => [keyOf(encodeRule(rule)), rule]))
     const changes: NetlinkRequest[] = []

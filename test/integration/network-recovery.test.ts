@@ -8,6 +8,7 @@ import {
   container as makeContainer,
   ask,
   enterHost,
+  hostPort,
   leaveHost,
   linkNames,
   mounts,
@@ -111,6 +112,28 @@ test('without nftables the sockets carry published ports', async () => {
   assert.equal(await ask('10.9.0.1', 8092, NEIGHBOUR), 'web2 10.77.0.1')
   assert.doesNotMatch(ruleset(), /berth-plain/)
   await plain.destroy()
+})
+
+test('another bip takes the place of the one before', async () => {
+  const narrow = await open({ instance: 'bip', bip: '10.50.0.1/24' })
+  await narrow.close()
+  const wide = await open({ instance: 'bip', bip: '10.50.0.1/16' })
+  assert.equal(wide.describe().subnet, '10.50.0.0/16')
+  assert.match(ruleset(), /10\.50\.0\.0\/16/)
+  assert.doesNotMatch(ruleset(), /10\.50\.0\.0\/24/)
+  await wide.destroy()
+})
+
+test('fifty containers at once get fifty addresses and ports', async () => {
+  const names = Array.from({ length: 50 }, (_, index) => `many${index}`)
+  const all = await Promise.all(names.map((name) => container(name, [{}])))
+  assert.equal(new Set(all.map(({ address }) => address)).size, 50)
+  assert.equal(new Set(all.map(hostPort)).size, 50)
+  const last = all.at(-1)
+  assert.ok(last)
+  assert.equal(await ask('127.0.0.1', hostPort(last)), `many49 172.17.0.1`)
+  await Promise.all(names.map((name) => network.detach(name)))
+  assert.doesNotMatch(ruleset(), /172\.17\.0\.\d+ \. 80/)
 })
 
 test('destroy leaves the host as it was', async () => {
