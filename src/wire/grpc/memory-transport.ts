@@ -106,5 +106,9 @@ function anySignal(signals: readonly AbortSignal[]): AbortSignal {
 
 /** The same codes and texts as over a socket. */
 function asFailure(error: unknown): Failure {
-  return isFailure(error) ? error : new Failure('unknown', messageOf(error), { cause: error })
+  if (isFailure(error)) return error
+  const name = error instanceof Error ? error.name : ''
+  if (name === 'TimeoutError') return new Failure('deadline-exceeded', 'context deadline exceeded', { cause: error })
+  if (name === 'AbortError') return new Failure('cancelled', 'context canceled', { cause: error })
+  return new Failure('unknown', messageOf(error), { cause: error })
 }

@@ -1,5 +1,5 @@
 // A gRPC server on a unix socket, straight on Node's http2 streams.
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import {
   createServer,
   type Http2Server,
@@ -78,6 +78,9 @@ async function closeServer(server: Http2Server, sessions: Set<ServerHttp2Session
 }
 
 async function removeStaleSocket(path: string): Promise<void> {
+  const existing = lstatSync(path, { throwIfNoEntry: false })
+  if (existing === undefined) return
+  if (!existing.isSocket()) throw new Failure('already-exists', `listen unix ${path}: not a socket`)
   const outcome = await new Promise<string>((resolve) => {
     const probe = connect(path)
     probe.once('connect', () => resolve('alive'))
