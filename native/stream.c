@@ -7,12 +7,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { LINE_LIMIT = NAME_LIMIT + 32, FRAME_HEADER = 8, WANTS_IN = 4, SENDFILE_SIZE = 1 << 20, PUNCH_SIZE = 8 << 20 };
+enum { LINE_LIMIT = NAME_LIMIT + 32, FRAME_HEADER = 8, WANTS_IN = 4, PUNCH_SIZE = 8 << 20 };
 
 struct client {
   int fd;
@@ -34,7 +33,8 @@ static void close_client(struct client *c) {
   if (!c->is_open) return;
   // Unread input would turn the peer's end of file into ECONNRESET.
   shutdown(c->fd, SHUT_RDWR);
-  while (recv(c->fd, read_buffer, sizeof read_buffer, MSG_DONTWAIT) > 0) continue;
+  uint8_t dropped[4096]; // not read_buffer: that may hold what is being delivered to the other clients
+  while (recv(c->fd, dropped, sizeof dropped, MSG_DONTWAIT) > 0) continue;
   close(c->fd);
   if (c->spill >= 0) close(c->spill);
   struct process *p = c->p;
@@ -72,9 +72,11 @@ void accept_client(int listener) {
 
 static void drain_spill(struct client *c) {
   while (backlog(c)) {
-    off_t offset = (off_t)c->spill_start;
-    size_t size = backlog(c) < SENDFILE_SIZE ? backlog(c) : SENDFILE_SIZE;
-    ssize_t sent = sendfile(c->fd, c->spill, &offset, size);
+    // By copy: sendfile(2) would lend the file's pages to the socket, and the next bytes spilled would be written over them.
+    size_t size = backlog(c) < sizeof read_buffer ? backlog(c) : sizeof read_buffer;
+    ssize_t sent = pread(c->spill, read_buffer, size, (off_t)c->spill_start);
+    buffers_dirty = true;
+    if (sent > 0) sent = send(c->fd, read_buffer, (size_t)sent, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EAGAIN) break;
     if (sent <= 0) {
       c->spill_start = c->spill_end = 0; // the hangup that follows closes it

@@ -1,6 +1,6 @@
 // The daemons' end of a shim's control socket: requests with answers, and the states that the shim tells unasked.
 import type net from 'node:net'
-import { rm, writeFile } from 'node:fs/promises'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../base/failure.ts'
 import type { ProcessPlan } from '../linux/steps.ts'
@@ -77,12 +77,12 @@ export class ControlConnection implements Shim {
     if (!PROCESS_NAME.test(process)) throw new Failure('invalid-argument', `invalid process name: ${process}`)
     const name = `plan-${process}`
     const path = join(this.bundle, name)
-    await writeFile(path, encodeExecPlan(plan), { mode: 0o600 })
+    writeFileSync(path, encodeExecPlan(plan), { mode: 0o600 })
     try {
       const answer = await this.request(FRAME.add, frames.encodeText(process), frames.encodeText(name))
       return { pid: answer.readUInt32LE(0) }
     } catch (error) {
-      await rm(path, { force: true }) // the shim removes only what it has mapped
+      rmSync(path, { force: true }) // the shim removes only what it has mapped
       throw error
     }
   }

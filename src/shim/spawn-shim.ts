@@ -1,5 +1,5 @@
 // Starting berth-shim: the plan on disk, the program, and the first process up to `created`.
-import { rm, writeFile } from 'node:fs/promises'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import { connectControl } from './connect-shim.ts'
@@ -11,11 +11,12 @@ import { INIT_PROCESS, type SpawnShim, StepFailure } from './shim.ts'
 export function spawnShimWith(shimProgram: string): SpawnShim {
   return async (settings, plan, rootfs) => {
     const planPath = join(settings.bundle, 'plan')
-    await writeFile(planPath, encodeShimPlan(settings, plan), { mode: 0o600 })
+    // Synchronous: a file of a few KiB in a tmpfs is written sooner than a thread of the pool is woken.
+    writeFileSync(planPath, encodeShimPlan(settings, plan), { mode: 0o600 })
     // It exits 0 once its sockets listen, and lives on as a child of its own; another status is an errno.
     const status = runProgram(shimProgram, ['berth-shim', settings.label, settings.bundle], rootfs)
     if (status !== 0) {
-      await rm(planPath, { force: true })
+      rmSync(planPath, { force: true })
       throw new StepFailure(undefined, status)
     }
     const shim = await connectControl(settings.bundle)

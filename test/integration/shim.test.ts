@@ -219,7 +219,7 @@ test('a descendant that is left behind does not delay the exit of the first proc
   const settings = bench.settings()
   const shim = await run(settings, 'sleep 1000 & echo last; exit 4')
   assert.equal((await exitOf(shim, 'init')).code, 4)
-  assert.equal(logText(settings), 'last\n')
+  assert.equal(logText(settings, 'stdout'), 'last\n')
 })
 
 test('a new connection knows all states, and a lost one stops nothing', async () => {
