@@ -95,6 +95,14 @@ class BridgeNetwork implements Network {
     })
     this.#firewall.reconcile(this.#publishRules())
     writeSysctl(`net/ipv4/conf/${bridge.name}/route_localnet`, '1')
+    for (const chain of this.#firewall.foreignForwardDrops())
+      log.warn(
+        'another firewall drops forwarded packets: containers reach the world only where it accepts this bridge',
+        {
+          chain,
+          bridge: bridge.name,
+        },
+      )
   }
 
   describe(): NetworkDescription {

@@ -8,13 +8,16 @@ import {
   beginBatch,
   concatenation,
   createTable,
+  decodeBaseChain,
   decodeElements,
   decodeTableComment,
   deleteElements,
   deleteTable,
   endBatch,
   getTable,
+  HOOK,
   interfaceName,
+  listChains,
   listElements,
   type NftElement,
 } from '../linux/netlink/nftables-messages.ts'
@@ -23,6 +26,9 @@ import type { PortProtocol } from './network.ts'
 import { layoutFingerprint, SET, tableRequests } from './ruleset.ts'
 
 const PROTOCOL_NUMBER: Record<PortProtocol, number> = { tcp: 6, udp: 17, sctp: 132 }
+
+/** NFPROTO_INET and NFPROTO_IPV4. */
+const FAMILIES_WITH_IPV4 = new Set([1, 2])
 
 /** `hostAddress` undefined: every address of the host. */
 export interface PublishRule {
@@ -114,6 +120,17 @@ export class Firewall {
     for (const change of this.#networkElements(deleteElements)) ignoringMissing(() => this.#commit([change]))
     if (this.#tableComment() !== undefined && this.#list(SET.bridges).length === 0)
       this.#commit([deleteTable(this.#table)])
+  }
+
+  /** Chains of others that drop forwarded IPv4 packets which nobody accepts there. No rule of ours can overrule a drop. */
+  foreignForwardDrops(): string[] {
+    return this.#socket
+      .dump(listChains())
+      .flatMap((answer) => decodeBaseChain(answer) ?? [])
+      .filter(
+        ({ family, hook, isPolicyDrop }) => isPolicyDrop && hook === HOOK.forward && FAMILIES_WITH_IPV4.has(family),
+      )
+      .map(({ table, name }) => `${table} ${name}`)
   }
 
   close(): void {

@@ -7,7 +7,7 @@ import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } f
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { silentLog } from '../../src/base/log.ts'
+import { type Log, silentLog } from '../../src/base/log.ts'
 import { CLONE_NEWNET, CLONE_NEWNS, MS_PRIVATE, MS_REC } from '../../src/linux/constants.ts'
 import { openNativeKernel } from '../../src/linux/native-kernel.ts'
 import { openBridgeNetwork } from '../../src/network/bridge-network.ts'
@@ -41,9 +41,9 @@ export async function leaveHost(): Promise<void> {
   rmSync(root, { recursive: true, force: true })
 }
 
-export async function open(changes: Partial<NetworkOptions>): Promise<Network> {
+export async function open(changes: Partial<NetworkOptions>, log: Log = silentLog): Promise<Network> {
   const instance = changes.instance ?? 'one'
-  const opened = await openBridgeNetwork(kernel, silentLog, {
+  const opened = await openBridgeNetwork(kernel, log, {
     stateDirectory: join(root, `state-${instance}`),
     bridge: undefined,
     bip: undefined,

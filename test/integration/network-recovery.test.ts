@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { silentLog } from '../../src/base/log.ts'
 import type { Network, PublishRequest } from '../../src/network/network.ts'
 import {
   container as makeContainer,
@@ -134,6 +135,16 @@ test('fifty containers at once get fifty addresses and ports', async () => {
   assert.equal(await ask('127.0.0.1', hostPort(last)), `many49 172.17.0.1`)
   await Promise.all(names.map((name) => network.detach(name)))
   assert.doesNotMatch(ruleset(), /172\.17\.0\.\d+ \. 80/)
+})
+
+test('another firewall that drops what containers send is named in the log, and left alone', async () => {
+  run("nft 'add table ip other { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'")
+  const warnings: unknown[] = []
+  const warned = await open({ instance: 'warned' }, { ...silentLog, warn: (_, fields) => warnings.push(fields) })
+  assert.deepEqual(warnings, [{ chain: 'other FORWARD', bridge: warned.describe().bridge }])
+  await warned.destroy()
+  assert.match(run('nft list chain ip other FORWARD'), /policy drop/)
+  run('nft delete table ip other')
 })
 
 test('destroy leaves the host as it was', async () => {

@@ -1,12 +1,12 @@
 // nf_tables over nfnetlink: tables, base chains, rules, sets, maps and their elements, as much as one IPv4 firewall table needs. Pure.
 // Numbers are the kernel's (linux/netfilter/nf_tables.h); the data type numbers of sets are nft's own and only make `nft list` readable.
-import { attribute, be16, be32, listAttributes, nested, readAttributes, text, u8 } from './attributes.ts'
+import { attribute, be16, be32, listAttributes, nested, readAttributes, readText, text, u8 } from './attributes.ts'
 import { type NetlinkMessage, type NetlinkRequest, NLM_F_APPEND, NLM_F_CREATE, request } from './message.ts'
 
 const SUBSYSTEM = 10
 const BATCH_BEGIN = 0x10
 const BATCH_END = 0x11
-const MESSAGE = { NEWTABLE: 0, GETTABLE: 1, DELTABLE: 2, NEWCHAIN: 3, NEWRULE: 6, NEWSET: 9 } as const
+const MESSAGE = { NEWTABLE: 0, GETTABLE: 1, DELTABLE: 2, NEWCHAIN: 3, GETCHAIN: 4, NEWRULE: 6, NEWSET: 9 } as const
 const NEWSETELEM = 12
 const GETSETELEM = 13
 const DELSETELEM = 14
@@ -32,6 +32,16 @@ export interface NftChain {
   type: 'filter' | 'nat'
   hook: keyof typeof HOOK
   priority: number
+}
+
+export interface NftBaseChain {
+  /** NFPROTO_*: 1 both IPs, 2 IPv4. */
+  family: number
+  table: string
+  name: string
+  /** Of IPv4's hooks, in families where those apply. */
+  hook: number
+  isPolicyDrop: boolean
 }
 
 export interface NftSet {
@@ -93,6 +103,26 @@ export function createChain(table: string, chain: NftChain): NetlinkRequest {
     attribute(5, be32(1)),
     attribute(7, text(chain.type)),
   ])
+}
+
+/** For `dump`: the chains of all tables of all families. */
+export function listChains(): NetlinkRequest {
+  return request('list chains', { type: (SUBSYSTEM << 8) | MESSAGE.GETCHAIN, flags: 0 }, u8(0), u8(0), be16(0))
+}
+
+/** A chain that a hook calls; undefined for one that only other chains call. */
+export function decodeBaseChain(answer: NetlinkMessage): NftBaseChain | undefined {
+  const attributes = readAttributes(answer.payload.subarray(4))
+  const hook = readAttributes(attributes.get(4) ?? Buffer.alloc(0)).get(1)
+  const policy = attributes.get(5)
+  if (!hook || !policy) return undefined
+  return {
+    family: answer.payload.readUInt8(0),
+    table: readText(attributes.get(1) ?? Buffer.alloc(0)),
+    name: readText(attributes.get(3) ?? Buffer.alloc(0)),
+    hook: hook.readUInt32BE(0),
+    isPolicyDrop: policy.readUInt32BE(0) === 0,
+  }
 }
 
 /** Appends a rule; its expressions come from nftables-expressions.ts. */
