@@ -11,7 +11,6 @@ import { superviseContainerd } from './containerd/supervise-containerd.ts'
 import { listenOn, parseListenAddress } from './http/listen.ts'
 import { createApiServer } from './http/server.ts'
 import { loadConfig } from './load-config.ts'
-import { openEngine } from './open-engine.ts'
 import { lockDataRoot, removePidFile, writePidFile } from './pid-file.ts'
 import { formatHelp } from './settings/parse-flags.ts'
 
@@ -50,6 +49,8 @@ async function serveUntilTold(config: EngineConfig, log: Log, surroundings: Surr
   const address = config.containerdAddress ?? startContainerd(config, log, surroundings, closing)
   const containerd = connectContainerd({ address, namespace: config.containerdNamespace })
   closing.defer(() => containerd.close())
+  // The other daemon loads while this one does.
+  const { openEngine } = await import('./open-engine.ts')
   const { handlers, close } = await openEngine({ config, containerd, log })
   closing.defer(close)
   for (const host of config.hosts) {

@@ -1,6 +1,7 @@
 // The engine's own containerd: started if none runs, adopted after a crash of the engine, started again when it dies.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
+import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../../base/atomic-file.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -10,10 +11,9 @@ import { isProgram } from '../pid-file.ts'
 const PROGRAM = 'berth-containerd'
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 10_000
-/** A daemon that lived so long had started well: the next pause is short again. */
-const HEALTHY_MS = 10_000
-/** Only an adopted daemon is looked after in this way: it is not our child, so nobody tells us of its end. */
-const LOOK_MS = 250
+/** A daemon that lived so long had started well: the next one may come at once. */
+const HEALTHY_MS = 2_000
+const LOOK_MS = 100
 const STOP_MS = 5000
 
 export interface ContainerdOptions {
@@ -65,14 +65,16 @@ async function supervise(options: ContainerdOptions, life: Life): Promise<void> 
   if (adopted > 0 && isProgram(adopted, PROGRAM)) {
     log.info('containerd is still running', { pid: adopted, address: life.address })
     life.state.pid = adopted
-    while (!life.signal.aborted && isProgram(adopted, PROGRAM)) await clock.sleep(LOOK_MS, life.signal)
+    await untilGone(clock, life, adopted)
+    if (!life.signal.aborted) log.error('containerd has ended, it is started again', { pid: adopted })
   }
-  let pauseMs = RETRY_MS_MIN
+  let pauseMs = 0
   while (!life.signal.aborted) {
     const startedAt = clock.now()
     const reason = await runOnce(options, life)
     if (life.signal.aborted) return
-    pauseMs = clock.now() - startedAt > HEALTHY_MS ? RETRY_MS_MIN : Math.min(pauseMs * 2, RETRY_MS_MAX)
+    const wasHealthy = clock.now() - startedAt > HEALTHY_MS
+    pauseMs = wasHealthy ? 0 : Math.min(Math.max(pauseMs * 2, RETRY_MS_MIN), RETRY_MS_MAX)
     log.error('containerd has ended, it is started again', { reason, pauseMs })
     await clock.sleep(pauseMs, life.signal)
   }
@@ -97,6 +99,28 @@ function runOnce(options: ContainerdOptions, life: Life): Promise<string> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message))
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
+  })
+}
+
+/** An adopted daemon is not our child, so nobody tells us of its end; a connection that breaks does. */
+async function untilGone(clock: Clock, life: Life, pid: number): Promise<void> {
+  while (!life.signal.aborted && isProgram(pid, PROGRAM)) {
+    await connectionEnd(life.address, life.signal)
+    if (isProgram(pid, PROGRAM)) await clock.sleep(LOOK_MS, life.signal)
+  }
+}
+
+function connectionEnd(address: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = createConnection(address)
+    const close = () => socket.destroy()
+    signal.addEventListener('abort', close, { once: true })
+    socket.on('error', () => {}) // followed by `close`
+    socket.once('close', () => {
+      signal.removeEventListener('abort', close)
+      resolve()
+    })
+    socket.resume()
   })
 }
 

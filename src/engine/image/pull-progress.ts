@@ -71,8 +71,9 @@ export class PullReporter implements PullProgress {
 
   alreadyThere(descriptor: Descriptor): void {
     this.open()
-    // Which was not so when its bytes had to be fetched.
-    this.#tell(descriptor, this.#told.has(descriptor.digest) ? 'Pull complete' : 'Already exists')
+    const before = this.#told.get(descriptor.digest) ?? 'Pulling fs layer'
+    // Its bytes may have had to be fetched all the same.
+    this.#tell(descriptor, before === 'Pulling fs layer' ? 'Already exists' : 'Pull complete')
   }
 
   #downloading(descriptor: Descriptor, doneBytes: number): void {
