@@ -30,6 +30,7 @@ export class LayerUnpacker implements AsyncDisposable {
   readonly #committed = new Map<number, Deferred<void>>()
   readonly #work = new Map<number, Promise<void>>()
   readonly #active = new Set<string>()
+  #ended: Failure | undefined
 
   /** @param options.isParallel the snapshotter can lay a finished layer on its parent at commit: ours can, containerd's before 2.2 can't. */
   constructor(options: {
@@ -67,6 +68,7 @@ export class LayerUnpacker implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const reason = new Failure('cancelled', 'the pull has ended')
+    this.#ended = reason
     this.#stack.reject(reason)
     for (const committed of this.#committed.values()) committed.reject(reason)
     await Promise.all(this.#work.values())
@@ -129,6 +131,7 @@ export class LayerUnpacker implements AsyncDisposable {
   #committedAt(index: number): Deferred<void> {
     const known = this.#committed.get(index) ?? new Deferred<void>()
     this.#committed.set(index, known)
+    if (this.#ended) known.reject(this.#ended)
     return known
   }
 
