@@ -5,6 +5,7 @@ import { Failure } from '../base/failure.ts'
 import { connectControl } from './connect-shim.ts'
 import { encodeShimPlan } from './encode-plan.ts'
 import { runProgram } from './run-program.ts'
+import { sealProgram } from './seal-program.ts'
 import { INIT_PROCESS, type SpawnShim, StepFailure } from './shim.ts'
 
 /** Makes SpawnShim for the berth-shim at `shimProgram` (an absolute path). */
@@ -14,7 +15,7 @@ export function spawnShimWith(shimProgram: string): SpawnShim {
     // Synchronous: a file of a few KiB in a tmpfs is written sooner than a thread of the pool is woken.
     writeFileSync(planPath, encodeShimPlan(settings, plan), { mode: 0o600 })
     // It exits 0 once its sockets listen, and lives on as a child of its own; another status is an errno.
-    const status = runProgram(shimProgram, ['berth-shim', settings.label, settings.bundle], rootfs)
+    const status = runProgram(sealProgram(shimProgram), ['berth-shim', settings.label, settings.bundle], rootfs)
     if (status !== 0) {
       rmSync(planPath, { force: true })
       throw new StepFailure(undefined, status)

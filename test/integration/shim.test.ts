@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -239,6 +239,28 @@ test('a new connection knows all states, and a lost one stops nothing', async ()
   assert.equal((await exitOf(second, 'init')).code, 5)
   assert.equal(unframe(await readAll(socket)).stdout, 'still here\n')
   await second.shutdown()
+})
+
+test('a container cannot write to the program that runs it, nor look into it', async () => {
+  const settings = bench.settings()
+  const plan = bench.plan(
+    settings,
+    sh('cat /proc/self/fd/9 >&2; echo x >/proc/self/exe; ls /proc/self/fd | tr "\\n" " "'),
+  )
+  const shim = await bench.spawn(settings, plan)
+  const pid = shim.processes.get('init')?.pid ?? 0
+  assert.throws(() => writeFileSync(`/proc/${shim.shimPid}/exe`, 'x'), /EPERM|ETXTBSY/)
+  const descriptors = readdirSync(`/proc/${pid}/fd`).map((fd) => `${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`)
+  // Besides the standard streams and the channel to the shim: the three mounts of the plan, which execve closes.
+  assert.ok(descriptors.length <= 8, descriptors.join('\n'))
+  assert.equal(
+    descriptors.some((line) => /memfd|anon_inode|streams|shim/.test(line)),
+    false,
+    descriptors.join('\n'),
+  )
+  await shim.start('init')
+  await exitOf(shim, 'init')
+  assert.match(logText(settings, 'stdout'), /^0 1 2 3 $/) // 3 is the directory that ls reads
 })
 
 test('a shim without a daemon records the exit, lingers and goes', async () => {
