@@ -24,6 +24,8 @@ export async function splice(client: Duplex, shim: Duplex, options: SpliceOption
     shim.once('end', () => resolve('output-ended'))
     shim.once('close', () => resolve('output-ended'))
     shim.once('error', () => shim.destroy())
+    // A process without output may have ended before anybody listened: an empty socket tells its end even while paused.
+    if (shim.readableEnded || shim.destroyed) resolve('output-ended')
     client.once('close', () => resolve('client-gone'))
     client.once('error', () => client.destroy())
   })
