@@ -58,7 +58,7 @@ export class ContentStore {
     mkdirSync(join(deps.root, 'ingest'), { recursive: true, mode: 0o700 })
   }
 
-  /** Where a blob's bytes are; the file exists as long as any namespace has the blob. */
+  /** Where a blob's bytes are; the file is there while some namespace has the blob. */
   blobPath(digest: Digest): string {
     const { algorithm, hex } = splitDigest(digest)
     return join(this.#root, 'blobs', algorithm, hex)
