@@ -30,7 +30,7 @@ const CONTAINERD_START_MS = 15_000
 export interface OpenEngine {
   readonly engine: Engine
   readonly handlers: Handlers
-  /** Lets go of everything in this process. Containers and networks stay as they are. */
+  /** Lets go of everything in this process. Running containers stay as they are, and with them their network. */
   close(): Promise<void>
 }
 
@@ -65,7 +65,8 @@ export async function openEngine(options: {
     await Promise.all([reconcileContainers(engine), dropOldLeases(containerd, engine.id)])
     const close = async () => {
       images.close()
-      await network.close()
+      // What no container uses is not left in the kernel; the next start makes it again.
+      await (network.endpoints().length === 0 ? network.destroy() : network.close())
     }
     return { engine, handlers: allHandlers(engine), close }
   } catch (error) {
