@@ -9,7 +9,7 @@ import { planDevices } from './plan-devices.ts'
 import { planMounts, planSharedSources } from './plan-mounts.ts'
 import { planNamespaces } from './plan-namespaces.ts'
 import { planMaskedPaths, planReadonlyPaths } from './plan-paths.ts'
-import { planCredentials, planOomScore, planProcessEnd, planResourceLimits } from './plan-process.ts'
+import { planCredentials, planOomScore, planProcessEnd } from './plan-process.ts'
 import { planSysctls } from './plan-sysctls.ts'
 import type { DescribedPlan, PlanContainer } from './plan-types.ts'
 import { KEEP_GROUP, SLOT, StepList } from './step-list.ts'
@@ -34,7 +34,6 @@ export const planContainer: PlanContainer = (input) => {
     skipOn: { errnos: [38 /* ENOSYS: built without keys */], skip: 0 },
   })
   planOomScore(list, process)
-  planResourceLimits(list, process)
 
   const shared = planSharedSources(list, spec.mounts ?? [])
   planRootfs(list, input)

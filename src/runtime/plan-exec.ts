@@ -3,7 +3,7 @@ import type { RuntimeSpec } from '../oci/runtime-spec.ts'
 import { O_DIRECTORY, O_PATH } from '../linux/constants.ts'
 import { checkSupportedProcess } from './check-supported.ts'
 import { isOwn, NAMESPACE_FLAG } from './plan-namespaces.ts'
-import { planCredentials, planOomScore, planProcessEnd, planResourceLimits } from './plan-process.ts'
+import { planCredentials, planOomScore, planProcessEnd } from './plan-process.ts'
 import type { PlanExec } from './plan-types.ts'
 import { KEEP_GROUP, SLOT, StepList } from './step-list.ts'
 
@@ -14,7 +14,6 @@ export const planExec: PlanExec = (input) => {
   for (const step of cgroup.steps) list.add('enter the control group', step)
   const oomScoreAdj = process.oomScoreAdj ?? spec.process?.oomScoreAdj
   planOomScore(list, oomScoreAdj === undefined ? process : { ...process, oomScoreAdj })
-  planResourceLimits(list, process)
   list.add('start a session', { op: 'setsid' })
   list.add('join the namespaces', { op: 'setns-init', kinds: joinedKinds(spec) })
   if (process.terminal === true) planTerminal(list, input)

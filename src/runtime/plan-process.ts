@@ -32,7 +32,7 @@ const RLIMIT: Record<string, number> = {
 /** RLIM_INFINITY; JSON numbers round it, so that everything at or above 2^63 is taken for it. */
 const INFINITY = (1n << 64n) - 1n
 
-export function planResourceLimits(list: StepList, process: ProcessSpec): void {
+function planResourceLimits(list: StepList, process: ProcessSpec): void {
   for (const { type, soft, hard } of process.rlimits ?? []) {
     const resource = Object.hasOwn(RLIMIT, type) ? RLIMIT[type] : undefined
     if (resource === undefined) throw new Failure('invalid-argument', `invalid rlimit type: ${type}`)
@@ -60,7 +60,7 @@ export function planOomScore(list: StepList, process: ProcessSpec): void {
 }
 
 /**
- * Working directory, filter, ids, capabilities. Without no_new_privs the filter needs CAP_SYS_ADMIN, so it goes in
+ * Working directory, limits, filter, ids, capabilities. Without no_new_privs the filter needs CAP_SYS_ADMIN, so it goes in
  * before the capabilities go; with it, as late as can be, so that it need not allow what leads up to exec.
  */
 export function planCredentials(
@@ -76,6 +76,9 @@ export function planCredentials(
     skipOn: { errnos: [ERRNO.EACCES], skip: 0 },
   })
   list.add('umask', { op: 'umask', mask: process.user?.umask ?? 0o022 })
+  // From here on no step opens anything: neither a filter nor a low limit on files can get in the way of that.
+  list.add('close descriptors', { op: 'close-fds' })
+  planResourceLimits(list, process)
   const capabilities = planCapabilities(process.capabilities, host)
   list.add('unable to apply bounding set', { op: 'cap-bounding', keep: capabilities.bounding })
   if (process.noNewPrivileges === true) list.add('no_new_privs', { op: 'prctl', option: PR_SET_NO_NEW_PRIVS, arg2: 1n })
@@ -93,7 +96,6 @@ export function planProcessEnd(list: StepList, process: ProcessSpec, rootfs: Roo
   if (program === undefined) throw new Failure('invalid-argument', 'process.args: at least the program is required')
   const env = planEnvironment(process, rootfs)
   list.add(`exec: ${quoted(program)}`, { op: 'resolve-exec', candidates: programCandidates(program, env) })
-  list.add('close descriptors', { op: 'close-fds' })
   list.add('wait for start', { op: 'await-start' })
   list.add(`exec ${program}`, { op: 'exec', argv, env })
 }

@@ -156,9 +156,11 @@ test('a group with children below it goes as a whole', async (t) => {
   const group = newGroup(t, 'tree')
   group.create({})
   host.open(`${group.path}/a/b`).create({})
+  assert.deepEqual(host.list(group.path), [`${group.path}/a`])
   await group.remove()
   for (const { directory } of group.entry().hierarchies) assert.ok(!existsSync(directory), directory)
   await group.remove()
+  assert.deepEqual(host.list(group.path), [])
 })
 
 test('devices: what is denied cannot be opened, what is allowed can, and an update replaces the rules', async (t) => {

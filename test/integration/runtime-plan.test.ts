@@ -253,13 +253,13 @@ test('a user, its groups, limits, sysctls, a working directory that is made', as
     (spec) => {
       Object.assign(spec.process!, {
         user: { uid: 1000, gid: 1000, additionalGids: [29] },
-        rlimits: [{ type: 'RLIMIT_NOFILE', soft: 100, hard: 200 }],
+        rlimits: [{ type: 'RLIMIT_NOFILE', soft: 12, hard: 20 }],
         cwd: '/made/for/me',
       })
     },
   )
   assert.match(text, /^uid=1000\(user\) gid=1000\(user\) groups=(1000\(user\),)?29\(audio\)/)
-  assert.match(text, /^100\n200\n\/made\/for\/me\nHOME=\/home\/user\n0\nCapEff:\t0{16}$/m)
+  assert.match(text, /^12\n20\n\/made\/for\/me\nHOME=\/home\/user\n0\nCapEff:\t0{16}$/m)
 })
 
 test('no_new_privs and a read-only root', async (t) => {

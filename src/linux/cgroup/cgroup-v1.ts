@@ -1,5 +1,5 @@
 // A group in each v1 hierarchy (and in the unified tree of a hybrid host, which kills as one).
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../base/failure.ts'
 import { hasErrno } from '../kernel-error.ts'
@@ -164,10 +164,15 @@ export class CgroupV1 implements Cgroup {
   }
 }
 
-/** A new cpuset is empty, and takes no process until it has processors and memory nodes: it starts with its parent's. */
+/**
+ * A new cpuset is empty, and takes no process until it has processors and memory nodes: it starts with its parent's. A parent that is
+ * itself empty was left so by somebody who did not get this far.
+ */
 function inheritCpuset(directory: string): void {
+  const parent = dirname(directory)
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-    const value = readGroupFile(join(directory, '..'), file)?.trim()
+    if (readGroupFile(parent, file)?.trim() === '') inheritCpuset(parent)
+    const value = readGroupFile(parent, file)?.trim()
     if (value) writeGroupFile(directory, { file, value })
   }
 }

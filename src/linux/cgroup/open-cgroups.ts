@@ -7,6 +7,7 @@ import { openNativeKernel } from '../native-kernel.ts'
 import type { Cgroup } from './cgroup.ts'
 import { CgroupV1 } from './cgroup-v1.ts'
 import { CgroupV2 } from './cgroup-v2.ts'
+import { childGroups } from './group-files.ts'
 import { type Hierarchies, parseHierarchies, versionOf } from './parse-hierarchies.ts'
 import { openPrewarm } from './prewarm.ts'
 
@@ -18,6 +19,8 @@ export interface CgroupHost {
   readonly mountpoints: ReadonlyMap<string, string>
   /** A handle, nothing is made yet. `path` is relative to the hierarchies' roots: `/docker/<id>`. */
   open(path: string): Cgroup
+  /** Paths of the groups directly below this one, in any hierarchy: what a crash may have left. */
+  list(parent: string): string[]
   /**
    * Pays, off the request path, what a move of a process into a v1 group costs after a pause (5 to 15 ms), so that the moves of
    * the next tenth of a second cost nothing. Call it when a start is likely to follow. Returns at once.
@@ -38,6 +41,16 @@ export function openCgroups(kernel: Kernel = openNativeKernel()): CgroupHost {
       return version === 2 && hierarchies.unified !== undefined
         ? new CgroupV2(kernel, hierarchies.unified, checked)
         : new CgroupV1(kernel, hierarchies, checked)
+    },
+    list(parent) {
+      const roots = [
+        ...hierarchies.v1.map(({ mountpoint }) => mountpoint),
+        ...(hierarchies.unified ? [hierarchies.unified] : []),
+      ]
+      const names = roots.flatMap((root) =>
+        childGroups(join(root, checkPath(parent))).map((path) => path.slice(root.length)),
+      )
+      return [...new Set(names)]
     },
     prewarm: version === 1 ? openPrewarm(hierarchies) : () => {}, // v2's children are born in their group: no move, no price
   }
