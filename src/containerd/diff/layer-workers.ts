@@ -53,9 +53,10 @@ export class LayerWorkers {
   }
 
   #start(): Worker {
-    const file = import.meta.url.endsWith('.ts') ? './layer-worker.ts' : './layer-worker.js'
     // Its heap holds a layer's directory names at most; buffers lie outside of it.
-    const worker = new Worker(new URL(file, import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: 8 } })
+    const worker = new Worker(new URL('./layer-worker.js', import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    })
     worker.on('message', (answer: LayerAnswer) => {
       this.#busy.get(worker)?.resolve(answer)
       this.#busy.delete(worker)
