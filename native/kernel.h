@@ -1,5 +1,5 @@
 // What libc headers of Debian 12 and musl lack: numbers and flags of the kernel's newer calls (the numbers are the same on
-// every architecture from 424 on).
+// every architecture from 424 on). The flags are named K_ since some of them are in some C library, as macro or enum.
 #pragma once
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -18,22 +18,22 @@
 #define NR_FACCESSAT2 439
 #define NR_MOUNT_SETATTR 442
 
-#define OPEN_TREE_CLONE 1
-#define OPEN_TREE_CLOEXEC 02000000
-#define AT_RECURSIVE 0x8000
-#define MOVE_MOUNT_F_EMPTY_PATH 0x4
-#define MOVE_MOUNT_T_EMPTY_PATH 0x40
-#define FSOPEN_CLOEXEC 1
-#define FSMOUNT_CLOEXEC 1
-#define FSCONFIG_SET_FLAG 0
-#define FSCONFIG_SET_STRING 1
-#define FSCONFIG_CMD_CREATE 6
-#define RESOLVE_NO_XDEV 0x01
-#define RESOLVE_NO_MAGICLINKS 0x02
-#define RESOLVE_NO_SYMLINKS 0x04
-#define RESOLVE_BENEATH 0x08
-#define RESOLVE_IN_ROOT 0x10
-#define CLOSE_RANGE_CLOEXEC 4
+#define K_OPEN_TREE_CLONE 1
+#define K_OPEN_TREE_CLOEXEC 02000000
+#define K_AT_RECURSIVE 0x8000
+#define K_MOVE_MOUNT_F_EMPTY_PATH 0x4
+#define K_MOVE_MOUNT_T_EMPTY_PATH 0x40
+#define K_FSOPEN_CLOEXEC 1
+#define K_FSMOUNT_CLOEXEC 1
+#define K_FSCONFIG_SET_FLAG 0
+#define K_FSCONFIG_SET_STRING 1
+#define K_FSCONFIG_CMD_CREATE 6
+#define K_RESOLVE_NO_XDEV 0x01
+#define K_RESOLVE_NO_MAGICLINKS 0x02
+#define K_RESOLVE_NO_SYMLINKS 0x04
+#define K_RESOLVE_BENEATH 0x08
+#define K_RESOLVE_IN_ROOT 0x10
+#define K_CLOSE_RANGE_CLOEXEC 4
 #define NEWPID 0x20000000
 #define CLONE_PIDFD_FLAG 0x1000ULL
 #define CLONE_INTO_CGROUP_FLAG 0x200000000ULL

@@ -47,11 +47,17 @@ static bool anything_alive(void) {
   return false;
 }
 
-// Gone from the daemons' sight: sockets first, then the connections, whose end tells them so.
+// Gone from the daemons' sight: sockets first, then the connections, whose end tells them so. Only attach clients that still have output to
+// come keep it.
 static void vanish(void) {
-  unlink("shim.sock");
-  unlink("shim.pid");
-  if (*settings.stream_path) unlink(settings.stream_path);
+  static bool is_unlinked; // once: a successor may have made its own at the same place
+  if (!is_unlinked) {
+    unlink("shim.sock");
+    unlink("shim.pid");
+    if (*settings.stream_path) unlink(settings.stream_path);
+    is_unlinked = true;
+  }
+  if (!clients_pending()) _exit(0);
   close_controls();
 }
 
@@ -78,10 +84,7 @@ static int check_deadlines(void) {
     if (end <= now) is_shutting_down = true;
     else if (end < next) next = end;
   }
-  if (is_shutting_down && !anything_alive()) {
-    vanish();
-    if (!clients_pending()) _exit(0);
-  }
+  if (is_shutting_down && !anything_alive()) vanish();
   if (next == INT64_MAX) return buffers_dirty ? IDLE_MS : -1;
   return buffers_dirty || next <= now ? IDLE_MS : (int)(next - now < 3600 ? next - now : 3600) * 1000;
 }

@@ -52,7 +52,7 @@ const char *take_text(struct cursor *c) {
 }
 
 int open_plan(const char *name, struct plan_file *plan) {
-  int fd = open_in(AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  int fd = open_in(AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, K_RESOLVE_BENEATH | K_RESOLVE_NO_SYMLINKS);
   if (fd < 0) return errno;
   struct stat st;
   int error = fstat(fd, &st) ? errno : !S_ISREG(st.st_mode) || st.st_size <= 0 ? EINVAL : st.st_size > PLAN_LIMIT ? EFBIG : 0;

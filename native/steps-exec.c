@@ -31,9 +31,9 @@ static int open_master(int devpts) {
 }
 
 static int mount_console(int slave, int console) {
-  int fd = (int)syscall(NR_OPEN_TREE, slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  int fd = (int)syscall(NR_OPEN_TREE, slave, "", K_OPEN_TREE_CLONE | K_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
   if (fd < 0) return -1;
-  int flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+  int flags = K_MOVE_MOUNT_F_EMPTY_PATH | K_MOVE_MOUNT_T_EMPTY_PATH;
   int result = (int)syscall(NR_MOVE_MOUNT, fd, "", console, "", flags), error = errno;
   close(fd);
   return result < 0 ? refuse(error) : 0;
@@ -96,7 +96,7 @@ int step_resolve_exec(struct child *child, struct cursor *c) {
 
 int step_close_fds(struct child *child, struct cursor *c) {
   (void)child, (void)c;
-  return (int)syscall(NR_CLOSE_RANGE, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+  return (int)syscall(NR_CLOSE_RANGE, 3U, ~0U, K_CLOSE_RANGE_CLOEXEC);
 }
 
 int step_await_start(struct child *child, struct cursor *c) {

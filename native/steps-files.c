@@ -19,7 +19,7 @@ int step_write_file(struct child *child, struct cursor *c) {
   if (c->bad) return -1;
   int directory = slot == NO_SLOT ? AT_FDCWD : slot_fd(child, slot);
   if (slot != NO_SLOT && directory < 0) return -1;
-  uint64_t resolve = slot == NO_SLOT ? 0 : RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_BENEATH;
+  uint64_t resolve = slot == NO_SLOT ? 0 : K_RESOLVE_NO_SYMLINKS | K_RESOLVE_NO_XDEV | K_RESOLVE_BENEATH;
   int fd = open_in(directory, path, O_WRONLY | O_CLOEXEC, resolve);
   if (fd < 0) return -1;
   ssize_t written = write(fd, data, size);
@@ -35,7 +35,7 @@ int step_open_in_root(struct child *child, struct cursor *c) {
   if (c->bad) return -1;
   int root_fd = root == NO_SLOT ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) : slot_fd(child, root);
   if (root_fd < 0) return -1;
-  int fd = open_in(root_fd, path, flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), error = errno;
+  int fd = open_in(root_fd, path, flags | O_CLOEXEC, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS), error = errno;
   if (root == NO_SLOT) close(root_fd);
   errno = error;
   return fill_slot(child, slot, fd);
@@ -55,7 +55,7 @@ static void leave_directory(char *path) {
 
 // Opens what has been resolved so far. It holds no links, so that one that shows up now is a race and is refused.
 static int open_done(const struct walk *w, uint64_t flags) {
-  return open_in(w->root, *w->done ? w->done : ".", flags | O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+  return open_in(w->root, *w->done ? w->done : ".", flags | O_PATH | O_CLOEXEC, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_SYMLINKS);
 }
 
 // Makes the entry `name`. One that somebody else has made meanwhile is as good.
@@ -119,7 +119,7 @@ int step_make_path(struct child *child, struct cursor *c) {
   int root_fd = slot_fd(child, root);
   if (root_fd < 0) return -1;
   // Most paths exist.
-  int fd = open_in(root_fd, path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  int fd = open_in(root_fd, path, O_PATH | O_CLOEXEC, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS);
   if (fd >= 0 || errno != ENOENT) return fill_slot(child, slot, fd);
   static struct walk w; // static: 12 KiB that the child alone touches
   if (strlen(path) >= sizeof w.rest) return refuse(ENAMETOOLONG);

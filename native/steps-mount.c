@@ -11,11 +11,11 @@
 enum { NO_SLOT = 0xff };
 
 static int move_mount_fds(int from, int to) {
-  return (int)syscall(NR_MOVE_MOUNT, from, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+  return (int)syscall(NR_MOVE_MOUNT, from, "", to, "", K_MOVE_MOUNT_F_EMPTY_PATH | K_MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 static int clone_tree(int directory, const char *path, unsigned flags) {
-  return (int)syscall(NR_OPEN_TREE, directory, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+  return (int)syscall(NR_OPEN_TREE, directory, path, K_OPEN_TREE_CLONE | K_OPEN_TREE_CLOEXEC | flags);
 }
 
 int step_propagation(struct child *child, struct cursor *c) {
@@ -32,9 +32,9 @@ static int configure(int context, struct cursor *c) {
     bool has_value = take_u8(c) != 0;
     const char *value = has_value ? take_text(c) : NULL;
     if (c->bad) return -1;
-    if (syscall(NR_FSCONFIG, context, has_value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0) < 0) return -1;
+    if (syscall(NR_FSCONFIG, context, has_value ? K_FSCONFIG_SET_STRING : K_FSCONFIG_SET_FLAG, key, value, 0) < 0) return -1;
   }
-  return (int)syscall(NR_FSCONFIG, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+  return (int)syscall(NR_FSCONFIG, context, K_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 }
 
 int step_fs_mount(struct child *child, struct cursor *c) {
@@ -44,11 +44,11 @@ int step_fs_mount(struct child *child, struct cursor *c) {
   const char *source = has_source ? take_text(c) : NULL;
   uint32_t attributes = take_u32(c);
   if (c->bad) return -1;
-  int context = (int)syscall(NR_FSOPEN, fstype, FSOPEN_CLOEXEC);
+  int context = (int)syscall(NR_FSOPEN, fstype, K_FSOPEN_CLOEXEC);
   if (context < 0) return -1;
   int fd = -1;
-  bool is_set = !has_source || syscall(NR_FSCONFIG, context, FSCONFIG_SET_STRING, "source", source, 0) == 0;
-  if (is_set && configure(context, c) == 0) fd = (int)syscall(NR_FSMOUNT, context, FSMOUNT_CLOEXEC, attributes);
+  bool is_set = !has_source || syscall(NR_FSCONFIG, context, K_FSCONFIG_SET_STRING, "source", source, 0) == 0;
+  if (is_set && configure(context, c) == 0) fd = (int)syscall(NR_FSMOUNT, context, K_FSMOUNT_CLOEXEC, attributes);
   int error = errno;
   close(context);
   errno = error;
@@ -58,13 +58,13 @@ int step_fs_mount(struct child *child, struct cursor *c) {
 int step_open_tree(struct child *child, struct cursor *c) {
   uint8_t slot = take_u8(c), directory_slot = take_u8(c);
   const char *path = take_text(c);
-  unsigned flags = take_u8(c) ? AT_RECURSIVE : 0;
+  unsigned flags = take_u8(c) ? K_AT_RECURSIVE : 0;
   if (c->bad) return -1;
   if (directory_slot == NO_SLOT) return fill_slot(child, slot, clone_tree(AT_FDCWD, path, flags));
   int directory = slot_fd(child, directory_slot);
   if (directory < 0) return -1;
   if (!*path) return fill_slot(child, slot, clone_tree(directory, "", flags | AT_EMPTY_PATH));
-  int found = open_in(directory, path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  int found = open_in(directory, path, O_PATH | O_CLOEXEC, K_RESOLVE_IN_ROOT | K_RESOLVE_NO_MAGICLINKS);
   if (found < 0) return -1;
   int fd = clone_tree(found, "", flags | AT_EMPTY_PATH), error = errno;
   close(found);
@@ -78,7 +78,7 @@ int step_mount_setattr(struct child *child, struct cursor *c) {
   attributes.set = take_u64(c);
   attributes.clear = take_u64(c);
   attributes.propagation = take_u64(c);
-  unsigned flags = AT_EMPTY_PATH | (take_u8(c) ? AT_RECURSIVE : 0);
+  unsigned flags = AT_EMPTY_PATH | (take_u8(c) ? K_AT_RECURSIVE : 0);
   if (c->bad || fd < 0) return -1;
   return (int)syscall(NR_MOUNT_SETATTR, fd, "", flags, &attributes, sizeof attributes);
 }
@@ -94,7 +94,7 @@ int step_move_mount_to_path(struct child *child, struct cursor *c) {
   int from = slot_fd(child, take_u8(c));
   const char *path = take_text(c);
   if (c->bad || from < 0) return -1;
-  return (int)syscall(NR_MOVE_MOUNT, from, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+  return (int)syscall(NR_MOVE_MOUNT, from, "", AT_FDCWD, path, K_MOVE_MOUNT_F_EMPTY_PATH);
 }
 
 int step_mask(struct child *child, struct cursor *c) {

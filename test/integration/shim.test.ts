@@ -57,7 +57,7 @@ test('a created process runs only after start, and its exit code is told and rec
   assert.deepEqual(await readExitRecord(settings.bundle, 'init'), exit)
   await shim.shutdown()
   assert.equal(existsSync(join(settings.bundle, 'shim.sock')), false)
-  assert.equal(isAlive(shim.shimPid), false)
+  await until('the shim is gone', () => !isAlive(shim.shimPid))
 })
 
 test('a process that is killed exits with 128 and the signal', async () => {
