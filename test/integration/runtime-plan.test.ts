@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { openCgroups } from '../../src/linux/cgroup/open-cgroups.ts'
+import { MNT_DETACH, MS_SHARED } from '../../src/linux/constants.ts'
 import { openNativeKernel } from '../../src/linux/native-kernel.ts'
 import type { ProcessSpec, RuntimeSpec } from '../../src/oci/runtime-spec.ts'
 import { explainStepFailure } from '../../src/runtime/explain-step-failure.ts'
@@ -274,6 +275,23 @@ test('no_new_privs and a read-only root', async (t) => {
   assert.match(text, /NoNewPrivs:\t1\nSeccomp:\t2\n/)
   assert.match(text, /^sealed$/m)
   assert.match(text, /^open$/m)
+})
+
+test('bind mounts share, follow or ignore what is mounted below their source', async (t) => {
+  const source = join(scratch, 'shared')
+  mkdirSync(source)
+  kernel.mount('tmpfs', source, 'tmpfs', 0)
+  t.after(() => kernel.umount(source, MNT_DETACH))
+  kernel.mount(undefined, source, undefined, MS_SHARED)
+  const mountLine = async (destination: string, propagation: string) => {
+    const text = await run(t, 'cat /proc/self/mountinfo', (spec) => {
+      spec.mounts!.push({ destination, type: 'bind', source, options: ['rbind', propagation] })
+    })
+    return text.split('\n').find((line) => line.split(' ')[4] === destination) ?? 'no mount'
+  }
+  assert.match(await mountLine('/a', 'rshared'), / shared:\d+ - tmpfs/)
+  assert.match(await mountLine('/b', 'rslave'), / master:\d+ - tmpfs/)
+  assert.match(await mountLine('/c', 'rprivate'), / rw,relatime - tmpfs/)
 })
 
 test('failures are told in the words of runc', async (t) => {
