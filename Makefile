@@ -48,10 +48,10 @@ test: ## installs what the tests need and runs all of them (root, Linux)
 test-unit: build ## no root, no network, seconds
 	node --test --test-reporter=$(REPORTER) $$(find build/js/src build/js/test -name '*.test.js' -not -path '*/integration/*' | sort)
 
-# A mount namespace of its own, so that no mount of a test can stay; files run one after the other, since they compare what the kernel holds.
+# Mount and network namespaces of their own, so that nothing of a test can stay and no firewall of the host's is in the way; files run one after
 test-root: build ## real kernel, real processes, real clients
 	node build/js/test/harness/prepare.js
-	unshare --mount --propagation private node --test --test-reporter=$(REPORTER) --test-concurrency=1 $$(find build/js/test/integration -name '$(TESTS)' | sort)
+	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node --test --test-reporter=$(REPORTER) --test-concurrency=1 $$(find build/js/test/integration -name '$(TESTS)' | sort)
 
 REPORTER ?= spec
 TESTS ?= *.test.js

@@ -32,13 +32,25 @@ export async function describeTree(root: string, skip: readonly string[] = []): 
 
 async function readXattrs(root: string): Promise<Map<string, string[]>> {
   const text = await must(
-    ['getfattr', '-R', '-P', '-h', '-d', '-m', '^(security|user|trusted)\\.', '-e', 'hex', '--absolute-names', root],
+    [
+      'getfattr',
+      '-R',
+      '-P',
+      '-h',
+      '-d',
+      '-m',
+      '^(security|user|trusted)\\.',
+      '-e',
+      'hex',
+      '--absolute-names',
+      `${root}/.`,
+    ],
     { timeoutMs: 120_000 },
   )
   const found = new Map<string, string[]>()
   for (const block of text.split('\n\n')) {
     const [head = '', ...values] = block.split('\n')
-    const path = head.replace(/^# file: /, '').slice(root.length)
+    const path = head.replace(/^# file: /, '').slice(root.length + '/.'.length)
     found.set(path === '' ? '/' : path, values.filter((value) => !value.startsWith('trusted.overlay.')).sort())
   }
   return found

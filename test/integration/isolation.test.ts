@@ -106,7 +106,7 @@ test('--pids-limit stops a fork bomb', async () => {
     image,
     'sh',
     '-c',
-    'for i in $(seq 1 100); do sleep 1000 & done; wait',
+    'sh -c "for i in $(seq 1 100); do sleep 1000 & done" & exec sleep 1000',
   )
   await eventually('it has forked', 5000, async () => (await engine.docker(['logs', id])).stderr.includes("can't fork"))
   const listed = (await engine.ok('top', id)).split('\n').length - 1
@@ -116,7 +116,7 @@ test('--pids-limit stops a fork bomb', async () => {
 
 test('inside there is no other process, interface or host name', async () => {
   const inside = async (...command: string[]) => engine.ok('run', '--rm', '--hostname', 'box', image, ...command)
-  assert.equal(await inside('sh', '-c', 'ls -d /proc/[0-9]* | wc -l'), '3') // sh, ls and wc
+  assert.equal(await inside('sh', '-c', 'echo /proc/[0-9]*'), '/proc/1')
   assert.equal(await inside('hostname'), 'box')
   assert.deepEqual((await inside('ls', '/sys/class/net')).split('\n'), ['eth0', 'lo'])
   assert.equal(await engine.ok('run', '--rm', '--net', 'none', image, 'ls', '/sys/class/net'), 'lo')
@@ -130,7 +130,7 @@ test('the process is confined as Docker confines it', async () => {
   assert.match(status, /^Seccomp:\s+2$/m)
   assert.match(status, /^NoNewPrivs:\s+0$/m)
   assert.equal(
-    await engine.ok('run', '--rm', image, 'sh', '-c', 'wc -c < /proc/kcore; ls /sys/firmware | wc -l'),
+    await engine.ok('run', '--rm', image, 'sh', '-c', 'cat /proc/kcore 2>/dev/null | wc -c; ls /sys/firmware | wc -l'),
     '0\n0',
   )
   assert.notEqual((await engine.docker(['run', '--rm', image, 'sh', '-c', 'echo 1 > /proc/sys/kernel/panic'])).code, 0)

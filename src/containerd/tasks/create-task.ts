@@ -1,6 +1,6 @@
 // tasks.Create: from a container's spec and root file system to a process that waits for its start.
 import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { replaceFileSync } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
@@ -56,7 +56,7 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
   undo.defer(() => cgroup.remove())
   cgroup.create(planCgroupLimits(spec.linux?.resources))
 
-  const rootfs = openRootfs(host.kernel, request.rootfs)
+  const rootfs = openRootfs(host.kernel, request.rootfs, resolve(bundle, spec.root?.path ?? 'rootfs'))
   try {
     const described = planTask(host, request, cgroup, bundle, rootfs)
     const init = createProcess(id, request.streams, described)
@@ -83,7 +83,7 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
     undo.commit()
     return task
   } finally {
-    if (rootfs !== undefined) host.kernel.close(rootfs)
+    host.kernel.close(rootfs)
   }
 }
 
@@ -99,16 +99,13 @@ function planTask(
   request: CreateTaskRequest,
   cgroup: Cgroup,
   bundle: string,
-  rootfs: number | undefined,
+  rootfs: number,
 ): DescribedPlan {
   return planContainer({
     id: request.id,
     spec: request.spec,
     host: host.facts,
-    rootfs:
-      rootfs === undefined
-        ? { passwd: undefined, group: undefined }
-        : readRootfsFacts(host.kernel, rootfs, request.spec),
+    rootfs: readRootfsFacts(host.kernel, rootfs, request.spec),
     rootfsDirectory: join(bundle, 'rootfs'),
     cgroup: cgroup.entry(),
     stdin: request.streams.stdin !== '',

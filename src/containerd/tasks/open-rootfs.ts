@@ -17,12 +17,13 @@ const AT_RECURSIVE = 0x8000
 const AT_EMPTY_PATH = 0x1000
 
 /**
- * @returns the descriptor; the caller closes it. undefined where there are no mounts (the bundle's rootfs directory is used as it is).
+ * @param directory the spec's root.path, used as it is where there are no mounts.
+ * @returns the descriptor; the caller closes it.
  * Snapshotters answer with one mount for a root file system; more than one is refused in so many words.
  */
-export function openRootfs(kernel: Kernel, mounts: readonly RootfsMount[]): Fd | undefined {
+export function openRootfs(kernel: Kernel, mounts: readonly RootfsMount[], directory: string): Fd {
   const [mount, ...more] = mounts
-  if (mount === undefined) return undefined
+  if (mount === undefined) return kernel.openTree(AT_FDCWD, directory, OPEN_TREE_CLONE | AT_RECURSIVE)
   if (more.length > 0 || mount.target !== '')
     throw new Failure('unimplemented', 'a root file system of several mounts is not supported')
   switch (mount.type) {
