@@ -367,6 +367,44 @@ test('a realm of another site is not shown the password, nor is a redirect’s c
   assert.ok(thief.requests.every(({ headers }) => headers['authorization'] === undefined))
 })
 
+test('a repository that is private or missing is told as Docker tells it', async () => {
+  await using registry = await fakeRegistry((fake) => (incoming, response) => {
+    if (incoming.url?.startsWith('/token')) return response.end(JSON.stringify({ access_token: 'anonymous' }))
+    const error = incoming.headers.authorization === undefined ? '' : ',error="insufficient_scope"'
+    const challenge = `Bearer realm="http://${fake.host}/token",service="s"${error}`
+    response.writeHead(401, { 'www-authenticate': challenge })
+    return response.end(JSON.stringify({ errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] }))
+  })
+  await assert.rejects(pullImage(request(`${registry.host}/nope`)), {
+    code: 'not-found',
+    message: `pull access denied for ${registry.host}/nope, repository does not exist or may require 'docker login': denied: requested access to the resource is denied`,
+  })
+})
+
+test('an identity token is exchanged for one of the registry', async () => {
+  const served = serve()
+  let form = ''
+  await using registry = await fakeRegistry((fake) => (incoming, response) => {
+    if (incoming.method === 'POST') {
+      incoming.on('data', (part) => {
+        form += part
+      })
+      return incoming.on('end', () => response.end(JSON.stringify({ access_token: 'exchanged' })))
+    }
+    if (incoming.headers.authorization !== 'Bearer exchanged')
+      return response
+        .writeHead(401, { 'www-authenticate': `Bearer realm="http://${fake.host}/token",service="s"` })
+        .end()
+    const blob = blobOf(served, incoming.url ?? '')
+    return blob ? response.end(blob) : response.setHeader('content-type', MEDIA_TYPE.ociManifest).end(served.manifest)
+  })
+  await pullImage(request(`${registry.host}/x`, { auth: { identityToken: 'refresh-me' } }))
+  assert.equal(
+    form,
+    'grant_type=refresh_token&refresh_token=refresh-me&service=s&client_id=docker&scope=repository%3Ax%3Apull',
+  )
+})
+
 test('an aborted pull stops', async () => {
   const served = serve()
   const stop = new AbortController()

@@ -17,6 +17,8 @@ export interface FetchBlobOptions {
 
 /** In a row, without a byte gained. */
 const ATTEMPTS_MAX = 5
+/** In all: a server that cuts after every few bytes is not worth more. */
+const CUTS_MAX = 100
 const BACKOFF_MS = 250
 const BACKOFF_MAX_MS = 5000
 const ERROR_BYTES_MAX = 65536
@@ -34,6 +36,7 @@ export async function* fetchBlob(
   const { algorithm, hex } = splitDigest(descriptor.digest)
   const hash = createHash(algorithm)
   let done = 0
+  let cuts = 0
   for (let attempt = 1; done < descriptor.size || attempt === 1; attempt++) {
     const before = done
     try {
@@ -49,7 +52,7 @@ export async function* fetchBlob(
     } catch (error) {
       if (done > before) attempt = 1
       options.signal.throwIfAborted()
-      if (attempt >= ATTEMPTS_MAX || !isTransient(error)) throw error
+      if (attempt >= ATTEMPTS_MAX || ++cuts > CUTS_MAX || !isTransient(error)) throw error
       await clock.sleep(Math.min(BACKOFF_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS), options.signal)
       options.signal.throwIfAborted()
     }

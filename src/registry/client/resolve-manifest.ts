@@ -1,13 +1,15 @@
 // A manifest or an index by tag or digest, with its bytes proven.
+import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { Failure } from '../../base/failure.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { type Digest, digestOf, parseDigest } from '../../oci/digest.ts'
 import { MEDIA_TYPE } from '../../oci/media-type.ts'
 import { type Index, MANIFEST_BYTES_MAX, type Manifest, parseManifestOrIndex } from '../../oci/parse-manifest.ts'
 import type { Reference } from '../../oci/reference.ts'
-import { createHash } from 'node:crypto'
 import { readBody } from './http-request.ts'
-import { manifestFailure, parseRegistryError } from './registry-error.ts'
+import { parseChallenges } from './parse-challenge.ts'
+import { manifestFailure, parseRegistryError, type RegistryError } from './registry-error.ts'
 import type { RegistrySession } from './registry-session.ts'
 
 export interface ResolvedManifest {
@@ -40,7 +42,7 @@ export async function resolveManifest(
   })
   const status = response.statusCode ?? 0
   const bytes = await readBody(response, MANIFEST_BYTES_MAX)
-  if (status !== 200) throw manifestFailure(reference, status, parseRegistryError(status, bytes))
+  if (status !== 200) throw manifestFailure(reference, status, refusal(response) ?? parseRegistryError(status, bytes))
   const announced = (response.headers['content-type'] ?? '').split(';')[0]!.trim()
   const header = response.headers['docker-content-digest']
   const digest = reference.digest ?? (typeof header === 'string' ? parseDigest(header) : digestOf(bytes))
@@ -49,6 +51,15 @@ export async function resolveManifest(
   const mediaType = announced === 'application/json' || announced === 'text/plain' ? '' : announced
   const document = parseManifestOrIndex(bytes, mediaType)
   return { descriptor: { mediaType: document.mediaType, digest, size: bytes.length }, bytes, document }
+}
+
+/** Docker Hub answers for a repository that is private or missing with a challenge that says so, whatever its body says. */
+function refusal({ statusCode, headers }: IncomingMessage): RegistryError | undefined {
+  if (statusCode !== 401) return undefined
+  const challenges = parseChallenges(headers['www-authenticate'] ?? '')
+  return challenges.some(({ parameters }) => parameters['error'] === 'insufficient_scope')
+    ? { code: 'DENIED', message: 'requested access to the resource is denied' }
+    : undefined
 }
 
 /** With the algorithm of `like`. */
