@@ -22,6 +22,7 @@ import { openImageStore } from './image/containerd-image-store.ts'
 import { imageHandlers } from './image/handlers.ts'
 import { dropOldLeases } from './image/lease.ts'
 import { instanceOf } from './instance.ts'
+import { leaveKernel } from './leave-kernel.ts'
 import { networkHandlers } from './network/handlers.ts'
 import { systemHandlers } from './system/handlers.ts'
 
@@ -65,8 +66,7 @@ export async function openEngine(options: {
     await Promise.all([reconcileContainers(engine), dropOldLeases(containerd, engine.id)])
     const close = async () => {
       images.close()
-      // What no container uses is not left in the kernel; the next start makes it again.
-      await (network.endpoints().length === 0 ? network.destroy() : network.close())
+      await leaveKernel(engine)
     }
     return { engine, handlers: allHandlers(engine), close }
   } catch (error) {

@@ -84,8 +84,8 @@ test('events tell what happened, in order', async () => {
 
 test('login is checked by the registry, and its credentials pull', async () => {
   const file = `${engine.directory}/htpasswd`
-  // bcrypt of `secret`, made by htpasswd -B.
-  writeFileSync(file, 'me:$2y$05$HASH\n')
+  // bcrypt of `secret`, as `htpasswd -B` writes it.
+  writeFileSync(file, 'me:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n')
   await using locked = await startRegistry(`${engine.directory}/locked`, { htpasswd: file })
   const wrong = await engine.docker(['login', '-u', 'me', '--password-stdin', locked.host], { input: 'wrong' })
   assert.notEqual(wrong.code, 0)

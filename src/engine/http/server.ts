@@ -58,7 +58,7 @@ async function serve(
   const url = request.url ?? '/'
   const mark = url.indexOf('?')
   const path = decodePath(mark < 0 ? url : url.slice(0, mark))
-  if (path === undefined) return refusePlainly(response)
+  if (path === undefined) return refusePlainly(request.socket, '400 Bad Request')
   const clean = cleanPath(path)
   if (clean !== path) return redirect(response, clean, mark < 0 ? '' : url.slice(mark))
   const match = matchRoute(request.method ?? '', path)
@@ -139,14 +139,13 @@ function refuse(
   if (exchange && error.rawPacket && !exchange.signal.aborted)
     return exchange.keepEarly(error.rawPacket.subarray(error.bytesParsed ?? 0))
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`)
+  const isTooLarge = error.code === 'HPE_HEADER_OVERFLOW'
+  refusePlainly(socket, isTooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request')
 }
 
-function refusePlainly(response: ServerResponse): void {
-  response.shouldKeepAlive = false
-  response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' })
-  response.end('400 Bad Request')
+/** What Go's server says of a request that it can't read; it counts as no answer of the API. */
+function refusePlainly(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`)
 }
 
 function redirect(response: ServerResponse, path: string, search: string): void {

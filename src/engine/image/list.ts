@@ -19,7 +19,8 @@ export async function listImages(engine: Engine, request: ApiRequest): Promise<A
   const images = await selectImages(engine, filters)
   const withShared = request.version.atLeast('1.42') && isTrue(request.query, 'shared-size')
   const shared = withShared ? await sharedSizes(engine) : undefined
-  const body = await Promise.all(images.map((image) => summarize(engine, request.version, image, shared)))
+  const named = filters.has('reference') ? images.map((image) => onlyMatching(filters, image)) : images
+  const body = await Promise.all(named.map((image) => summarize(engine, request.version, image, shared)))
   return { kind: 'json', status: 200, body }
 }
 
@@ -97,6 +98,15 @@ async function boundary(engine: Engine, filters: Filters, key: 'before' | 'since
 function hasWantedLabels(filters: Filters, image: Image): boolean {
   const labels = image.config.config.Labels ?? {}
   return filters.labels('label', labels) && !filters.get('label!').some((label) => hasLabel(labels, label))
+}
+
+/** Of an image that was asked for by name only the names that were asked for are shown. */
+function onlyMatching(filters: Filters, image: Image): Image {
+  const isWanted = (name: string) =>
+    filters.some('reference', (pattern) =>
+      [name, name.replace(/(?:@.*|:[^:/]*)$/, '')].some((n) => matchGlob(pattern, n)),
+    )
+  return { ...image, repoTags: image.repoTags.filter(isWanted), repoDigests: image.repoDigests.filter(isWanted) }
 }
 
 /** A glob over `name`, `name:tag` or `name@digest`, in the familiar form. */

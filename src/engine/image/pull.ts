@@ -1,7 +1,7 @@
 // POST /images/create: pulls an image and tells of it as it goes.
 import type { ServerResponse } from 'node:http'
 import type { ProgressMessage } from '../../api/image-types.ts'
-import { Failure, messageOf } from '../../base/failure.ts'
+import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import { hostPlatform, parsePlatform } from '../../oci/parse-platform.ts'
 import { familiarReference, isTag, parseReference, withDefaultTag } from '../../oci/parse-reference.ts'
@@ -36,12 +36,19 @@ export async function createImage(engine: Engine, request: ApiRequest): Promise<
       lines.push({ status: `Status: ${what} ${familiarReference(reference)}` })
     },
   )
-  await Promise.race([lines.first, pull])
+  await Promise.race([lines.first, pull]).catch((error) => {
+    throw registryFailure(error)
+  })
   const write = async (response: ServerResponse) => {
     lines.drainTo(response)
     await pull.catch((error) => lines.push(errorMessage(request.version, messageOf(error))))
   }
   return { kind: 'stream', status: 200, contentType: 'application/json', write }
+}
+
+/** That a registry is down does not make this service unavailable: for Docker it is an error like any other. */
+function registryFailure(error: unknown): unknown {
+  return isFailure(error, 'unavailable') ? new Failure('internal', error.message, { cause: error }) : error
 }
 
 /** Lines wait here until the response begins. */
