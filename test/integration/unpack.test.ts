@@ -174,6 +174,23 @@ test('parents that the archive does not mention are made like those of the layer
   assert.equal(lstatSync(join(directory, 'tmp/inner/other')).mode & 0o7777, 0o755)
 })
 
+test('a default ACL on a directory does not change the modes of what is packed in it', async () => {
+  const to = target()
+  // Version 2; owner rwx, group r-x, others nothing.
+  const acl = Buffer.from('0200000001000700ffffffff04000500ffffffff20000000ffffffff', 'hex')
+  await apply(
+    await archive(
+      imageFile('d/', { type: 'directory', xattrs: new Map([['system.posix_acl_default', acl]]) }),
+      imageFile('d/open', { mode: 0o666, content: 'x' }),
+      imageFile('d/inner/', { type: 'directory', mode: 0o777 }),
+      imageFile('d/fifo', { type: 'fifo', mode: 0o666 }),
+    ),
+    to,
+  )
+  const mode = (path: string) => lstatSync(join(to.directory, path)).mode & 0o7777
+  assert.deepEqual([mode('d'), mode('d/open'), mode('d/inner'), mode('d/fifo')], [0o755, 0o666, 0o777, 0o666])
+})
+
 test('later entries replace earlier ones of another kind', async () => {
   const to = target()
   const blob = await archive(

@@ -38,6 +38,7 @@ export interface LayerWriterOptions {
 const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
 const SPECIAL_BITS = 0o7000
 const SETGID = 0o2000
+const DEFAULT_ACL = 'system.posix_acl_default'
 const OPAQUE = 'trusted.overlay.opaque'
 
 /** Directories whose times wait for the end; beyond, they are set at once and may be touched again by later content. */
@@ -49,8 +50,8 @@ export class LayerWriter implements TarSink {
   readonly #options: LayerWriterOptions
   /** A directory's time is what it was packed with, not when its last child was made: set when all is there. */
   readonly #directoryTimes = new Map<LayerPath, TarTime>()
-  /** Under a set-group-ID directory new files get its group, so owners can no longer be taken for granted. */
-  #sawSetgid = false
+  /** Under a directory with set-group-ID or a default ACL new files take group or mode from it: neither can be taken for granted then. */
+  #inherits = false
   #path: LayerPath = '/'
   #entry: TarEntry | undefined
   #fd: Fd | undefined
@@ -127,7 +128,7 @@ export class LayerWriter implements TarSink {
     }
     if (this.#mustChown(entry)) lchownSync(target, entry.uid, entry.gid)
     // The mode of a node passed through mknod; a change of owner strips set-user-ID.
-    if (entry.type !== 'symlink' && entry.mode & SPECIAL_BITS) chmodSync(target, entry.mode)
+    if (entry.type !== 'symlink' && this.#mustChmod(entry)) chmodSync(target, entry.mode)
     this.#setXattrs(path, entry)
     this.#setTimes(path, entry.mtime)
   }
@@ -154,8 +155,8 @@ export class LayerWriter implements TarSink {
         return undefined
       },
     )
-    const inheritsGroup = this.#sawSetgid
-    if (entry.mode & SETGID) this.#sawSetgid = true
+    const inheritsGroup = this.#inherits
+    if (entry.mode & SETGID || entry.xattrs.has(DEFAULT_ACL)) this.#inherits = true
     if (exists || this.#mustChown(entry)) lchownSync(target, entry.uid, entry.gid)
     if (exists || inheritsGroup || entry.mode & SPECIAL_BITS) chmodSync(target, entry.mode)
     if (coversWhiteout) this.#makeOpaque(path)
@@ -236,14 +237,14 @@ export class LayerWriter implements TarSink {
       lchownSync(target, lower.uid, lower.gid)
       chmodSync(target, lower.mode & 0o7777)
       this.#directoryTimes.set(made, { seconds: Math.floor(lower.mtimeMs / 1000), nanos: 0 })
-      if (lower.mode & SETGID) this.#sawSetgid = true
+      if (lower.mode & SETGID) this.#inherits = true
     }
   }
 
   /** Owner, special mode bits and extended attributes, in the only order in which the kernel keeps them all. */
   #setAttributes(fd: Fd, entry: TarEntry, owner = true): void {
     if (owner && this.#mustChown(entry)) fchownSync(fd, entry.uid, entry.gid)
-    if (owner && entry.mode & SPECIAL_BITS) fchmodSync(fd, entry.mode)
+    if (owner && this.#mustChmod(entry)) fchmodSync(fd, entry.mode)
     for (const [name, value] of entry.xattrs)
       if (isWanted(name)) tolerantly(name, () => this.#kernel.fsetxattr(fd, displayName(name), value))
   }
@@ -263,7 +264,11 @@ export class LayerWriter implements TarSink {
   }
 
   #mustChown(entry: TarEntry): boolean {
-    return entry.uid !== 0 || entry.gid !== 0 || this.#sawSetgid
+    return entry.uid !== 0 || entry.gid !== 0 || this.#inherits
+  }
+
+  #mustChmod(entry: TarEntry): boolean {
+    return (entry.mode & SPECIAL_BITS) !== 0 || this.#inherits
   }
 
   #setTimes(path: LayerPath, time: TarTime): void {
