@@ -405,6 +405,21 @@ test('an identity token is exchanged for one of the registry', async () => {
   )
 })
 
+test('a kept connection that the registry has closed is replaced', async () => {
+  const served = serve()
+  let isClosed = false
+  await using registry = await fakeRegistry(() => (incoming, response) => {
+    const blob = blobOf(served, incoming.url ?? '')
+    if (blob) return response.end(blob)
+    // The manifest is asked for over the connection of the first contact, which ends without an answer.
+    if (isClosed) return response.setHeader('content-type', MEDIA_TYPE.ociManifest).end(served.manifest)
+    isClosed = true
+    return incoming.socket.destroy()
+  })
+  await pullImage(request(`${registry.host}/x`))
+  assert.ok(isClosed)
+})
+
 test('an aborted pull stops', async () => {
   const served = serve()
   const stop = new AbortController()

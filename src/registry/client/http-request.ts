@@ -30,20 +30,29 @@ export class ConnectionFailure extends Failure {
 
 /** Resolves with the head of the answer, whatever its status; the caller reads the body to its end or destroys it. */
 export async function sendRequest(request: HttpRequest): Promise<IncomingMessage> {
-  const { url, method, signal } = request
-  signal.throwIfAborted()
-  const isTls = url.protocol === 'https:'
+  request.signal.throwIfAborted()
+  const isTls = request.url.protocol === 'https:'
   const start = isTls ? (await import('node:https')).request : httpRequest
   const agent = isTls ? await tlsAgent(request.insecure) : plainAgent
-  return new Promise((resolve, reject) => {
-    const headers: Record<string, string> = { 'user-agent': 'berth', ...request.headers }
-    if (request.body instanceof Uint8Array) headers['content-length'] = String(request.body.length)
-    const sent = start(url, { method, headers, agent, signal, timeout: IDLE_MS })
-    sent.on('response', resolve)
-    sent.on('timeout', () => sent.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })))
-    sent.on('error', (error) => reject(signal.aborted ? signal.reason : connectionFailure(request, error)))
-    writeBody(sent, request.body).catch((error) => sent.destroy(error))
-  })
+  const exchange = (isRetry: boolean): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => {
+      const { url, method, signal, body } = request
+      const headers: Record<string, string> = { 'user-agent': 'berth', ...request.headers }
+      if (body instanceof Uint8Array) headers['content-length'] = String(body.length)
+      const sent = start(url, { method, headers, agent, signal, timeout: IDLE_MS })
+      sent.on('response', resolve)
+      sent.on('timeout', () => sent.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })))
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        // A kept connection may be closed by the other side at the moment it is used again: that was no answer.
+        const wasStale = sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+        const isRepeatable = body === undefined || body instanceof Uint8Array
+        if (signal.aborted) reject(signal.reason)
+        else if (wasStale && isRepeatable && !isRetry) resolve(exchange(true))
+        else reject(connectionFailure(request, error))
+      })
+      writeBody(sent, body).catch((error) => sent.destroy(error))
+    })
+  return exchange(false)
 }
 
 async function writeBody(sent: ClientRequest, body: HttpRequest['body']): Promise<void> {
