@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { startEngine, type TestEngine } from '../harness/berth.ts'
-import { eventually } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
+import { eventually, must, run } from '../harness/command.ts'
+import { pushBusybox, pushImage } from '../harness/images.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
 let engine: TestEngine
@@ -23,7 +23,7 @@ after(async () => {
 
 const blobs = () => {
   try {
-    return readdirSync(`${engine.directory}/data/containerd/blobs/sha256`)
+    return readdirSync(`${engine.directory}/data/containerd/content/blobs/sha256`)
   } catch {
     return [] // the directory comes with the first blob
   }
@@ -69,6 +69,22 @@ test('what is not there is refused in Docker’s words, and leaves nothing', asy
   const missing = await engine.docker(['rmi', 'nope'])
   assert.match(missing.stderr, /No such image: nope:latest/)
   await eventually('nothing is left', 5000, () => blobs().length === 0)
+})
+
+test('a client that goes away in the middle of a pull leaves no byte behind', async () => {
+  const tar = `${engine.directory}/large.tar`
+  await must([
+    'sh',
+    '-c',
+    `cd ${engine.directory} && head -c 200000000 /dev/urandom > large && tar -cf ${tar} large && rm large`,
+  ])
+  await pushImage(registry.host, 'large:1', { layers: [{ tar, compression: 'none' }], config: {} })
+  const env = { DOCKER_HOST: engine.host }
+  const pull = await run(['timeout', '0.4', 'docker', 'pull', `${registry.host}/large:1`], { env })
+  assert.equal(pull.code, 124, 'it was cut off, not finished')
+  const uploads = () => readdirSync(`${engine.directory}/data/containerd/content/ingest`)
+  await eventually('nothing is left', 5000, () => uploads().length === 0 && blobs().length === 0)
+  assert.equal(await engine.ok('images', '-q'), '')
 })
 
 test('events tell what happened, in order', async () => {

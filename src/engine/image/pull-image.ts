@@ -1,4 +1,5 @@
 // The story of a pull, on the engine's side: a lease for what comes in, layers unpacked while others still arrive, then a name.
+import { systemClock } from '../../base/clock.ts'
 import { openContentSink } from '../../containerd/client/content-writer.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { gcSnapshotLabel } from '../../containerd/client/labels.ts'
@@ -18,6 +19,9 @@ import { takeLease } from './lease.ts'
 import { publishImageEvent } from './publish-image-event.ts'
 import type { PullReporter } from './pull-progress.ts'
 import { imageContent } from './read-image.ts'
+
+const ABORT_ATTEMPTS = 50
+const ABORT_RETRY_MS = 20
 
 export interface PullOptions {
   reference: Reference
@@ -42,7 +46,7 @@ export async function pullImage(
     isParallel: engine.config.containerdAddress === undefined,
     signal: options.signal,
   })
-  const sink = learningSink(openContentSink(lease.client), unpacker)
+  const sink = learningSink(sweepingSink(lease.client), unpacker)
   const pulled = await fetchImage(engine, { ...options, reference }, sink, unpacker)
   options.reporter.open()
   const config = parseImageConfig(await sink.read(pulled.config, IMAGE_CONFIG_BYTES_MAX))
@@ -87,6 +91,33 @@ function learningSink(sink: BlobSink, unpacker: LayerUnpacker): BlobSink {
       if (isConfigType(descriptor.mediaType)) unpacker.learnConfig(parseImageConfig(bytes))
       return bytes
     },
+  }
+}
+
+/** What of a blob was written before it failed is not kept: a pull that fails leaves the disk as it was. */
+function sweepingSink(client: ContainerdClient): BlobSink {
+  const sink = openContentSink(client)
+  return {
+    ...sink,
+    write: async (descriptor, source, signal) => {
+      try {
+        await sink.write(descriptor, source, signal)
+      } catch (error) {
+        await abortUploads(client, descriptor.digest)
+        throw error
+      }
+    },
+  }
+}
+
+/** containerd gives the lock up a moment after the stream has broken. Another pull that writes the same blob keeps it, and its upload stays. */
+async function abortUploads(client: ContainerdClient, digest: Digest): Promise<void> {
+  for (let attempt = 0; attempt < ABORT_ATTEMPTS; attempt++) {
+    const { statuses } = await client.content.listStatuses({ filters: [] })
+    const refs = statuses.filter(({ expected }) => expected === digest).map(({ ref }) => ref)
+    const aborted = await Promise.allSettled(refs.map((ref) => client.content.abort({ ref })))
+    if (aborted.every(({ status }) => status === 'fulfilled')) return
+    await systemClock.sleep(ABORT_RETRY_MS)
   }
 }
 
