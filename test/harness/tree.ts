@@ -31,22 +31,9 @@ export async function describeTree(root: string, skip: readonly string[] = []): 
 }
 
 async function readXattrs(root: string): Promise<Map<string, string[]>> {
-  const text = await must(
-    [
-      'getfattr',
-      '-R',
-      '-P',
-      '-h',
-      '-d',
-      '-m',
-      '^(security|user|trusted)\\.',
-      '-e',
-      'hex',
-      '--absolute-names',
-      `${root}/.`,
-    ],
-    { timeoutMs: 120_000 },
-  )
+  // -xdev leaves out /proc, /sys and /dev of a running container; the trailing `.` makes a root that is a link, like /proc/PID/root, a directory.
+  const command = `find "$1/." -xdev -print0 | xargs -0 getfattr -h -d -m '^(security|user|trusted)\\.' -e hex --absolute-names`
+  const text = await must(['sh', '-c', command, 'sh', root], { timeoutMs: 120_000 })
   const found = new Map<string, string[]>()
   for (const block of text.split('\n\n')) {
     const [head = '', ...values] = block.split('\n')

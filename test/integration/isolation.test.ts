@@ -106,7 +106,9 @@ test('--pids-limit stops a fork bomb', async () => {
     image,
     'sh',
     '-c',
-    'sh -c "for i in $(seq 1 100); do sleep 1000 & done" & exec sleep 1000',
+    'sh -c "$1" & exec sleep 1000',
+    'sh',
+    'for i in $(seq 1 100); do sleep 1000 & done',
   )
   await eventually('it has forked', 5000, async () => (await engine.docker(['logs', id])).stderr.includes("can't fork"))
   const listed = (await engine.ok('top', id)).split('\n').length - 1
