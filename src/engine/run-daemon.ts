@@ -15,6 +15,8 @@ import { lockDataRoot, removePidFile, writePidFile } from './pid-file.ts'
 import { formatHelp } from './settings/parse-flags.ts'
 
 const PROGRAM = 'berthd'
+/** A containerd that died is back within half a second; a request waits for it rather than fail. */
+const CONTAINERD_PATIENCE_MS = 5_000
 
 export interface Surroundings {
   argv: readonly string[]
@@ -47,7 +49,11 @@ async function serveUntilTold(config: EngineConfig, log: Log, surroundings: Surr
   writePidFile(config.pidFile, PROGRAM)
   closing.defer(() => removePidFile(config.pidFile))
   const address = config.containerdAddress ?? startContainerd(config, log, surroundings, closing)
-  const containerd = connectContainerd({ address, namespace: config.containerdNamespace })
+  const containerd = connectContainerd({
+    address,
+    namespace: config.containerdNamespace,
+    patienceMs: CONTAINERD_PATIENCE_MS,
+  })
   closing.defer(() => containerd.close())
   // The other daemon loads while this one does.
   const { openEngine } = await import('./open-engine.ts')

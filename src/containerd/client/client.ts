@@ -37,10 +37,14 @@ export interface ContainerdClient {
   close(): void
 }
 
-/** Does not connect yet. Every call carries `namespace`. */
-export function connectContainerd(options: { address: string; namespace: string }): ContainerdClient {
+/** Does not connect yet. Every call carries `namespace`. `patienceMs`: how long a call waits for a daemon that restarts. */
+export function connectContainerd(options: {
+  address: string
+  namespace: string
+  patienceMs?: number
+}): ContainerdClient {
   const path = options.address.replace(/^unix:\/\//, '')
-  return clientOver(createSocketTransport(path), options.namespace)
+  return clientOver(createSocketTransport(path, options.patienceMs), options.namespace)
 }
 
 /** A client of a containerd in this process (`Containerd.router` of open-containerd.ts). */

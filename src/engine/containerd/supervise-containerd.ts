@@ -12,7 +12,7 @@ const PROGRAM = 'berth-containerd'
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 10_000
 /** A daemon that lived so long had started well: the next one may come at once. */
-const HEALTHY_MS = 2_000
+const HEALTHY_MS = 500
 const LOOK_MS = 100
 const STOP_MS = 5000
 

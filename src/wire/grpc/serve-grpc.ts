@@ -41,7 +41,7 @@ export async function serveGrpc(router: GrpcRouter, path: string, log: Log): Pro
   await listen(server, path)
 
   let closed: Promise<void> | undefined
-  const close = (graceMs = 1000): Promise<void> => {
+  const close = (graceMs = 200): Promise<void> => {
     closed ??= closeServer(server, sessions, graceMs)
     return closed
   }

@@ -27,11 +27,17 @@ import type { GrpcTransport } from './transport.ts'
 /** A server that hangs is found out by this; one that died closes the socket. */
 const PING_INTERVAL_MS = 30_000
 
-/** Does not connect yet. A call while nobody listens rejects with `unavailable`; the next call tries again. */
-export function createSocketTransport(path: string): GrpcTransport {
+/**
+ * Does not connect yet. A call while nobody listens rejects with `unavailable`; the next call tries again.
+ * @param patienceMs a unary call waits so long for a server that is not there (it restarts): nothing of it has been sent yet.
+ */
+export function createSocketTransport(path: string, patienceMs = 0): GrpcTransport {
   const connection = new Connection(path)
   return {
-    unary: (method, request, options) => callUnary(connection, method, request, options),
+    async unary(method, request, options) {
+      if (patienceMs > 0 && !connection.isOpen) await untilListened(path, patienceMs, options.signal)
+      return callUnary(connection, method, request, options)
+    },
     stream: (method, requests, options) => callStream(connection, method, requests, options),
     close: () => connection.close(),
   }
@@ -67,6 +73,10 @@ class Connection {
     this.#session = undefined
   }
 
+  get isOpen(): boolean {
+    return this.#session !== undefined && !this.#session.destroyed && !this.#session.closed
+  }
+
   #connected(): ClientHttp2Session {
     const existing = this.#session
     if (existing && !existing.destroyed && !existing.closed) return existing
@@ -88,6 +98,26 @@ class Connection {
     this.#session = session
     return session
   }
+}
+
+const RETRY_MS = 10
+
+/** Resolves when somebody listens, or when patience is at its end: then the call itself says what is wrong. */
+async function untilListened(path: string, patienceMs: number, signal: AbortSignal | undefined): Promise<void> {
+  const end = Date.now() + patienceMs
+  while (!(await isListened(path)) && Date.now() < end && !signal?.aborted)
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+}
+
+function isListened(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectSocket(path)
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+  })
 }
 
 function pingOrDestroy(session: ClientHttp2Session): void {
