@@ -33,8 +33,6 @@ export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise
     log: deps.log,
     tasks: new Map(),
   }
-  // A container's record comes some milliseconds before its task: time enough to pay for the first move into a group.
-  void onContainerCreated(deps, () => cgroups.prewarm())
   mkdirSync(deps.directory, { recursive: true, mode: 0o711 })
   await adoptTasks(host)
   return createTasksService({
@@ -45,8 +43,4 @@ export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise
       return parseRuntimeSpec(Buffer.from(spec?.value ?? []).toString('utf8'))
     },
   })
-}
-
-async function onContainerCreated(deps: TasksDeps, act: () => void): Promise<void> {
-  for await (const _event of deps.events.subscribe(['topic==/containers/create'], new AbortController().signal)) act()
 }

@@ -70,7 +70,7 @@ export interface ProcessPlan {
   cloneFlags: number
   /** The child is born in the PID namespace of the container's first process (exec): the shim sets pid_for_children around clone3. */
   joinInitPidNamespace: boolean
-  /** cgroup v2 directory for CLONE_INTO_CGROUP; undefined where a step writes cgroup.procs (v1). */
+  /** cgroup v2 directory for CLONE_INTO_CGROUP; undefined where steps move the process (v1). */
   cgroupDirectory: string | undefined
   terminal: boolean
   /** A pipe is made for standard input; otherwise it reads /dev/null. Ignored with a terminal. */

@@ -40,7 +40,7 @@ function plan({ edit, host, rootfs, directory }: Given = {}): DescribedPlan {
     },
     rootfsDirectory: '/run/berth/bundle/rootfs',
     cgroup: {
-      steps: [{ op: 'write-file', path: '/sys/fs/cgroup/memory/docker/c0ffee/cgroup.procs', data: '0' }],
+      steps: [{ op: 'write-file', path: '/sys/fs/cgroup/memory/docker/c0ffee/tasks', data: '0' }],
       directory,
       hierarchies: [
         { name: 'memory', directory: '/sys/fs/cgroup/memory/docker/c0ffee' },

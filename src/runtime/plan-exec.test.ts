@@ -17,7 +17,7 @@ function plan(process: Partial<ProcessSpec> = {}, edited: RuntimeSpec = spec) {
     process: { cwd: '/work', args: ['id'], env: ['PATH=/bin'], ...process },
     host: { arch: 'x86_64', cgroupVersion: 1, capabilities: (1n << 41n) - 1n, lastCapability: 40 },
     rootfs: { passwd: undefined, group: undefined },
-    cgroup: { steps: [{ op: 'write-file', path: '/cg/cgroup.procs', data: '0' }], directory: undefined },
+    cgroup: { steps: [{ op: 'write-file', path: '/cg/tasks', data: '0' }], directory: undefined },
     stdin: true,
   })
 }

@@ -69,8 +69,10 @@ export class CgroupV1 implements Cgroup {
     return {
       steps: this.#groups.map(({ directory }) => ({
         op: 'write-file',
-        path: join(directory, 'cgroup.procs'),
-        data: '0', // the writer itself, in whatever PID namespace it is
+        // The writer itself, in whatever PID namespace it is. It has one thread, so `tasks` moves all of it as `cgroup.procs` would, but
+        // without the kernel-wide lock against forks (cgroup_procs_write_start), whose first writer waits 5 to 15 ms for an RCU grace period.
+        path: join(directory, 'tasks'),
+        data: '0',
       })),
       directory: this.#unified,
       hierarchies: this.#groups,

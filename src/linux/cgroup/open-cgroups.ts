@@ -9,7 +9,6 @@ import { CgroupV1 } from './cgroup-v1.ts'
 import { CgroupV2 } from './cgroup-v2.ts'
 import { childGroups } from './group-files.ts'
 import { type Hierarchies, parseHierarchies, versionOf } from './parse-hierarchies.ts'
-import { openPrewarm } from './prewarm.ts'
 
 export interface CgroupHost {
   readonly version: 1 | 2
@@ -21,11 +20,6 @@ export interface CgroupHost {
   open(path: string): Cgroup
   /** Paths of the groups directly below this one, in any hierarchy: what a crash may have left. */
   list(parent: string): string[]
-  /**
-   * Pays, off the request path, what a move of a process into a v1 group costs after a pause (5 to 15 ms), so that the moves of
-   * the next tenth of a second cost nothing. Call it when a start is likely to follow. Returns at once.
-   */
-  prewarm(): void
 }
 
 export function openCgroups(kernel: Kernel = openNativeKernel()): CgroupHost {
@@ -52,7 +46,6 @@ export function openCgroups(kernel: Kernel = openNativeKernel()): CgroupHost {
       )
       return [...new Set(names)]
     },
-    prewarm: version === 1 ? openPrewarm(hierarchies) : () => {}, // v2's children are born in their group: no move, no price
   }
 }
 
