@@ -68,6 +68,7 @@ bench: ## side by side with the real dockerd; writes bench/RESULTS.md
 
 gen: $(MODULES) ## proto/ to src/gen
 	$(BIN)/buf generate
+	$(MAKE) build/js/.done && node build/js/tools/gen-syscalls.js src/gen
 
 clean: ## removes build/
 	rm -rf build
