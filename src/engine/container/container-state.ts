@@ -50,5 +50,4 @@ export function countsAsRunning(state: ContainerState): boolean {
 /** How a run ended, as waiters are told. */
 export interface ExitStatus {
   exitCode: number
-  error: string
 }

@@ -129,7 +129,7 @@ export class Container {
   }
 
   exitStatus(): ExitStatus {
-    return { exitCode: this.state.exitCode, error: this.state.error }
+    return { exitCode: this.state.exitCode }
   }
 
   /** Writes the record; a few tens of microseconds. A removed container is not written again. */

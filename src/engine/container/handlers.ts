@@ -145,8 +145,7 @@ function wait(container: Container, request: ApiRequest): ApiResponse {
       })
       const status = await Promise.race([exit, gone])
       if (status === undefined) return
-      const failure = status.error === '' ? {} : { Error: { Message: status.error } }
-      response.write(`${JSON.stringify({ StatusCode: status.exitCode, ...failure })}\n`)
+      response.write(`${JSON.stringify({ StatusCode: status.exitCode })}\n`)
     },
   }
 }
