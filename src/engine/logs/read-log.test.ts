@@ -225,3 +225,17 @@ test('until ends a follow by the clock though nothing is written', async () => {
   const follower = new Follower(log.path, { until: '2026-01-02T03:04:06.000000000Z' })
   await follower.done
 })
+
+test('without follow a log that grows while it is read ends where it ended', async () => {
+  using log = new LogDirectory()
+  const before = 20_000
+  for (let index = 0; index < before; index++) appendFileSync(log.path, line(`${index}\n`))
+  let text = ''
+  const sink = async (bytes: Buffer) => {
+    text += bytes.toString()
+    appendFileSync(log.path, line('later\n'))
+  }
+  await readLog({ path: log.path, ended: Promise.resolve() }, ALL, sink, new AbortController().signal)
+  assert.equal(text.split('\n').length - 1, before)
+  assert.doesNotMatch(text, /later/)
+})

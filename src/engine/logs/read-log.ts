@@ -54,6 +54,8 @@ class LogReader {
   /** Files still to be read, the one under way first; the last stays open to be followed. */
   #files: LogFile[] = []
   #offset = 0
+  /** Where a file ended when the request came: without `follow` nothing later belongs to the answer, or `tail` would give too much. */
+  readonly #ends = new Map<LogFile, number>()
 
   constructor(request: LogRequest, write: LogSink, signal: AbortSignal) {
     this.#request = request
@@ -68,8 +70,9 @@ class LogReader {
 
   async open(path: string): Promise<void> {
     this.#files = await openLogFiles(path)
-    if (this.#request.tail === undefined || this.#files.length === 0) return
     const sizes = await Promise.all(this.#files.map(async (file) => (await file.handle.stat()).size))
+    if (!this.#request.follow) this.#files.forEach((file, index) => void this.#ends.set(file, sizes[index] ?? 0))
+    if (this.#request.tail === undefined || this.#files.length === 0) return
     const start = await findTail(this.#files, sizes, this.#request.tail)
     await closeLogFiles(this.#files.splice(0, start.file))
     this.#offset = start.offset
@@ -121,7 +124,8 @@ class LogReader {
     try {
       for (let turn = 0; !this.isFinished && !this.#signal.aborted; turn ^= 1) {
         const chunk = this.#chunks[turn]!
-        const { bytesRead } = await file.handle.read(chunk, 0, chunk.length, this.#offset)
+        const left = (this.#ends.get(file) ?? Number.POSITIVE_INFINITY) - this.#offset
+        const { bytesRead } = await file.handle.read(chunk, 0, Math.max(0, Math.min(chunk.length, left)), this.#offset)
         if (bytesRead === 0) break
         this.#offset += bytesRead
         const encoded = this.#encoder.encode(chunk.subarray(0, bytesRead))
