@@ -16,8 +16,9 @@ help: ## this list
 
 build: build/js/.done build/bin/berth-shim build/bin/berth $(addprefix build/bin/,$(PROGRAMS)) ## everything that runs, into build/bin
 
+# Not `npm ci`: it insists on the packages of every platform, which a mirror may not have.
 $(MODULES): package.json package-lock.json
-	npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+	npm install --no-save --ignore-scripts --no-fund --no-audit --loglevel=error
 	@touch $@
 
 build/js/.done: $(MODULES) tsconfig.json $(TYPESCRIPT)
