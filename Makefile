@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 MODULES := node_modules/.package-lock.json
 BIN := node_modules/.bin
+# The binary itself: its package's install script, which would link it, is not run.
+BUN := node_modules/@oven/bun-linux-$(if $(filter aarch64,$(shell uname -m)),aarch64,x64)/bin/bun
 TYPESCRIPT := $(shell find src bin test bench tools -name '*.ts')
 PROGRAMS := berthd berth-containerd
 
@@ -31,7 +33,7 @@ build/bin/berth-shim: $(wildcard native/*.c native/*.h) native/Makefile
 
 build/bin/berth: build/js/.done
 	@mkdir -p $(@D)
-	$(BIN)/bun build --compile --minify --bytecode --format=esm bin/berth.ts --outfile $@ >/dev/null
+	$(BUN) build --compile --minify --bytecode --format=esm bin/berth.ts --outfile $@ >/dev/null
 
 $(addprefix build/bin/,$(PROGRAMS)): build/bin/%: build/js/.done
 	@mkdir -p $(@D)
