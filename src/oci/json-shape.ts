@@ -9,11 +9,22 @@ export function parseJsonObject(bytes: Uint8Array, what: string): JsonObject {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
-    throw new Failure('invalid-argument', `${what}: ${error instanceof Error ? error.message : 'invalid JSON'}`, {
-      cause: error,
-    })
+    throw new Failure('invalid-argument', `${what}: ${describeJsonError(error)}`, { cause: error })
   }
   return objectOf(value, what)
+}
+
+/** What `JSON.parse` threw, in the words of Go's decoder, which scripts grep for. */
+export function describeJsonError(error: unknown): string {
+  const message = error instanceof Error ? error.message : ''
+  const token = /^Unexpected token '?(.)/s.exec(message)?.[1]
+  if (token !== undefined) return `invalid character '${escapeControl(token)}' looking for beginning of value`
+  return /not valid for encoding/.test(message) ? 'invalid UTF-8' : 'unexpected EOF'
+}
+
+function escapeControl(character: string): string {
+  const code = character.charCodeAt(0)
+  return code < 0x20 ? `\\x${code.toString(16).padStart(2, '0')}` : character
 }
 
 export function objectOf(value: unknown, what: string): JsonObject {

@@ -1,5 +1,5 @@
 // What the kernel holds of ours, as a list of words, so that a test can show that nothing was left behind.
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { must } from './command.ts'
 
 /** One line per thing: mounts, links, nft tables, cgroups, processes of our programs. `scope` selects mounts and processes by a directory's name in them. */
@@ -43,7 +43,7 @@ function processes(scope: string): string[] {
     .flatMap((pid) => {
       try {
         const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
-        const ours = command.includes(scope) && /berth/.test(command + readlinkSync(`/proc/${pid}/exe`))
+        const ours = command.includes(scope) && readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('berth')
         return ours ? [`process ${command}`] : []
       } catch {
         return [] // it ended while we looked

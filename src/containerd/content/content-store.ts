@@ -165,6 +165,8 @@ export class ContentStore {
       const others = this.#arriving.get(digest)! - 1
       if (others === 0) this.#arriving.delete(digest)
       else this.#arriving.set(digest, others)
+      // Its lease may have ended meanwhile, and then there is no record of it.
+      if (!this.#isHeld(digest)) await rm(this.blobPath(digest), { force: true })
     }
     if (existed) throw new Failure('already-exists', `content ${digest}: already exists`)
     return digest

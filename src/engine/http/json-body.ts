@@ -1,6 +1,7 @@
 // The JSON body of a request, with Docker's checks.
 import type { IncomingMessage } from 'node:http'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { describeJsonError } from '../../oci/json-shape.ts'
 
 /** A container's configuration with a seccomp profile in it is some 100 KB. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -44,10 +45,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    const message = messageOf(error)
-    if (/after JSON/.test(message)) throw new Failure('invalid-argument', 'unexpected content after JSON')
-    const token = /^Unexpected token '?(.)/.exec(message)?.[1]
-    const reason = token ? `invalid character '${token}' looking for beginning of value` : 'unexpected EOF'
-    throw new Failure('invalid-argument', `invalid JSON: ${reason}`)
+    if (/after JSON/.test(messageOf(error))) throw new Failure('invalid-argument', 'unexpected content after JSON')
+    throw new Failure('invalid-argument', `invalid JSON: ${describeJsonError(error)}`)
   }
 }

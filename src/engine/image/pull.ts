@@ -46,9 +46,14 @@ export async function createImage(engine: Engine, request: ApiRequest): Promise<
   return { kind: 'stream', status: 200, contentType: 'application/json', write }
 }
 
-/** That a registry is down does not make this service unavailable: for Docker it is an error like any other. */
+/**
+ * That a registry is down, forbids or talks nonsense says nothing about this service or its client's request: for Docker it is an error like any other. With a
+ * 401 of ours the client would ask its user for a password.
+ */
 function registryFailure(error: unknown): unknown {
-  return isFailure(error, 'unavailable') ? new Failure('internal', error.message, { cause: error }) : error
+  return isFailure(error, 'not-found') || !isFailure(error)
+    ? error
+    : new Failure('internal', error.message, { cause: error })
 }
 
 /** Lines wait here until the response begins. */

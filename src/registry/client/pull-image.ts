@@ -29,9 +29,8 @@ export const pullImage: PullImage = async (request) => {
   const signal = AbortSignal.any([request.signal, stop.signal])
   const work = { ...request, signal }
   try {
-    await Promise.all([fetchConfig(work, session, document), fetchLayers(work, session, document.layers)])
+    await together([fetchConfig(work, session, document), fetchLayers(work, session, document.layers, stop)], stop)
   } catch (error) {
-    stop.abort(error)
     throw request.signal.aborted ? request.signal.reason : error
   }
   return {
@@ -40,6 +39,17 @@ export const pullImage: PullImage = async (request) => {
     config: document.config,
     layers: document.layers,
   } satisfies PulledImage
+}
+
+/** As Promise.all, but nothing of it is under way any more when it rejects: who cleans up after a pull must not race with what is left of it. */
+async function together(parts: readonly Promise<unknown>[], stop: AbortController): Promise<void> {
+  try {
+    await Promise.all(parts)
+  } catch (error) {
+    stop.abort(error)
+    await Promise.allSettled(parts)
+    throw error
+  }
 }
 
 /** Mirrors are asked first; whatever is wrong with one, the registry itself decides. */
@@ -120,6 +130,7 @@ async function fetchLayers(
   request: PullRequest,
   session: RegistrySession,
   layers: readonly Descriptor[],
+  stop: AbortController,
 ): Promise<void> {
   const places = new Map<string, number[]>()
   layers.forEach(({ digest }, i) => {
@@ -135,7 +146,7 @@ async function fetchLayers(
     }
   }
   const count = Math.max(1, Math.min(request.maxConcurrentDownloads, queue.length))
-  await Promise.all(Array.from({ length: count }, worker))
+  await together(Array.from({ length: count }, worker), stop)
 }
 
 async function fetchLayer(request: PullRequest, session: RegistrySession, layer: Descriptor): Promise<void> {

@@ -1,4 +1,5 @@
 // What a registry says when it refuses (distribution's error bodies), as failures in Docker's words.
+import { STATUS_CODES } from 'node:http'
 import { Failure, type FailureCode } from '../../base/failure.ts'
 import { familiarName, familiarReference } from '../../oci/parse-reference.ts'
 import type { Reference } from '../../oci/reference.ts'
@@ -8,8 +9,9 @@ export interface RegistryError {
   message: string
 }
 
-/** The first error of a body; what is not such a body becomes one by the status. */
+/** The first error of a body; what is not such a body becomes one by the status. What a failing server says of itself Docker does not repeat. */
 export function parseRegistryError(status: number, body: Buffer): RegistryError {
+  if (status >= 500) return unexpected(status)
   try {
     const document = JSON.parse(body.toString('utf8')) as { errors?: unknown; details?: unknown }
     const first = Array.isArray(document.errors)
@@ -20,7 +22,12 @@ export function parseRegistryError(status: number, body: Buffer): RegistryError 
   } catch {
     // Not a registry's error body: a proxy's page, or nothing at all.
   }
-  return STATUS_ERRORS[status] ?? { code: 'UNKNOWN', message: `received unexpected HTTP status: ${status}` }
+  return STATUS_ERRORS[status] ?? unexpected(status)
+}
+
+function unexpected(status: number): RegistryError {
+  const words = [status, STATUS_CODES[status]].filter((word) => word !== undefined).join(' ')
+  return { code: 'UNKNOWN', message: `received unexpected HTTP status: ${words}` }
 }
 
 /** `manifest unknown: manifest unknown`, as Go prints an error of a registry. */

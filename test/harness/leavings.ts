@@ -1,0 +1,64 @@
+// What an engine holds, on disk and in the kernel, as a list of words: a failure or a crash must not make it longer.
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TestEngine } from './berth.ts'
+import { eventually, must } from './command.ts'
+import { listResidue } from './residue.ts'
+
+const DIRECTORIES = {
+  blob: 'data/containerd/content/blobs/sha256',
+  ingest: 'data/containerd/content/ingest',
+  snapshot: 'data/containerd/overlayfs/snapshots',
+  record: 'data/containers',
+  volume: 'data/volumes',
+  endpoint: 'data/network/endpoints',
+  bundle: 'exec/containerd/state/tasks/moby',
+  netns: 'exec/netns',
+  stream: 'exec/streams',
+} as const
+
+/** Everything of the engine's that can be counted. The engine and its containerd must be up. */
+export async function listLeavings(engine: TestEngine): Promise<string[]> {
+  const files = Object.entries(DIRECTORIES).flatMap(([word, path]) =>
+    readNames(join(engine.directory, path)).map((name) => `${word} ${name}`),
+  )
+  return [...files, ...(await metadata(engine)), ...(await elements()), ...(await listResidue(engine.directory))].sort()
+}
+
+/** Waits until nothing is there but what `before` tells of; what is left then is the error. */
+export async function nothingBut(before: readonly string[], engine: TestEngine, limitMs = 5000): Promise<void> {
+  const known = new Set(before)
+  await eventually('nothing is left behind', limitMs, async () => {
+    const left = (await listLeavings(engine)).filter((line) => !known.has(line))
+    return left.length === 0 || Promise.reject(new Error(`\n${left.join('\n')}\n`))
+  })
+}
+
+function readNames(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : []
+}
+
+/** Asked of containerd with containerd's own tool. */
+async function metadata(engine: TestEngine): Promise<string[]> {
+  const ctr = ['ctr', '-a', join(engine.directory, 'exec/containerd/containerd.sock'), '-n', 'moby']
+  const lists = await Promise.all(
+    [
+      ['containers', 'ls', '-q'],
+      ['leases', 'ls', '-q'],
+      ['tasks', 'ls', '-q'],
+    ].map(async (words) => {
+      const text = await must([...ctr, ...words])
+      return text === '' ? [] : text.split('\n').map((name) => `${words[0]} ${name}`)
+    }),
+  )
+  return lists.flat()
+}
+
+/** Published ports and the like: whatever a rule or an element of ours names. Handles and counters are left out by nft. */
+async function elements(): Promise<string[]> {
+  const text = await must(['nft', '--stateless', 'list', 'ruleset'])
+  return text
+    .split(/[\n,]/)
+    .map((line) => `nft rule ${line.replace(/elements = \{|\}/g, '').trim()}`)
+    .filter((line) => line !== 'nft rule ')
+}
