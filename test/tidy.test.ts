@@ -93,7 +93,9 @@ test('files stay of a size one can read', () => {
     lines: read(file).split('\n').length,
   }))
   assert.deepEqual(
-    sizes.filter(({ lines }) => lines > 450).map(({ file, lines }) => `${file}: ${lines} lines`),
+    sizes
+      .filter(({ file, lines }) => lines > (/^test\/|\.test\.ts$/.test(file) ? 500 : 400))
+      .map(({ file, lines }) => `${file}: ${lines} lines`),
     [],
   )
 })
@@ -126,7 +128,7 @@ test('no banned names, no escape hatches', () => {
   const forced = written.filter((file) =>
     read(file)
       .split('\n')
-      .some((line) => hatch.test(line) && !/^\s*(\/\/|\*)/.test(line)),
+      .some((line) => hatch.test(line) && !/^\s*(\/\/|\*)|^test\(/.test(line)),
   )
   assert.deepEqual(forced, [])
 })
