@@ -56,7 +56,7 @@ try {
   const shim = await must(['ps', '-o', 'ppid=', '-p', pid])
   console.log(await must(['pstree', '-a', '-p', '-T', String(engine.enginePid())]))
   console.log(await must(['pstree', '-a', '-p', '-T', shim]))
-  show('stop', 'web')
+  show('stop', '-t', '1', 'web')
   show('ps', '-a')
   show('rm', 'web')
   console.log('\nIt works: client, engine, containerd, shim, runtime, registry client and network.')
