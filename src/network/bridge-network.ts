@@ -79,6 +79,8 @@ class BridgeNetwork implements Network {
   /** Addresses of endpoints, and of those that are being made. */
   readonly #addresses = new Set<number>()
   readonly #attaching = new Set<string>()
+  /** Host ends of endpoints that have gone, still on the bridge. */
+  #toUnplug: string[] = []
 
   constructor(parts: Parts) {
     const { kernel, log, options, bridge, records } = parts
@@ -122,6 +124,7 @@ class BridgeNetwork implements Network {
     const endpointId = generateId()
     await using undo = new UndoStack((error) => log.error('cannot undo attach', { error: messageOf(error) }))
     this.#attaching.add(request.key)
+    this.#unplugAll() // their addresses may be given again
     using _attaching = defer(() => this.#attaching.delete(request.key))
 
     const address = chooseAddress(bridge.subnet, bridge.gateway, this.#addresses)
@@ -177,7 +180,8 @@ class BridgeNetwork implements Network {
     this.#forget(record)
     this.#firewall?.unpublish(rulesOf(record))
     this.#forgetFlows(record)
-    this.#unplug(record.hostInterface)
+    // The address cannot be given again before, and until then nobody is there who would use it: no one need wait for the kernel.
+    if (this.#toUnplug.push(record.hostInterface) === 1) setImmediate(() => this.#unplugAll())
   }
 
   async reconcile(live: ReadonlySet<string>): Promise<void> {
@@ -204,6 +208,7 @@ class BridgeNetwork implements Network {
   async close(): Promise<void> {
     for (const ports of this.#ports.values()) release(ports)
     this.#ports.clear()
+    this.#unplugAll()
     await this.#remover.drained()
     this.#firewall?.close()
     this.#parts.socket.close()
@@ -272,6 +277,10 @@ class BridgeNetwork implements Network {
     } catch (error) {
       this.#parts.log.warn('cannot forget UDP flows', { endpoint: record.name, error: messageOf(error) })
     }
+  }
+
+  #unplugAll(): void {
+    for (const name of this.#toUnplug.splice(0)) this.#unplug(name)
   }
 
   /** Off the bridge at once, gone a little later. */

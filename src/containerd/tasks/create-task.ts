@@ -1,5 +1,6 @@
 // tasks.Create: from a container's spec and root file system to a process that waits for its start.
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdirSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { replaceFileSync } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
@@ -42,7 +43,7 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
     host.log.warn('undo of a task failed', { task: id, error: String(error) }),
   )
 
-  await makeBundle(bundle, undo)
+  makeBundle(bundle, undo)
   const cgroup = host.openCgroup(spec.linux?.cgroupsPath ?? `/${namespace}/${id}`)
   writeTaskRecord(bundle, {
     version: 1,
@@ -88,9 +89,10 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
 }
 
 /** A bundle directory that no task owns is what a crash left: it is replaced. */
-async function makeBundle(bundle: string, undo: UndoStack): Promise<void> {
-  await rm(bundle, { recursive: true, force: true })
-  await mkdir(join(bundle, 'rootfs'), { recursive: true, mode: 0o711 })
+function makeBundle(bundle: string, undo: UndoStack): void {
+  // Synchronous: in a tmpfs that is done sooner than a thread of the pool is woken.
+  rmSync(bundle, { recursive: true, force: true })
+  mkdirSync(join(bundle, 'rootfs'), { recursive: true, mode: 0o711 })
   undo.defer(() => rm(bundle, { recursive: true, force: true }))
 }
 

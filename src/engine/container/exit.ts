@@ -1,6 +1,7 @@
 // What happens when a container's first process has ended: the state, the events, the restart or the removal.
 import { formatRfc3339Nano } from '../../base/clock.ts'
 import { messageOf } from '../../base/failure.ts'
+import { nextTurn } from '../../base/next-turn.ts'
 import type { Engine } from '../engine.ts'
 import { endExecsOf } from '../exec/exec-exit.ts'
 import type { Container } from './container.ts'
@@ -25,12 +26,16 @@ export async function handleExit(engine: Engine, container: Container, exit: Tas
     const { state } = container
     if (container.isGone || !isAlive(state) || (exit.pid !== 0 && exit.pid !== state.pid)) return false
     const delayMs = recordExit(engine, container, exit)
+    const isLast =
+      delayMs === undefined && container.record.hostConfig.AutoRemove === true && !container.isBeingRestarted
     publishDeath(engine, container)
     await leaveNetwork(engine, container)
+    // The record of a container that goes anyway is not worth its while: after a crash containerd tells of the exit again.
+    if (!isLast) container.save()
     container.cleanup = engine.containers.track(releaseRun(engine, container))
     container.waiters.tellStopped(container.exitStatus())
     if (delayMs !== undefined) restartAfter(engine, container, delayMs)
-    return delayMs === undefined && container.record.hostConfig.AutoRemove === true && !container.isBeingRestarted
+    return isLast
   })
   if (!goes) return
   await removeContainer(engine, container, { force: true, removeVolumes: true }).catch((error: unknown) =>
@@ -38,7 +43,7 @@ export async function handleExit(engine: Engine, container: Container, exit: Tas
   )
 }
 
-/** Returns the delay before an automatic restart. */
+/** Returns the delay before an automatic restart. The caller saves. */
 function recordExit(engine: Engine, container: Container, exit: TaskExit): number | undefined {
   const { record, state } = container
   endExecsOf(engine, container)
@@ -59,7 +64,6 @@ function recordExit(engine: Engine, container: Container, exit: TaskExit): numbe
   state.exitCode = exit.exitCode
   state.finishedAt = formatRfc3339Nano(exitedAtMs, Number(exit.exitedAtNs % 1_000_000n))
   container.isToldToExit = false
-  container.save()
   return delayMs
 }
 
@@ -72,7 +76,7 @@ function publishDeath(engine: Engine, container: Container): void {
   })
 }
 
-/** Before anyone is told of the end, so that the next container can have the address and the ports. */
+/** Before anyone is told of the end, so that the next container can have the address and the ports. The caller saves. */
 export async function leaveNetwork(engine: Engine, container: Container): Promise<void> {
   const { endpoint } = container.record
   if (endpoint === undefined) return
@@ -82,12 +86,12 @@ export async function leaveNetwork(engine: Engine, container: Container): Promis
     .catch((error: unknown) =>
       engine.log.error('leaving the network failed', { container: container.id, error: messageOf(error) }),
     )
-  container.save()
   publishNetworkEvent(engine, container, 'disconnect')
 }
 
 /** What the run still has in containerd and the kernel. Nobody waits for it but the next start; never rejects. */
 async function releaseRun(engine: Engine, container: Container): Promise<void> {
+  await nextTurn() // those who wait for the end come first
   const steps = [
     () => deleteTask(engine, container.id),
     () => deleteContainerdRecord(engine, container.id),

@@ -1,4 +1,5 @@
 // /etc/hostname, /etc/hosts and /etc/resolv.conf of a container, written before each start.
+// They are changed in place: the container has them mounted one by one.
 import { writeFileSync } from 'node:fs'
 import { hostname as hostHostname } from 'node:os'
 import { readTextIfExists } from '../../base/atomic-file.ts'
@@ -12,22 +13,30 @@ import { hostnamePath, hostsPath, resolvConfPath } from './paths.ts'
 const FILE_MODE = 0o644
 
 export function writeNetworkFiles(engine: Engine, container: Container): void {
+  writeFileSync(hostnamePath(container), formatHostnameFile(hostnameOf(container)), { mode: FILE_MODE })
+  writeHostsFile(engine, container)
+  writeFileSync(resolvConfPath(container), resolvConf(engine, container), { mode: FILE_MODE })
+}
+
+/** Again when the container has got an address. */
+export function writeHostsFile(engine: Engine, container: Container): void {
   const { config, hostConfig, endpoint } = container.record
   const kind = networkKind(container)
-  const hostname = kind === 'host' ? hostHostname() : (config.Hostname ?? '')
   const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateways: [engine.network.describe().gateway] }
   const hosts =
     kind === 'host'
       ? formatHostNetworkHostsFile(readTextIfExists('/etc/hosts') ?? '', extra)
       : formatHostsFile({
-          hostname,
+          hostname: hostnameOf(container),
           domainname: config.Domainname ?? '',
           addresses: endpoint === undefined ? [] : [endpoint.address],
           ...extra,
         })
-  writeFileSync(hostnamePath(container), formatHostnameFile(hostname), { mode: FILE_MODE })
   writeFileSync(hostsPath(container), hosts, { mode: FILE_MODE })
-  writeFileSync(resolvConfPath(container), resolvConf(engine, container), { mode: FILE_MODE })
+}
+
+function hostnameOf(container: Container): string {
+  return networkKind(container) === 'host' ? hostHostname() : (container.record.config.Hostname ?? '')
 }
 
 function resolvConf(engine: Engine, container: Container): string {

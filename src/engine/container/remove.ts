@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import { nextTurn } from '../../base/next-turn.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
 import { RECORD_FILE } from './container.ts'
@@ -71,6 +72,7 @@ async function forget(engine: Engine, container: Container, options: RemoveOptio
 }
 
 async function releaseStorage(engine: Engine, container: Container): Promise<void> {
+  await nextTurn() // the client's answer comes first
   try {
     rmSync(container.directory, { recursive: true, force: true })
     await container.cleanup

@@ -1,13 +1,14 @@
 // POST /containers/{id}/start: from a record to a running process.
 import { formatRfc3339Nano } from '../../base/clock.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { nextTurn } from '../../base/next-turn.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import type { Engine } from '../engine.ts'
 import { buildSpec } from './build-spec.ts'
-import type { Container, SnapshotMount } from './container.ts'
+import type { Container } from './container.ts'
 import { leaveNetwork } from './exit.ts'
 import { explainRunFailure } from './exit-code-of-failure.ts'
-import { writeNetworkFiles } from './network-files.ts'
+import { writeHostsFile, writeNetworkFiles } from './network-files.ts'
 import { networkKind } from './network-settings.ts'
 import { netnsPath } from './paths.ts'
 import { publishRequests } from './port-bindings.ts'
@@ -64,10 +65,23 @@ async function run(engine: Engine, container: Container): Promise<void> {
       await deleteContainerdRecord(engine, container.id)
     })
     await nextTurn()
-    await enterNetwork(engine, container, undo)
+    await makeNetns(engine, container, undo)
+    // Sysctls of an interface are written as the task is created: only then must it be there before. Otherwise the two go side by side.
+    const isNetworkFirst = Object.keys(container.record.hostConfig.Sysctls ?? {}).length > 0
+    if (isNetworkFirst) await joinNetwork(engine, container, undo)
     writeNetworkFiles(engine, container)
     await recorded
-    await runTask(engine, container, mounts, undo)
+    const created = createTask(engine, container, mounts)
+    created.catch(() => {}) // awaited below
+    undo.defer(async () => {
+      await created.catch(() => {})
+      await deleteTask(engine, container.id)
+    })
+    if (!isNetworkFirst) {
+      await nextTurn()
+      await joinNetwork(engine, container, undo)
+    }
+    await runTask(engine, container, created)
   } catch (error) {
     noteFailure(container, error)
     throw error
@@ -75,10 +89,9 @@ async function run(engine: Engine, container: Container): Promise<void> {
   undo.commit()
 }
 
-async function runTask(engine: Engine, container: Container, mounts: SnapshotMount[], undo: UndoStack): Promise<void> {
-  undo.defer(() => deleteTask(engine, container.id))
+async function runTask(engine: Engine, container: Container, created: Promise<number>): Promise<void> {
   container.state.oomKilled = false
-  const pid = await explained(container, CREATE_SUBJECT, createTask(engine, container, mounts))
+  const pid = await explained(container, CREATE_SUBJECT, created)
   await connectWaitingClients(engine, container)
   const startedAtMs = engine.clock.now()
   await explained(container, START_SUBJECT, startTask(engine, container))
@@ -119,23 +132,30 @@ function forgetPast(container: Container): void {
   container.isToldToExit = false
 }
 
-async function enterNetwork(engine: Engine, container: Container, undo: UndoStack): Promise<void> {
+async function makeNetns(engine: Engine, container: Container, undo: UndoStack): Promise<void> {
   const kind = networkKind(container)
   if (kind === 'host' || kind === 'container') return
   const path = netnsPath(engine, container.id)
   undo.defer(() => engine.netns.remove(path))
   await engine.netns.create(path)
-  if (kind === 'none') return
+}
+
+async function joinNetwork(engine: Engine, container: Container, undo: UndoStack): Promise<void> {
+  if (networkKind(container) !== 'bridge') return
   const { config, hostConfig } = container.record
-  undo.defer(() => leaveNetwork(engine, container))
+  undo.defer(async () => {
+    await leaveNetwork(engine, container)
+    container.save()
+  })
   container.record.endpoint = await engine.network.attach({
     key: container.id,
     name: container.name,
-    netnsPath: path,
+    netnsPath: netnsPath(engine, container.id),
     ports: publishRequests(config, hostConfig),
     macAddress: config.MacAddress || undefined,
     sysctls: {},
   })
+  writeHostsFile(engine, container)
   publishNetworkEvent(engine, container, 'connect')
 }
 
@@ -171,9 +191,4 @@ function noteFailure(container: Container, error: unknown): void {
   if (state.exitCode === 0) state.exitCode = UNKNOWN_EXIT_CODE
   container.save()
   for (const client of container.waitingClients) client.cancel()
-}
-
-/** Lets what was handed to a socket leave before the kernel calls that follow occupy this thread. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
