@@ -5,6 +5,8 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { BlobSink } from '../../registry/client/puller.ts'
 import type { ContainerdClient } from './client.ts'
 
+/** Of the names of our uploads. */
+export const UPLOAD_PREFIX = 'blob-'
 /** Data of one message. */
 const CHUNK_BYTES = 1 << 20
 
@@ -77,7 +79,7 @@ async function* requestsOf(
   gate: Gate,
 ) {
   const { digest: expected, size } = descriptor
-  const common = { ref: `blob-${expected}`, expected, total: BigInt(size) }
+  const common = { ref: `${UPLOAD_PREFIX}${expected}`, expected, total: BigInt(size) }
   yield { ...common, action: WriteAction.STAT }
   if (!(await gate.opened)) return // the lock is not ours: no byte of the source is taken
   let offset = 0

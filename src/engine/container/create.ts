@@ -14,7 +14,7 @@ import { commandOf, prepareConfig } from './prepare-config.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { parseContainerName } from './rename.ts'
 import { prepareSnapshot, removeSnapshot } from './tasks.ts'
-import { makeVolumes, planVolumes } from './volumes.ts'
+import { keepVolumes, makeVolumes, planVolumes } from './volumes.ts'
 
 export interface CreateOptions {
   /** '' makes one up. */
@@ -57,8 +57,9 @@ export async function createContainer(
 
   undo.defer(() => removeSnapshot(engine, id))
   container.mounts = await prepareSnapshot(engine, id, image.chainId)
-  undo.defer(makeVolumes(engine, container.record.volumes, container.mounts))
+  undo.defer(makeVolumes(engine, container.record.volumes, container.mounts, id))
   container.save()
+  keepVolumes(engine, container.record.volumes)
   undo.commit()
   publishContainerEvent(engine, container, 'create')
   return { container, warnings }

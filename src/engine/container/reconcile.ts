@@ -8,6 +8,7 @@ import { messageOf } from '../../base/failure.ts'
 import type { Process } from '../../gen/types/task_pb.ts'
 import { Status } from '../../gen/types/task_pb.ts'
 import type { Engine } from '../engine.ts'
+import { dropOldLeases } from '../image/lease.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
 import { handleExit } from './exit.ts'
@@ -17,6 +18,7 @@ import { removeContainer } from './remove.ts'
 import { startsWithEngine } from './restart-policy.ts'
 import { startContainer } from './start.ts'
 import { deleteContainerdRecord, deleteTask, OWNER_LABEL, removeSnapshot, SNAPSHOTTER } from './tasks.ts'
+import { sweepVolumes } from './volumes.ts'
 import { watchTasks } from './watch-tasks.ts'
 
 /** The code of a process whose end nobody saw. */
@@ -33,7 +35,7 @@ export async function reconcileContainers(engine: Engine): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const onSubscribed = async () => {
       await adoptTasks(engine)
-      if (!isFirst) return
+      if (!isFirst) return await sweepAgain(engine)
       isFirst = false
       await sweep(engine)
       resolve()
@@ -98,6 +100,7 @@ function recordRunning(engine: Engine, container: Container, task: Process): voi
   }
   state.status = status
   state.pid = task.pid
+  record.endpoint ??= engine.network.endpoints().find(({ key }) => key === container.id)
   container.save()
 }
 
@@ -129,9 +132,10 @@ async function sweep(engine: Engine): Promise<void> {
   )
   const steps: readonly (readonly [subject: string, step: () => Promise<void>])[] = [
     ['network', () => engine.network.reconcile(live)],
-    ['tasks and records', () => sweepContainerd(engine, isOwned)],
+    ['tasks and records', () => sweepContainerd(engine)],
     ['snapshots', () => sweepSnapshots(engine, isOwned)],
     ['network namespaces', () => sweepNetns(engine, live)],
+    ['volumes', async () => sweepVolumes(engine, isOwned)],
     ['stream sockets', async () => sweepStreams(engine, live)],
   ]
   for (const [subject, step] of steps) {
@@ -143,18 +147,43 @@ async function sweep(engine: Engine): Promise<void> {
   }
 }
 
-async function sweepContainerd(engine: Engine, isOwned: (id: string) => boolean): Promise<void> {
-  const { containers } = await engine.containerd.containers.list({ filters: [] })
-  const ours = containers.filter((each) => each.labels[OWNER_LABEL] !== undefined)
+/** After containerd was away: what could not be removed meanwhile. Containers that are being started now keep what they have. */
+async function sweepAgain(engine: Engine): Promise<void> {
+  const isOwned = (id: string) => engine.containers.get(id) !== undefined
+  try {
+    await sweepContainerd(engine)
+    await sweepSnapshots(engine, isOwned)
+    await dropOldLeases(engine.containerd, engine.id)
+  } catch (error) {
+    engine.log.error('sweeping after containerd came back failed', { error: messageOf(error) })
+  }
+}
+
+/** Records and tasks of containers that are gone, and of runs that have ended. A task can have lost its record when containerd died in between. */
+async function sweepContainerd(engine: Engine): Promise<void> {
+  const [{ containers }, { tasks }] = await Promise.all([
+    engine.containerd.containers.list({ filters: [] }),
+    engine.containerd.tasks.list({ filter: '' }),
+  ])
+  const foreign = new Set(containers.flatMap(({ id, labels }) => (labels[OWNER_LABEL] === undefined ? [id] : [])))
+  const found = new Set([...containers.map(({ id }) => id), ...tasks.map((task) => task.containerId || task.id)])
   await Promise.all(
-    ours.map(async ({ id }) => {
+    [...found].map(async (id) => {
+      if (foreign.has(id)) return
       const container = engine.containers.get(id)
-      if (container !== undefined && isAlive(container.state)) return
-      await deleteTask(engine, id)
-      await deleteContainerdRecord(engine, id)
-      if (!isOwned(id)) await engine.network.detach(id)
+      if (container !== undefined)
+        return await container.lock.run(async () => {
+          if (!isAlive(container.state)) await removeRun(engine, id)
+        })
+      await removeRun(engine, id)
+      await engine.network.detach(id)
     }),
   )
+}
+
+async function removeRun(engine: Engine, id: string): Promise<void> {
+  await deleteTask(engine, id)
+  await deleteContainerdRecord(engine, id)
 }
 
 async function sweepSnapshots(engine: Engine, isOwned: (id: string) => boolean): Promise<void> {

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { rm } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { ContainerConfig, HostConfig } from '../../api/container-types.ts'
+import { readTextIfExists } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
 import { generateId } from '../../base/ids.ts'
 import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from '../../linux/constants.ts'
@@ -15,7 +16,7 @@ import { layersOf, openLayers } from './read-user-files.ts'
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
 const DATA = '_data'
-/** Says that a volume has no name of a user's and goes with its container. */
+/** Says that a volume has no name of a user's and goes with its container. Holds the container's id until there is a record of that. */
 const ANONYMOUS_MARK = 'anonymous'
 
 /** What a container wants mounted from volumes; names are made up for anonymous ones. Nothing is created yet. */
@@ -54,6 +55,7 @@ export function makeVolumes(
   engine: Engine,
   volumes: readonly VolumeMount[],
   mounts: readonly SnapshotMount[],
+  containerId: string,
 ): () => void {
   const made: string[] = []
   const undo = () => {
@@ -64,13 +66,31 @@ export function makeVolumes(
       const directory = join(volumesDirectory(engine), volume.name)
       if (!existsSync(directory)) made.push(directory)
       mkdirSync(volume.source, { recursive: true, mode: 0o755 })
-      if (volume.isAnonymous) writeFileSync(join(directory, ANONYMOUS_MARK), '')
+      if (volume.isAnonymous) writeFileSync(join(directory, ANONYMOUS_MARK), containerId)
       if (!volume.noCopy && readdirSync(volume.source).length === 0) copyUp(engine, volume, mounts)
     }
     return undo
   } catch (error) {
     undo()
     throw error
+  }
+}
+
+/** The container's record is written: from now on the volumes are kept until a user says otherwise. */
+export function keepVolumes(engine: Engine, volumes: readonly VolumeMount[]): void {
+  for (const { name, isAnonymous } of volumes)
+    if (isAnonymous) writeFileSync(join(volumesDirectory(engine), name, ANONYMOUS_MARK), '')
+}
+
+/** A crash came in the middle of a creation: anonymous volumes that were made for it have never been anybody's. */
+export function sweepVolumes(engine: Engine, isOwned: (containerId: string) => boolean): void {
+  const directory = volumesDirectory(engine)
+  for (const name of existsSync(directory) ? readdirSync(directory) : []) {
+    const mark = join(directory, name, ANONYMOUS_MARK)
+    const owner = readTextIfExists(mark) ?? ''
+    if (owner === '') continue
+    if (isOwned(owner)) writeFileSync(mark, '')
+    else rmSync(join(directory, name), { recursive: true, force: true })
   }
 }
 

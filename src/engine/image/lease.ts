@@ -2,11 +2,15 @@
 import { randomBytes } from 'node:crypto'
 import { isFailure } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
+import { UPLOAD_PREFIX } from '../../containerd/client/content-writer.ts'
 
 const OWNER_LABEL = 'berth.engine.lease'
 /** containerd drops a lease at this time, should this engine never come back. */
 const EXPIRE_LABEL = 'containerd.io/gc.expire'
 const LIFETIME_MS = 24 * 3_600_000
+
+/** Of pulls that are under way in this process. */
+const held = new Set<string>()
 
 export interface Lease extends AsyncDisposable {
   /** Whatever is written through it is held. */
@@ -17,17 +21,33 @@ export interface Lease extends AsyncDisposable {
 export async function takeLease(client: ContainerdClient, engineId: string, nowMs: number): Promise<Lease> {
   const id = `pull-${randomBytes(8).toString('hex')}`
   const expires = new Date(nowMs + LIFETIME_MS).toISOString()
-  await client.leases.create({ id, labels: { [OWNER_LABEL]: engineId, [EXPIRE_LABEL]: expires } })
+  held.add(id)
+  await client.leases.create({ id, labels: { [OWNER_LABEL]: engineId, [EXPIRE_LABEL]: expires } }).catch((error) => {
+    held.delete(id)
+    throw error
+  })
   return {
     client: client.withLease(id),
-    [Symbol.asyncDispose]: () => dropLease(client, id),
+    [Symbol.asyncDispose]: async () => {
+      held.delete(id)
+      await dropLease(client, id)
+    },
   }
 }
 
-/** A killed engine leaves its leases; nothing of theirs is under way any more. */
+/** A killed engine leaves its leases and its uploads, and so does a pull that containerd died under; nothing of theirs is under way any more. */
 export async function dropOldLeases(client: ContainerdClient, engineId: string): Promise<void> {
+  if (held.size === 0) await abortUploads(client)
   const { leases } = await client.leases.list({ filters: [] })
-  for (const lease of leases) if (lease.labels[OWNER_LABEL] === engineId) await dropLease(client, lease.id)
+  for (const { id, labels } of leases)
+    if (labels[OWNER_LABEL] === engineId && !held.has(id)) await dropLease(client, id)
+}
+
+/** Whoever writes one of them at this moment keeps it: containerd refuses to throw it away. */
+async function abortUploads(client: ContainerdClient): Promise<void> {
+  const { statuses } = await client.content.listStatuses({ filters: [] })
+  const refs = statuses.flatMap(({ ref }) => (ref.startsWith(UPLOAD_PREFIX) ? [ref] : []))
+  await Promise.allSettled(refs.map((ref) => client.content.abort({ ref })))
 }
 
 async function dropLease(client: ContainerdClient, id: string): Promise<void> {
