@@ -15,6 +15,8 @@ export interface Peer extends AsyncDisposable {
   daemons(): number[]
   /** Pids of what each container costs besides its own processes. */
   shims(): number[]
+  /** Resolves when what was removed is off the disk too: our collector works in the background. */
+  settled(): Promise<void>
 }
 
 export async function startBerth(): Promise<Peer> {
@@ -26,6 +28,18 @@ export async function startBerth(): Promise<Peer> {
     ok: (...args) => engine.ok(...args),
     daemons: () => [engine.enginePid(), engine.containerdPid()],
     shims: () => pidsOf((command) => /berth-shim/.test(command) && command.includes(scope)),
+    async settled() {
+      const blobs = join(scope, 'data/containerd/content/blobs/sha256')
+      const snapshots = join(scope, 'data/containerd/overlayfs/snapshots')
+      const count = () => readdirSync(snapshots).length * 1000 + readdirSync(blobs).length
+      let before = -1
+      await eventually('the collector rests', 60_000, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+        const isSame = count() === before
+        before = count()
+        return isSame
+      })
+    },
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose]() as Promise<void>,
   }
 }
@@ -57,6 +71,7 @@ export async function startDockerd(): Promise<Peer | undefined> {
     ok: (...words) => must(['docker', ...words], { env, timeoutMs: 300_000 }),
     daemons: () => pidsOf((command) => command.includes(directory) && /^\S*(dockerd|containerd) /.test(command)),
     shims: () => pidsOf((command) => /containerd-shim|docker-proxy/.test(command) && command.includes(directory)),
+    settled: async () => {},
     async [Symbol.asyncDispose]() {
       const ids = await docker('ps', '-aq')
       if (ids.stdout.trim() !== '') await docker('rm', '-f', ...ids.stdout.trim().split('\n'))

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ROOT } from '../test/harness/root.ts'
+import { must } from '../test/harness/command.ts'
 import { pushDebian } from '../test/harness/debian.ts'
 import { pushBusybox } from '../test/harness/images.ts'
 import { startRegistry } from '../test/harness/registry.ts'
@@ -47,6 +48,8 @@ try {
   await add(`${PARALLEL_STARTS} × \`docker run -d\` at once`, 3, startMany)
   await add('pull and unpack of a Debian image (loopback registry)', 3, async (peer) => {
     await peer.docker('rmi', '-f', debian)
+    await peer.settled()
+    await must(['sync'])
     return timed(() => peer.ok('pull', debian))
   })
   await add('200 MB of stdout written by a container', 3, async (peer) => {
