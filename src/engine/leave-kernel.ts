@@ -9,6 +9,7 @@ const CGROUP_ROOT = '/sys/fs/cgroup'
 
 /** Bridge, firewall table and the parent of the control groups. The next start makes them again; like Docker's, the bridge network then has a new id. */
 export async function leaveKernel(engine: Engine): Promise<void> {
+  engine.netns.close()
   const isAtRest =
     engine.network.endpoints().length === 0 &&
     !engine.containers.list().some((container) => countsAsRunning(container.state))

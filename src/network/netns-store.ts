@@ -2,32 +2,39 @@
 import { closeSync, mkdirSync, openSync, rmSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { MNT_DETACH, MS_BIND, UMOUNT_NOFOLLOW } from '../linux/constants.ts'
-import type { Kernel } from '../linux/kernel.ts'
+import type { Fd, Kernel } from '../linux/kernel.ts'
 import { hasErrno } from '../linux/kernel-error.ts'
 import { NETLINK_ROUTE, NetlinkSocket } from '../linux/netlink/netlink-socket.ts'
 import { setLinkUp } from '../linux/netlink/route-messages.ts'
 import { inNetns, inNewNetns, OWN_NETNS } from './in-netns.ts'
 import type { NetnsStore } from './network.ts'
+import { SpareNetns } from './spare-netns.ts'
 import { writeSysctl, writeSysctls } from './sysctl.ts'
 
 const NSFS_MAGIC = 0x6e736673
 const LOOPBACK_INDEX = 1
 
 export function openNetnsStore(kernel: Kernel): NetnsStore {
+  const spares = new SpareNetns(() =>
+    inNewNetns(kernel, () => {
+      configure(kernel, {})
+      return openSync(OWN_NETNS, 'r')
+    }),
+  )
   return {
     async create(path, sysctls = {}) {
       if (isNetnsFile(path)) return configureExisting(kernel, path, sysctls)
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       closeSync(openSync(path, 'w', 0o600))
+      const spare = spares.take()
       try {
-        inNewNetns(kernel, () => {
-          configure(kernel, sysctls)
-          // The last step: a namespace that has a file is complete.
-          kernel.mount(OWN_NETNS, path, undefined, MS_BIND)
-        })
+        if (spare === undefined) makeAt(kernel, path, sysctls)
+        else keepAt(kernel, path, sysctls, spare)
       } catch (error) {
         rmSync(path, { force: true })
         throw error
+      } finally {
+        if (spare !== undefined) closeSync(spare)
       }
     },
 
@@ -42,7 +49,22 @@ export function openNetnsStore(kernel: Kernel): NetnsStore {
       }
       rmSync(path, { force: true })
     },
+
+    close: () => spares.close(),
   }
+}
+
+/** The mount is the last step: a namespace that has a file is complete. */
+function makeAt(kernel: Kernel, path: string, sysctls: Readonly<Record<string, string>>): void {
+  inNewNetns(kernel, () => {
+    configure(kernel, sysctls)
+    kernel.mount(OWN_NETNS, path, undefined, MS_BIND)
+  })
+}
+
+function keepAt(kernel: Kernel, path: string, sysctls: Readonly<Record<string, string>>, netns: Fd): void {
+  if (Object.keys(sysctls).length > 0) inNetns(kernel, netns, () => writeSysctls(sysctls))
+  kernel.mount(`/proc/thread-self/fd/${netns}`, path, undefined, MS_BIND)
 }
 
 function configure(kernel: Kernel, sysctls: Readonly<Record<string, string>>): void {

@@ -90,4 +90,6 @@ export interface NetworkOptions {
 export interface NetnsStore {
   create(path: string, sysctls?: Readonly<Record<string, string>>): Promise<void>
   remove(path: string): Promise<void>
+  /** Lets go of what this process holds; the files stay. */
+  close(): void
 }

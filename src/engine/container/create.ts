@@ -52,11 +52,14 @@ export async function createContainer(
     volumes: planVolumes(engine, config, hostConfig),
   })
   undo.defer(() => engine.containers.delete(container))
+  const prepared = prepareSnapshot(engine, id, image.chainId)
+  undo.defer(async () => {
+    await prepared.catch(() => {})
+    await removeSnapshot(engine, id)
+  })
   container.makeDirectory()
   undo.defer(() => rmSync(container.directory, { recursive: true, force: true }))
-
-  undo.defer(() => removeSnapshot(engine, id))
-  container.mounts = await prepareSnapshot(engine, id, image.chainId)
+  container.mounts = await prepared
   undo.defer(makeVolumes(engine, container.record.volumes, container.mounts, id))
   container.save()
   keepVolumes(engine, container.record.volumes)

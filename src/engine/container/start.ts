@@ -102,8 +102,13 @@ async function runTask(engine: Engine, container: Container, created: Promise<nu
   state.startedAt = formatRfc3339Nano(startedAtMs)
   state.exitCode = 0
   state.error = ''
-  container.save()
   publishContainerEvent(engine, container, 'start')
+  // After the client's answer: should a crash come before, containerd tells that it runs.
+  nextTurn()
+    .then(() => container.save())
+    .catch((error: unknown) =>
+      engine.log.error('saving a container failed', { container: container.id, error: messageOf(error) }),
+    )
 }
 
 function requireStartable(container: Container): void {

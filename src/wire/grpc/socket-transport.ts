@@ -135,21 +135,17 @@ function callUnary<In extends DescMessage, Out extends DescMessage>(
   return new Promise((resolve, reject) => {
     const stream = openStream(connection, method, options)
     const parser = new FrameParser()
-    let message: Buffer | undefined
     stream.on('data', (chunk: Buffer) => {
       try {
-        for (const found of parser.push(chunk)) message = found
+        // The trailers come a turn of the loop later and bring no news: a server whose call has failed sends no message.
+        for (const message of parser.push(chunk)) resolve(fromBinary(method.output, message) as MessageShape<Out>)
       } catch (error) {
         stream.failed ??= error
         stream.close(constants.NGHTTP2_CANCEL)
       }
     })
     stream.once('close', () => {
-      const failure = stream.outcome()
-      if (failure) reject(failure)
-      else if (message === undefined)
-        reject(new Failure('internal', `${method.name}: the call ended without a response`))
-      else resolve(fromBinary(method.output, message) as MessageShape<Out>)
+      reject(stream.outcome() ?? new Failure('internal', `${method.name}: the call ended without a response`))
     })
     stream.end(encodeFrame(toBinary(method.input, create(method.input, request))))
   })
