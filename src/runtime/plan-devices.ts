@@ -48,8 +48,10 @@ export function planDevices(list: StepList, input: Input): void {
   // In a /dev of our own nothing can be in the way. The image's own /dev may already have the node, which then stays as it is.
   const existing = mount === undefined ? { skipOn: { errnos: [ERRNO.EEXIST], skip: 0 } } : {}
   const devices = new Map([...DEFAULT_DEVICES, ...(input.spec.linux?.devices ?? [])].map((item) => [item.path, item]))
-  for (const device of devices.values()) planDevice(list, device, existing)
   const links = input.host.hasKcore === true ? [...LINKS, ['core', '/proc/kcore'] as const] : LINKS
+  // What is a link in every container is none of the host's nodes: a privileged one would get the host's /dev/ptmx.
+  for (const [name] of links) devices.delete(`/dev/${name}`)
+  for (const device of devices.values()) planDevice(list, device, existing)
   for (const [name, target] of links)
     list.add(`symlink /dev/${name}`, { op: 'symlink', dir: SLOT.dev, name, target, ...existing })
   planConsole(list, input)

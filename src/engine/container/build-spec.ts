@@ -19,26 +19,25 @@ import { specDefaults, specHost } from './spec-facts.ts'
 const ROOTFS_PATH = 'rootfs'
 
 export function buildSpec(engine: Engine, container: Container, mounts: readonly SnapshotMount[]): RuntimeSpec {
-  const { config, hostConfig, volumes } = container.record
+  const { config, volumes, inheritedMounts = [] } = container.record
+  const own = container.record.hostConfig
+  const hostConfig =
+    inheritedMounts.length === 0 ? own : { ...own, Mounts: [...inheritedMounts, ...(own.Mounts ?? [])] }
   const { passwd, group } = readUserFiles(engine, container, mounts)
   makeBindSources(container)
   return buildRuntimeSpec({
     id: container.id,
-    config,
+    config: { ...config, ...namesOf(networkOwner(engine, container)) },
     hostConfig,
     user: resolveUser(config.User ?? '', passwd, group),
     addedGroups: (hostConfig.GroupAdd ?? []).map((name) => resolveAddedGroup(name, group)),
     rootfsPath: ROOTFS_PATH,
-    files: {
-      resolvConf: resolvConfPath(container),
-      hostname: hostnamePath(container),
-      hosts: hostsPath(container),
-    },
+    files: nameFiles(networkOwner(engine, container) ?? container),
     volumes,
     network: networkOf(engine, container),
     pidOf: {
-      ...joined('pid', pidOfMode(engine, container, hostConfig.PidMode)),
-      ...joined('ipc', pidOfMode(engine, container, hostConfig.IpcMode)),
+      ...joined('pid', pidOwner(engine, container)?.state.pid),
+      ...joined('ipc', ipcOwner(engine, container)?.state.pid),
     },
     ...shmPath(engine, container),
     host: specHost(engine),
@@ -63,17 +62,48 @@ function networkOf(engine: Engine, container: Container): SpecInput['network'] {
   switch (networkKind(container)) {
     case 'host':
       return { kind: 'host' }
-    case 'container': {
-      const other = requireOther(engine, container, container.record.hostConfig.NetworkMode ?? '')
-      return { kind: 'path', path: `/proc/${other.state.pid}/ns/net` }
-    }
+    case 'container':
+      return { kind: 'path', path: `/proc/${networkOwner(engine, container)?.state.pid}/ns/net` }
     default:
       return { kind: 'path', path: netnsPath(engine, container.id) }
   }
 }
 
-function pidOfMode(engine: Engine, container: Container, mode: string | undefined): number | undefined {
-  return mode?.startsWith('container:') ? requireOther(engine, container, mode).state.pid : undefined
+function nameFiles(owner: Container): SpecInput['files'] {
+  return { resolvConf: resolvConfPath(owner), hostname: hostnamePath(owner), hosts: hostsPath(owner) }
+}
+
+/** Who shares a network has the names that belong to its addresses. */
+function namesOf(owner: Container | undefined): { Hostname?: string; Domainname?: string } {
+  if (owner === undefined) return {}
+  const { Hostname = '', Domainname = '' } = owner.record.config
+  return { Hostname, Domainname }
+}
+
+function networkOwner(engine: Engine, container: Container): Container | undefined {
+  const other = findOther(engine, container, container.record.hostConfig.NetworkMode)
+  if (other !== undefined && !isAlive(other.state))
+    throw new Failure('conflict', `cannot join network of a non running container: ${other.id}`)
+  return other
+}
+
+function pidOwner(engine: Engine, container: Container): Container | undefined {
+  const other = findOther(engine, container, container.record.hostConfig.PidMode)
+  if (other !== undefined && !isAlive(other.state)) throw notRunning(other)
+  return other
+}
+
+function ipcOwner(engine: Engine, container: Container): Container | undefined {
+  const other = findOther(engine, container, container.record.hostConfig.IpcMode)
+  if (other === undefined) return undefined
+  const refuse = (reason: string): never => {
+    throw new Failure('conflict', `can't join IPC of container ${other.id}: ${reason}`)
+  }
+  if (!isAlive(other.state)) refuse(notRunning(other).message)
+  const mode = other.record.hostConfig.IpcMode ?? ''
+  if (mode === '' || mode === 'private' || mode === 'none')
+    refuse('non-shareable IPC (hint: use IpcMode:shareable for the donor container)')
+  return other
 }
 
 function joined<Key extends 'pid' | 'ipc'>(key: Key, pid: number | undefined): { [K in Key]?: number } {
@@ -82,20 +112,15 @@ function joined<Key extends 'pid' | 'ipc'>(key: Key, pid: number | undefined): {
 
 /** A container that shares its ipc namespace shares /dev/shm as well, which is reached through its first process. */
 function shmPath(engine: Engine, container: Container): { shmPath?: string } {
-  const mode = container.record.hostConfig.IpcMode ?? ''
-  if (!mode.startsWith('container:')) return {}
-  return { shmPath: `/proc/${requireOther(engine, container, mode).state.pid}/root/dev/shm` }
+  const other = ipcOwner(engine, container)
+  return other === undefined ? {} : { shmPath: `/proc/${other.state.pid}/root/dev/shm` }
 }
 
-/** Of `container:<name or id>`. */
-function requireOther(engine: Engine, container: Container, mode: string): Container {
+/** Of `container:<name or id>`; undefined for any other mode. */
+function findOther(engine: Engine, container: Container, mode: string | undefined): Container | undefined {
+  if (!mode?.startsWith('container:')) return undefined
   const other = engine.containers.require(mode.slice('container:'.length))
   if (other === container) throw new Failure('invalid-argument', 'a container cannot join its own namespaces')
   if (other.state.status === 'restarting') throw isRestarting(other)
-  if (!isAlive(other.state))
-    throw new Failure(
-      'conflict',
-      `cannot join network namespace of a non running container: ${notRunning(other).message}`,
-    )
   return other
 }

@@ -1,7 +1,7 @@
 // A container of this engine: its record, which is on disk, and what this process knows of it while it lives.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ContainerConfig, HostConfig } from '../../api/container-types.ts'
+import type { ContainerConfig, HostConfig, Mount } from '../../api/container-types.ts'
 import { replaceFileSync } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
 import { Mutex } from '../../base/mutex.ts'
@@ -39,6 +39,8 @@ export interface ContainerRecord {
   /** While it runs in a network. */
   endpoint: Endpoint | undefined
   readonly volumes: readonly VolumeMount[]
+  /** Binds and tmpfs mounts of other containers, by `--volumes-from`. */
+  readonly inheritedMounts?: readonly Mount[]
 }
 
 /** A volume that is mounted into the container; binds are in hostConfig. */

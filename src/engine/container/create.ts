@@ -14,6 +14,7 @@ import { commandOf, prepareConfig } from './prepare-config.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { parseContainerName } from './rename.ts'
 import { prepareSnapshot, removeSnapshot } from './tasks.ts'
+import { inheritMounts } from './volumes-from.ts'
 import { keepVolumes, makeVolumes, planVolumes } from './volumes.ts'
 
 export interface CreateOptions {
@@ -49,7 +50,7 @@ export async function createContainer(
     wasStopped: false,
     hasRun: false,
     endpoint: undefined,
-    volumes: planVolumes(engine, config, hostConfig),
+    ...planVolumes(engine, config, hostConfig, inheritMounts(engine, hostConfig)),
   })
   undo.defer(() => engine.containers.delete(container))
   const prepared = prepareSnapshot(engine, id, image.chainId)

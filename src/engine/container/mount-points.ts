@@ -1,11 +1,10 @@
 // `Mounts` of inspect and list: what is mounted into a container by its user's wish.
-import type { MountPoint } from '../../api/container-types.ts'
+import type { HostConfig, Mount, MountPoint } from '../../api/container-types.ts'
 import type { Container } from './container.ts'
-
-const PROPAGATIONS = ['rprivate', 'private', 'rshared', 'shared', 'rslave', 'slave']
+import { parseBind } from './spec/parse-bind.ts'
 
 export function mountPoints(container: Container): MountPoint[] {
-  const { hostConfig, volumes } = container.record
+  const { hostConfig, volumes, inheritedMounts } = container.record
   const fromVolumes = volumes.map(
     (volume): MountPoint => ({
       Type: 'volume',
@@ -19,10 +18,10 @@ export function mountPoints(container: Container): MountPoint[] {
     }),
   )
   const fromBinds = (hostConfig.Binds ?? []).flatMap((text) => {
-    const [source = '', destination = '', mode = ''] = text.split(':')
-    return source.startsWith('/') ? [bindPoint(source, destination, mode)] : []
+    const { kind, source, destination, mode, readWrite, propagation } = parseBind(text)
+    return kind === 'bind' ? [point('bind', source, destination, mode, readWrite, propagation || 'rprivate')] : []
   })
-  const fromMounts = (hostConfig.Mounts ?? []).flatMap((mount) => {
+  const fromMounts = [...(inheritedMounts ?? []), ...(hostConfig.Mounts ?? [])].flatMap((mount) => {
     if (mount.Type === 'tmpfs') return [point('tmpfs', '', mount.Target ?? '', '', true, '')]
     if (mount.Type !== 'bind') return []
     const readWrite = mount.ReadOnly !== true
@@ -33,17 +32,21 @@ export function mountPoints(container: Container): MountPoint[] {
         mount.Target ?? '',
         '',
         readWrite,
-        mount.BindOptions?.Propagation ?? 'rprivate',
+        mount.BindOptions?.Propagation || 'rprivate',
       ),
     ]
   })
   return [...fromVolumes, ...fromBinds, ...fromMounts]
 }
 
-function bindPoint(source: string, destination: string, mode: string): MountPoint {
-  const options = mode.split(',')
-  const propagation = options.find((option) => PROPAGATIONS.includes(option)) ?? 'rprivate'
-  return point('bind', source, destination, mode, !options.includes('ro'), propagation)
+/** The binds of `-v` in the form of `--mount`. */
+export function bindsAsMounts(hostConfig: HostConfig): Mount[] {
+  return (hostConfig.Binds ?? []).flatMap((text) => {
+    const { kind, source, destination, readWrite, propagation } = parseBind(text)
+    if (kind !== 'bind') return []
+    const options = propagation === '' ? {} : { BindOptions: { Propagation: propagation } }
+    return [{ Type: 'bind', Source: source, Target: destination, ReadOnly: !readWrite, ...options }]
+  })
 }
 
 function point(

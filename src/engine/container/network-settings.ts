@@ -1,4 +1,5 @@
 // How a container's place in the network is shown by inspect and list.
+import { Failure } from '../../base/failure.ts'
 import type { NetworkDescription } from '../../network/network.ts'
 import type { Container } from './container.ts'
 import { portMap } from './port-bindings.ts'
@@ -11,6 +12,13 @@ export function networkKind(container: Container): NetworkKind {
   const mode = container.record.hostConfig.NetworkMode ?? 'bridge'
   if (mode === 'none' || mode === 'host') return mode
   return mode.startsWith('container:') ? 'container' : 'bridge'
+}
+
+/** A user's network by name or id; there are none but the built-in ones. Throws not-found in Docker's words. */
+export function requireNetwork(container: Container, network: NetworkDescription): void {
+  const mode = container.record.hostConfig.NetworkMode ?? 'bridge'
+  if (networkKind(container) !== 'bridge' || ['', 'default', 'bridge', network.name, network.id].includes(mode)) return
+  throw new Failure('not-found', `failed to set up container networking: network ${mode} not found`)
 }
 
 /** One network, as `NetworkSettings.Networks` holds it. */

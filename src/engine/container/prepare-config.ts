@@ -7,6 +7,7 @@ import type { ResourcesSpec } from '../../oci/runtime-spec.ts'
 import type { Engine } from '../engine.ts'
 import type { Image } from '../image/image-store.ts'
 import { checkLogConfig } from './log-settings.ts'
+import { chooseMacAddress } from './networking-config.ts'
 import { parsePort } from './port-bindings.ts'
 import { adaptHostConfig } from './spec/adapt-host-config.ts'
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './spec/build-runtime-spec.ts'
@@ -31,15 +32,29 @@ export function prepareConfig(
   request: ContainerCreateRequest,
   image: Image,
 ): PreparedConfig {
-  const { HostConfig: requestedHost, NetworkingConfig: _networking, ...requested } = request
+  const { HostConfig: requestedHost, NetworkingConfig: networking, ...requested } = request
+  const macAddress = chooseMacAddress(requested, requestedHost ?? {}, networking)
+  if (macAddress !== undefined) requested.MacAddress = macAddress
   const merged = mergeImageConfig(normalizePorts(requested), image.config.config ?? {})
   // What was asked for is judged before defaults make it look as if more had been.
   const warnings = validateCreate(merged, withoutNulls(requestedHost ?? {}), validationFacts(engine))
   const hostConfig = withDefaults(engine, requestedHost ?? {})
   checkLogConfig(hostConfig.LogConfig?.Type ?? '', hostConfig.LogConfig?.Config ?? {})
   checkBindSources(hostConfig)
+  checkOthers(engine, hostConfig)
   if (!merged.Hostname) merged.Hostname = hostConfig.NetworkMode === 'host' ? specHost(engine).hostname : shortId(id)
   return { config: completeConfig(merged), hostConfig, warnings }
+}
+
+/** Whose namespaces are to be shared must be there; a network's owner is known by its id, which no renaming changes. Not a 404: a client would pull the image. */
+function checkOthers(engine: Engine, hostConfig: HostConfig): void {
+  for (const mode of ['NetworkMode', 'PidMode', 'IpcMode'] as const) {
+    const [, name] = /^container:(.+)$/.exec(hostConfig[mode] ?? '') ?? []
+    if (name === undefined) continue
+    const other = engine.containers.find(name)
+    if (other === undefined) throw new Failure('invalid-argument', `No such container: ${name}`)
+    if (mode === 'NetworkMode') hostConfig.NetworkMode = `container:${other.id}`
+  }
 }
 
 /** `--mount type=bind` makes nothing on the host, unlike `-v`. */

@@ -9,7 +9,7 @@ import type { Container } from './container.ts'
 import { leaveNetwork } from './exit.ts'
 import { explainRunFailure } from './exit-code-of-failure.ts'
 import { writeHostsFile, writeNetworkFiles } from './network-files.ts'
-import { networkKind } from './network-settings.ts'
+import { networkKind, requireNetwork } from './network-settings.ts'
 import { netnsPath } from './paths.ts'
 import { publishRequests } from './port-bindings.ts'
 import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
@@ -54,6 +54,7 @@ async function run(engine: Engine, container: Container): Promise<void> {
     engine.log.warn('undo of a start failed', { container: container.id, error: messageOf(error) }),
   )
   try {
+    requireNetwork(container, engine.network.describe())
     const mounts = await requireMounts(engine, container)
     // containerd stores the record while we make the network: neither needs the other.
     const spec = buildSpec(engine, container, mounts)

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, posix } from 'node:path'
-import type { ContainerConfig, HostConfig } from '../../api/container-types.ts'
+import type { ContainerConfig, HostConfig, Mount } from '../../api/container-types.ts'
 import { readTextIfExists } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
 import { generateId } from '../../base/ids.ts'
@@ -13,6 +13,7 @@ import { copyTree } from './copy-tree.ts'
 import { volumesDirectory } from './paths.ts'
 import { parseBind } from './spec/parse-bind.ts'
 import { layersOf, openLayers } from './read-user-files.ts'
+import type { InheritedMounts } from './volumes-from.ts'
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
 const DATA = '_data'
@@ -20,7 +21,12 @@ const DATA = '_data'
 const ANONYMOUS_MARK = 'anonymous'
 
 /** What a container wants mounted from volumes; names are made up for anonymous ones. Nothing is created yet. */
-export function planVolumes(engine: Engine, config: ContainerConfig, hostConfig: HostConfig): VolumeMount[] {
+export function planVolumes(
+  engine: Engine,
+  config: ContainerConfig,
+  hostConfig: HostConfig,
+  inherited: InheritedMounts,
+): { volumes: VolumeMount[]; inheritedMounts: Mount[] } {
   const plan = new Map<string, VolumeMount>()
   const taken = new Set<string>()
   const add = (name: string, destination: string, options: Pick<VolumeMount, 'readWrite' | 'mode' | 'noCopy'>) => {
@@ -42,12 +48,16 @@ export function planVolumes(engine: Engine, config: ContainerConfig, hostConfig:
     else taken.add(destination)
   }
   for (const path of Object.keys(hostConfig.Tmpfs ?? {})) taken.add(cleanPath(path))
+  const fromOthers = inherited.mounts.filter(({ Target = '' }) => !plan.has(Target) && !taken.has(Target))
+  for (const volume of inherited.volumes)
+    if (!plan.has(volume.destination) && !taken.has(volume.destination)) plan.set(volume.destination, volume)
+  for (const { Target = '' } of fromOthers) taken.add(Target)
   for (const path of Object.keys(config.Volumes ?? {})) {
     const destination = cleanPath(path)
     if (!plan.has(destination) && !taken.has(destination))
       add('', destination, { readWrite: true, mode: '', noCopy: false })
   }
-  return [...plan.values()]
+  return { volumes: [...plan.values()], inheritedMounts: fromOthers }
 }
 
 /** Makes the directories; a new volume gets what the image has at its destination. Returns what to undo. */
@@ -63,10 +73,11 @@ export function makeVolumes(
   }
   try {
     for (const volume of volumes) {
+      // An inherited one is there, and its mark says whose it was.
       const directory = join(volumesDirectory(engine), volume.name)
       if (!existsSync(directory)) made.push(directory)
       mkdirSync(volume.source, { recursive: true, mode: 0o755 })
-      if (volume.isAnonymous) writeFileSync(join(directory, ANONYMOUS_MARK), containerId)
+      if (volume.isAnonymous && made.includes(directory)) writeFileSync(join(directory, ANONYMOUS_MARK), containerId)
       if (!volume.noCopy && readdirSync(volume.source).length === 0) copyUp(engine, volume, mounts)
     }
     return undo

@@ -26,7 +26,7 @@ export function parseBind(text: string): ParsedBind {
   const parts = text.split(':')
   const [source = '', target = '', mode = ''] = parts
   if (parts.length < 2 || parts.length > 3 || source === '' || target === '') throw invalidSpec(text)
-  if (parts.length === 3 && !isMode(mode)) throw new Failure('invalid-argument', `invalid mode: ${mode}`)
+  if (parts.length === 3 && !isBindMode(mode)) throw new Failure('invalid-argument', `invalid mode: ${mode}`)
   const kind = source.startsWith('/') ? 'bind' : 'volume'
   const options = mode.split(',')
   const propagation = PROPAGATIONS.find((name) => options.includes(name)) ?? ''
@@ -66,7 +66,7 @@ function cleanDestination(target: string, text: string): string {
 }
 
 /** Each group at most once; the order doesn't matter. */
-function isMode(mode: string): boolean {
+export function isBindMode(mode: string): boolean {
   const groups = [['ro', 'rw'], ['z', 'Z'], ['nocopy'], PROPAGATIONS, ['consistent', 'cached', 'delegated', 'default']]
   const used = new Set<number>()
   return mode.split(',').every((option) => {

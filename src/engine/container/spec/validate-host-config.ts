@@ -26,6 +26,9 @@ export function validateHostConfig(config: ContainerConfig, hostConfig: HostConf
   if ((hostConfig.ShmSize ?? 0) < 0) refuse('SHM size can not be less than 0')
   checkExtraHosts(hostConfig)
   checkPorts(config, hostConfig)
+  // No quota is kept, so none is promised.
+  if (Object.keys(hostConfig.StorageOpt ?? {}).length > 0)
+    throw new Failure('unknown', "--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
   validateMounts(hostConfig)
   for (const rule of hostConfig.DeviceCgroupRules ?? []) parseDeviceRule(rule)
   parseSecurityOptions(hostConfig.SecurityOpt ?? [], { noNewPrivileges: false })
