@@ -42,3 +42,10 @@ for (const text of ['==x', 'a=', 'a==', 'a~=(', 'a=="x', 'a..b==1', 'a==1 ,', 'a
   test(`${JSON.stringify(text.slice(0, 20))} is refused`, () => {
     assert.throws(() => parseFilters([text]), { code: 'invalid-argument' })
   })
+
+test('a pattern that makes a backtracking engine hang takes no time', () => {
+  const start = performance.now()
+  assert.ok(!parseFilters(['id~=/^(a+)+$/'])(() => `${'a'.repeat(5000)}!`))
+  assert.throws(() => parseFilters(['id~=/(a)\\1/']), { code: 'invalid-argument' })
+  assert.ok(performance.now() - start < 1000)
+})

@@ -1,5 +1,6 @@
 // containerd's filters: `labels."a.b"==x,name~=^web` means both; a list of filters means any of them.
 import { Failure } from '../../base/failure.ts'
+import { compileLinearPattern, type LinearPattern } from '../../base/linear-pattern.ts'
 
 /** What a filter asks of an object: the value at a path, undefined where there is none. */
 export type FieldLookup = (path: readonly string[]) => string | undefined
@@ -53,13 +54,11 @@ function isSet(value: string | undefined): boolean {
   return value !== undefined && value !== ''
 }
 
-/** Go's syntax is nearly JavaScript's; flags in front are the difference that people use. */
-function compile(scanner: Scanner, pattern: string): RegExp {
-  const flags = /^\(\?([ims]+)\)/.exec(pattern)
+function compile(scanner: Scanner, pattern: string): LinearPattern {
   try {
-    return new RegExp(flags ? pattern.slice(flags[0].length) : pattern, flags?.[1] ?? '')
+    return compileLinearPattern(pattern)
   } catch (error) {
-    throw scanner.malformed(`invalid regular expression: ${(error as Error).message}`)
+    throw scanner.malformed((error as Error).message)
   }
 }
 

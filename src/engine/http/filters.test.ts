@@ -48,3 +48,9 @@ test('booleans and integers of a query follow Docker', () => {
   assert.throws(() => parseInteger(query, 'x'), { message: 'strconv.Atoi: parsing "a": invalid syntax' })
   assert.throws(() => parseInteger(query, 'y'), /value out of range/)
 })
+
+test('a pattern that makes a backtracking engine hang takes no time', () => {
+  const start = performance.now()
+  assert.ok(!parse('{"name":["^(a+)+$"]}').pattern('name', `${'a'.repeat(200)}!`))
+  assert.ok(performance.now() - start < 1000)
+})
