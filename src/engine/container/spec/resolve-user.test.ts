@@ -30,7 +30,9 @@ test('a user is found by name or number, with groups and home', () => {
     ['1234', 1234, 0, [], '/'],
     ['1234:extra', 1234, 11, [], '/'],
     ['nohome', 50, 50, [], '/'],
-    ['7777', 60, 60, [], '/seven'],
+    // A number is an id, although the image calls another user so: it might as well be its root.
+    ['7777', 7777, 0, [], '/'],
+    ['web:10', 33, 10, [], '/var/www'],
     [':extra', 0, 11, [], '/root'],
   ]
   for (const [spec, uid, gid, additionalGids, home] of cases)

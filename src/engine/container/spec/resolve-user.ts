@@ -13,7 +13,8 @@ const ID_MAX = 2 ** 31 - 1
 const GROUPS_MAX = 65536 // NGROUPS_MAX
 
 /**
- * An empty user is root. Numbers need no entry; a number that is out of range is refused and never taken for a name.
+ * An empty user is root. Numbers need no entry, and are never taken for names: an image may call its root `1000` (CVE-2026-46680).
+ * One that is out of range is refused.
  * Throws Failure('invalid-argument') in Docker's words. The texts are the image's: the caller bounds their size.
  */
 export function resolveUser(spec: string, passwd: string | undefined, group: string | undefined): ResolvedUser {
@@ -23,7 +24,7 @@ export function resolveUser(spec: string, passwd: string | undefined, group: str
     const entryUid = parseEntryId(fields[2])
     const entryGid = parseEntryId(fields[3])
     if (entryUid === undefined || entryGid === undefined) return undefined
-    const matches = userPart === '' ? entryUid === 0 : fields[0] === userPart || entryUid === uid
+    const matches = uid !== undefined ? entryUid === uid : userPart === '' ? entryUid === 0 : fields[0] === userPart
     return matches ? { name: fields[0] ?? '', uid: entryUid, gid: entryGid, home: fields[5] || '/' } : undefined
   })
   if (found === undefined && userPart !== '' && uid === undefined)
@@ -74,7 +75,8 @@ function parseEntryId(text: string | undefined): number | undefined {
 function findGroup(name: string, gid: number | undefined, group: string | undefined): number | undefined {
   return findFirst(group, 4, (fields) => {
     const entryGid = parseEntryId(fields[2])
-    return entryGid !== undefined && (fields[0] === name || entryGid === gid) ? entryGid : undefined
+    const matches = gid !== undefined ? entryGid === gid : fields[0] === name
+    return entryGid !== undefined && matches ? entryGid : undefined
   })
 }
 
