@@ -25,6 +25,7 @@ import { collect } from './gc/collect.ts'
 import { CollectScheduler } from './gc/collect-scheduler.ts'
 import { ImageStore } from './images/image-store.ts'
 import { LeaseStore } from './leases/lease-store.ts'
+import { openNativeKernel } from '../linux/native-kernel.ts'
 import { lockRoot } from './lock-root.ts'
 import { MetadataStore } from './metadata/metadata-store.ts'
 import { NamespaceStore } from './namespaces/namespace-store.ts'
@@ -74,7 +75,8 @@ const SNAPSHOTTER = 'overlayfs'
 export async function openContainerd(options: ContainerdOptions): Promise<Containerd> {
   const { root, state, log } = options
   await using undo = new UndoStack((error) => log.warn('closing containerd', { error: String(error) }))
-  undo.use(await lockRoot(root))
+  const lock = lockRoot(openNativeKernel(), root)
+  undo.defer(() => lock[Symbol.dispose]())
   mkdirSync(state, { recursive: true, mode: 0o711 })
   const metadata = await MetadataStore.open(root, log)
   undo.defer(() => metadata.close())

@@ -33,7 +33,7 @@ export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise
     log: deps.log,
     tasks: new Map(),
   }
-  mkdirSync(deps.directory, { recursive: true, mode: 0o711 })
+  mkdirSync(deps.directory, { recursive: true, mode: 0o700 })
   await adoptTasks(host)
   return createTasksService({
     host,

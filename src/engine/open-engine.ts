@@ -1,6 +1,6 @@
 // Builds the engine out of its parts, in the order in which they need each other.
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
@@ -43,7 +43,9 @@ export async function openEngine(options: {
   clock?: Clock
 }): Promise<OpenEngine> {
   const { config, containerd, log, clock = systemClock } = options
-  mkdirSync(config.dataRoot, { recursive: true, mode: 0o711 })
+  mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 })
+  // One that was there may be wider: what containers write must not be reached, set-user-ID programs above all (CVE-2021-41091).
+  chmodSync(config.dataRoot, 0o710)
   mkdirSync(config.execRoot, { recursive: true, mode: 0o711 })
   const kernel = openNativeKernel()
   const network = await openBridgeNetwork(kernel, log, networkOptions(config))
