@@ -1,10 +1,10 @@
 // The image's user database, read before the container exists: /etc/passwd and /etc/group through descriptors, resolved inside the root.
 //
 // The files are an image author's or a running container's, so: regular files only, bounded, no waiting on a fifo, no way out over links.
-import { closeSync, fstatSync, readSync } from 'node:fs'
-import { AT_FDCWD, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY, RESOLVE_IN_ROOT } from '../../linux/constants.ts'
+import { AT_FDCWD, O_DIRECTORY, O_PATH } from '../../linux/constants.ts'
 import type { Fd, Kernel } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
+import { readFileInRoot } from '../../linux/read-file-in-root.ts'
 import type { Engine } from '../engine.ts'
 import type { Container, SnapshotMount } from './container.ts'
 
@@ -46,7 +46,9 @@ function readFromMounts(kernel: Kernel, mounts: readonly SnapshotMount[], withUp
 
 function withRoot(kernel: Kernel, root: Fd): UserFiles {
   try {
-    return { passwd: readInRoot(kernel, root, 'etc/passwd'), group: readInRoot(kernel, root, 'etc/group') }
+    // Missing, a loop of links, no file at all: Docker, too, goes on with what it can read.
+    const read = (path: string) => readFileInRoot(kernel, root, path, FILE_BYTES_MAX) ?? ''
+    return { passwd: read('etc/passwd'), group: read('etc/group') }
   } finally {
     kernel.close(root)
   }
@@ -73,23 +75,5 @@ export function openLayers(kernel: Kernel, layers: readonly string[]): Fd {
   } catch (error) {
     if (!hasErrno(error, 'EINVAL')) throw error
     return mount([['lowerdir', layers.join(':')]])
-  }
-}
-
-/** Empty where there is no such regular file. */
-function readInRoot(kernel: Kernel, root: Fd, path: string): string {
-  let fd: Fd
-  try {
-    fd = kernel.openat2(root, path, { flags: O_RDONLY | O_NONBLOCK, resolve: RESOLVE_IN_ROOT })
-  } catch {
-    return '' // missing, a loop of links, no permission: Docker, too, goes on with what it can read
-  }
-  try {
-    const stat = fstatSync(fd)
-    if (!stat.isFile() || stat.size > FILE_BYTES_MAX) return ''
-    const bytes = Buffer.allocUnsafe(stat.size)
-    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0))
-  } finally {
-    closeSync(fd)
   }
 }
