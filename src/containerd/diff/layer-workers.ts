@@ -53,9 +53,9 @@ export class LayerWorkers {
   }
 
   #start(): Worker {
-    // Its heap holds a layer's directory names at most; buffers lie outside of it.
+    // Its heap holds a layer's directory names at most (see LayerWriter); buffers lie outside of it.
     const worker = new Worker(new URL('./layer-worker.js', import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
     })
     worker.on('message', (answer: LayerAnswer) => {
       this.#busy.get(worker)?.resolve(answer)

@@ -41,8 +41,10 @@ const SETGID = 0o2000
 const DEFAULT_ACL = 'system.posix_acl_default'
 const OPAQUE = 'trusted.overlay.opaque'
 
-/** Directories whose times wait for the end; beyond, they are set at once and may be touched again by later content. */
-const DIRECTORY_TIMES_MAX = 1_000_000
+/** Names of directories whose times wait for the end; beyond, times are set at once and may be touched again by later content. */
+const DIRECTORY_NAMES_BYTES_MAX = 64 * 1024 * 1024
+/** What an entry of the map takes beside its name. */
+const DIRECTORY_ENTRY_BYTES = 100
 
 /** A TarSink. Call `finish` after the last entry, or `abandon` when anything failed. */
 export class LayerWriter implements TarSink {
@@ -50,6 +52,7 @@ export class LayerWriter implements TarSink {
   readonly #options: LayerWriterOptions
   /** A directory's time is what it was packed with, not when its last child was made: set when all is there. */
   readonly #directoryTimes = new Map<LayerPath, TarTime>()
+  #directoryNamesBytes = 0
   /** Under a directory with set-group-ID or a default ACL new files take group or mode from it: neither can be taken for granted then. */
   #inherits = false
   #path: LayerPath = '/'
@@ -162,8 +165,13 @@ export class LayerWriter implements TarSink {
     if (coversWhiteout) this.#makeOpaque(path)
     if (entry.xattrs.size > 0)
       this.#withDirectory(target, (fd) => this.#setAttributes(fd, { ...entry, mode: 0, uid: 0, gid: 0 }, false))
-    if (this.#directoryTimes.size < DIRECTORY_TIMES_MAX) this.#directoryTimes.set(path, entry.mtime)
-    else this.#setTimes(path, entry.mtime)
+    this.#setTimesLater(path, entry.mtime)
+  }
+
+  #setTimesLater(path: LayerPath, time: TarTime): void {
+    this.#directoryNamesBytes += path.length + DIRECTORY_ENTRY_BYTES
+    if (this.#directoryNamesBytes <= DIRECTORY_NAMES_BYTES_MAX) this.#directoryTimes.set(path, time)
+    else this.#setTimes(path, time)
   }
 
   /** overlayfs hides a name of the layers below behind a character device 0:0. */
@@ -236,7 +244,7 @@ export class LayerWriter implements TarSink {
       if (!lower) continue
       lchownSync(target, lower.uid, lower.gid)
       chmodSync(target, lower.mode & 0o7777)
-      this.#directoryTimes.set(made, { seconds: Math.floor(lower.mtimeMs / 1000), nanos: 0 })
+      this.#setTimesLater(made, { seconds: Math.floor(lower.mtimeMs / 1000), nanos: 0 })
       if (lower.mode & SETGID) this.#inherits = true
     }
   }
