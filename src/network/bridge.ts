@@ -46,6 +46,8 @@ export function ensureBridge(socket: NetlinkSocket, request: BridgeRequest): Bri
   if (!link.isUp) socket.perform(setLinkUp(link.index))
   // The host has no business with IPv6 on a bridge of an IPv4 network: a container could reach it there past every rule of ours.
   writeSysctl(`net/ipv6/conf/${request.name}/disable_ipv6`, '1', { isOptional: true })
+  // Should somebody switch it on, a container's router advertisements still make it nobody's router (CVE-2020-13401).
+  writeSysctl(`net/ipv6/conf/${request.name}/accept_ra`, '0', { isOptional: true })
   const gateway =
     isNew || request.bip
       ? settleAddress(socket, link, request)

@@ -8,7 +8,7 @@ export interface Challenge {
 /** The challenges that a registry client can answer, bearer first. Headers may be folded into one. */
 export function parseChallenges(header: string): Challenge[] {
   const challenges: { scheme: string; parameters: Record<string, string> }[] = []
-  const token = /\s*,?\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+)))?/y
+  const token = /[\s,]*([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+)))?/y
   for (let match = token.exec(header); match; match = token.exec(header)) {
     const value = match[2]?.replace(/\\(.)/g, '$1') ?? match[3]
     const current = challenges.at(-1)
