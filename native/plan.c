@@ -98,6 +98,7 @@ int take_process_plan(struct cursor *c, struct process_plan *plan) {
   plan->terminal = flags & 2;
   plan->want_stdin = flags & 4;
   plan->cgroup = take_text(c);
+  plan->pid_namespace = flags & 8 ? take_text(c) : "";
   plan->step_count = take_u32(c);
   plan->steps = *c;
   return c->bad ? EPROTO : 0;

@@ -110,12 +110,14 @@ static int clone_into(struct process *p, const struct process_plan *plan, int cg
   };
   // setns(2) to a PID namespace changes only where the next children are born; and back again.
   int own = -1;
-  if (plan->join_init_pid) {
+  if (plan->join_init_pid || *plan->pid_namespace) {
+    int target = plan->join_init_pid ? processes[0].pidfd : open(plan->pid_namespace, O_RDONLY | O_CLOEXEC);
+    if (target < 0) return -1;
     own = (int)syscall(NR_PIDFD_OPEN, getpid(), 0);
-    if (own < 0) return -1;
-    if (setns(processes[0].pidfd, NEWPID) < 0) {
-      int error = errno;
-      close(own);
+    int error = own < 0 || setns(target, NEWPID) < 0 ? errno : 0;
+    if (!plan->join_init_pid) close(target);
+    if (error) {
+      if (own >= 0) close(own);
       return refuse(error);
     }
   }

@@ -26,7 +26,7 @@ struct cursor {
 struct process_plan {
   uint64_t clone_flags;
   bool join_init_pid, terminal, want_stdin;
-  const char *cgroup; // empty: none
+  const char *cgroup, *pid_namespace; // empty: none
   uint32_t step_count;
   struct cursor steps;
 };
@@ -69,7 +69,7 @@ step_function step_setns, step_setns_init, step_unshare, step_setsid, step_prctl
     step_session_keyring, step_rlimit, step_umask, step_set_ids, step_cap_bounding, step_cap_set, step_cap_ambient, step_seccomp,
     step_loopback_up, step_write_file, step_open_in_root, step_make_path, step_mknod, step_symlink, step_close, step_propagation,
     step_fs_mount, step_open_tree, step_mount_setattr, step_move_mount, step_move_mount_to_path, step_mask, step_pivot_root, step_pty,
-    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec;
+    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of;
 _Noreturn void run_steps(struct child *child, const struct process_plan *plan);
 int slot_fd(struct child *child, uint8_t slot);
 int fill_slot(struct child *child, uint8_t slot, int fd);

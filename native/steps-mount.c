@@ -4,6 +4,7 @@
 #include "kernel.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -68,6 +69,28 @@ int step_open_tree(struct child *child, struct cursor *c) {
   if (found < 0) return -1;
   int fd = clone_tree(found, "", flags | AT_EMPTY_PATH), error = errno;
   close(found);
+  errno = error;
+  return fill_slot(child, slot, fd);
+}
+
+// A mount of another namespace can be cloned only from within it. What follows sees the host again.
+int step_open_tree_of(struct child *child, struct cursor *c) {
+  uint8_t slot = take_u8(c);
+  const char *namespace = take_text(c), *path = take_text(c);
+  unsigned flags = take_u8(c) ? K_AT_RECURSIVE : 0;
+  if (c->bad) return -1;
+  int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  int theirs = own < 0 ? -1 : open(namespace, O_RDONLY | O_CLOEXEC);
+  int fd = -1;
+  if (theirs >= 0 && setns(theirs, NEWNS) == 0) {
+    fd = clone_tree(AT_FDCWD, path, flags);
+    int error = errno;
+    if (setns(own, NEWNS) < 0) _exit(126); // never go on among another container's files
+    errno = error;
+  }
+  int error = errno;
+  if (own >= 0) close(own);
+  if (theirs >= 0) close(theirs);
   errno = error;
   return fill_slot(child, slot, fd);
 }

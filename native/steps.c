@@ -14,7 +14,7 @@ static step_function *const step_table[] = {
     step_session_keyring, step_rlimit, step_umask, step_set_ids, step_cap_bounding, step_cap_set, step_cap_ambient, step_seccomp,
     step_loopback_up, step_write_file, step_open_in_root, step_make_path, step_mknod, step_symlink, step_close, step_propagation,
     step_fs_mount, step_open_tree, step_mount_setattr, step_move_mount, step_move_mount_to_path, step_mask, step_pivot_root, step_pty,
-    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec,
+    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of,
 };
 
 int refuse(int error) {

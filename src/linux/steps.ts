@@ -49,6 +49,7 @@ export type StepBody =
       attributes: number
     } // fsopen, fsconfig…, fsmount(attributes are MOUNT_ATTR_*)
   | { op: 'open-tree'; slot: Slot; dir?: Slot; path: string; recursive: boolean } // OPEN_TREE_CLONE; without dir from the host's view, path may be followed; dir with path '' clones dir itself
+  | { op: 'open-tree-of'; slot: Slot; namespace: string; path: string; recursive: boolean } // setns to that mount namespace, OPEN_TREE_CLONE there, and back: a tree can only be cloned from within
   | { op: 'mount-setattr'; slot: Slot; set: bigint; clear: bigint; propagation: bigint; recursive: boolean }
   | { op: 'move-mount'; from: Slot; to: Slot } // both by descriptor, empty paths
   | { op: 'move-mount-to-path'; from: Slot; path: string } // the root file system onto the bundle's rootfs directory, before pivot
@@ -70,6 +71,8 @@ export interface ProcessPlan {
   cloneFlags: number
   /** The child is born in the PID namespace of the container's first process (exec): the shim sets pid_for_children around clone3. */
   joinInitPidNamespace: boolean
+  /** The child is born in this PID namespace, another container's: the shim joins it around clone3. Not together with `joinInitPidNamespace`. */
+  pidNamespacePath?: string
   /** cgroup v2 directory for CLONE_INTO_CGROUP; undefined where steps move the process (v1). */
   cgroupDirectory: string | undefined
   terminal: boolean

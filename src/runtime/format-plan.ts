@@ -6,6 +6,7 @@ export function formatPlan({ plan, sentences }: DescribedPlan): string {
   const head = [
     `clone flags 0x${plan.cloneFlags.toString(16)}`,
     plan.joinInitPidNamespace ? 'in the PID namespace of the first process' : '',
+    plan.pidNamespacePath === undefined ? '' : `in the PID namespace ${plan.pidNamespacePath}`,
     plan.cgroupDirectory === undefined ? '' : `into ${plan.cgroupDirectory}`,
     plan.terminal ? 'terminal' : plan.stdin ? 'stdin' : '',
   ].filter((part) => part !== '')

@@ -174,12 +174,23 @@ test('what is not supported is refused, not passed over', () => {
   const refused: [string, (spec: RuntimeSpec) => void][] = [
     ['hooks.prestart', (spec) => Object.assign(spec, { hooks: { prestart: [{ path: '/bin/true' }] } })],
     ['user', (spec) => spec.linux!.namespaces!.push({ type: 'user' })],
-    ['pid', (spec) => Object.assign(spec.linux!, { namespaces: [{ type: 'mount' }, { type: 'pid', path: '/x' }] })],
     ['idmap', (spec) => spec.mounts!.push({ destination: '/x', type: 'bind', source: '/y', options: ['idmap'] })],
     ['apparmor', (spec) => Object.assign(spec.process!, { apparmorProfile: 'docker-default' })],
   ]
   for (const [name, edit] of refused)
     assert.throws(() => plan({ edit }), { code: 'unimplemented', message: new RegExp(name) })
+})
+
+test('a PID namespace is joined at birth, before any step', () => {
+  const joined = plan({
+    edit: (spec) => Object.assign(spec.linux!.namespaces!.find(({ type }) => type === 'pid')!, { path: '/x' }),
+  })
+  assert.equal(joined.plan.pidNamespacePath, '/x')
+  assert.equal(joined.plan.cloneFlags & 0x20000000, 0)
+  assert.deepEqual(
+    joined.plan.steps.filter(({ op }) => op === 'setns'),
+    [],
+  )
 })
 
 test('sysctls outside the namespaces of the container are refused', () => {

@@ -7,7 +7,7 @@ import type { ProcessSpec } from '../oci/runtime-spec.ts'
 import { checkSupported } from './check-supported.ts'
 import { planDevices } from './plan-devices.ts'
 import { planMounts, planSharedSources } from './plan-mounts.ts'
-import { planNamespaces } from './plan-namespaces.ts'
+import { pidNamespacePath, planNamespaces } from './plan-namespaces.ts'
 import { planMaskedPaths, planReadonlyPaths } from './plan-paths.ts'
 import { planCredentials, planOomScore, planProcessEnd } from './plan-process.ts'
 import { planSysctls } from './plan-sysctls.ts'
@@ -127,10 +127,12 @@ function planTerminal(list: StepList, process: ProcessSpec): void {
 }
 
 function describe(list: StepList, input: Input, process: ProcessSpec, cloneFlags: number): DescribedPlan {
+  const joinedPid = pidNamespacePath(input.spec)
   return {
     plan: {
       cloneFlags,
       joinInitPidNamespace: false,
+      ...(joinedPid === undefined ? {} : { pidNamespacePath: joinedPid }),
       cgroupDirectory: input.cgroup.directory,
       terminal: process.terminal === true,
       stdin: input.stdin,

@@ -53,6 +53,17 @@ test('a recursive read-only bind is read-only all the way down, in one call', ()
   )
 })
 
+test('what is seen through another process is cloned in the mount namespace of that', () => {
+  const { steps } = plan([bind(['rbind'], '/proc/12/root/dev/shm')])
+  assert.deepEqual(steps[0], {
+    op: 'open-tree-of',
+    slot: 2,
+    namespace: '/proc/12/ns/mnt',
+    path: '/dev/shm',
+    recursive: true,
+  })
+})
+
 test('a shared source is cloned before anything else, and stays shared', () => {
   const { steps } = plan([{ destination: '/proc', type: 'proc', source: 'proc' }, bind(['rbind', 'rshared'])])
   assert.deepEqual(steps[0], { op: 'open-tree', slot: 10, path: '/src', recursive: true })

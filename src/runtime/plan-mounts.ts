@@ -95,11 +95,21 @@ function planBind(
   list.add(`${title(mount)}: move_mount`, { op: 'move-mount', from: slot, to: SLOT.target })
 }
 
+/** `/proc/<pid>/root/<path>`: seen through there, the file's mount belongs to another namespace. */
+const OF_ANOTHER_PROCESS = /^(\/proc\/[1-9][0-9]*)\/root(\/.+)$/
+
 function addOpenTree(list: StepList, mount: MountSpec, options: MountOptions, slot: Slot): void {
   const path = mount.source ?? ''
   if (!path.startsWith('/'))
     throw new Failure('invalid-argument', `mounts: the source ${quoted(path)} of a bind mount is not absolute`)
-  list.add(`${title(mount)}: stat ${path}`, { op: 'open-tree', slot, path, recursive: options.bind !== 'one' })
+  const recursive = options.bind !== 'one'
+  const [, process, theirs] = OF_ANOTHER_PROCESS.exec(path) ?? []
+  list.add(
+    `${title(mount)}: stat ${path}`,
+    process === undefined || theirs === undefined
+      ? { op: 'open-tree', slot, path, recursive }
+      : { op: 'open-tree-of', slot, namespace: `${process}/ns/mnt`, path: theirs, recursive },
+  )
 }
 
 /** One call per reach: attributes of the mount alone, and what goes down the whole tree. */

@@ -31,6 +31,7 @@ export function planNamespaces(list: StepList, spec: RuntimeSpec): number {
   let cloneFlags = 0
   for (const { type, path } of namespaces) {
     const kind = NAMESPACE_FLAG[type]
+    if (path && type === 'pid') continue // a matter of birth: pidNamespacePath
     if (path !== undefined && path !== '')
       list.add(`join ${type} namespace ${quoted(path)}`, { op: 'setns', path, kind })
     else if (type !== 'cgroup') cloneFlags |= kind
@@ -39,6 +40,11 @@ export function planNamespaces(list: StepList, spec: RuntimeSpec): number {
   if (isNew(spec, 'cgroup')) list.add('make a cgroup namespace', { op: 'unshare', kinds: CLONE_NEWCGROUP })
   if (isNew(spec, 'network')) list.add('set the loopback interface up', { op: 'loopback-up' })
   return cloneFlags
+}
+
+/** pid_for_children counts for children only, so a step of the child would come too late. */
+export function pidNamespacePath(spec: RuntimeSpec): string | undefined {
+  return spec.linux?.namespaces?.find(({ type }) => type === 'pid')?.path || undefined
 }
 
 export function isNew(spec: RuntimeSpec, type: NamespaceType): boolean {
@@ -56,9 +62,6 @@ function checkNamespaces(namespaces: readonly { type: NamespaceType; path?: stri
     seen.add(type)
     if (type === 'user' || type === 'time')
       throw new Failure('unimplemented', `linux.namespaces: ${type} namespaces are not supported`)
-    // pid_for_children counts for children only: a step of the child comes too late.
-    if (type === 'pid' && path)
-      throw new Failure('unimplemented', 'linux.namespaces: joining a pid namespace by path is not supported')
     if (type === 'mount' && path)
       throw new Failure('unimplemented', 'linux.namespaces: joining a mount namespace by path is not supported')
   }

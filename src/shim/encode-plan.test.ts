@@ -63,6 +63,12 @@ test('an exec plan has no settings', () => {
   assert.equal(encodeExecPlan(plan).toString('hex'), expected)
 })
 
+test('a PID namespace to be born in follows the cgroup', () => {
+  const plan: ProcessPlan = { ...planOf(), cloneFlags: 0, terminal: false, stdin: false, pidNamespacePath: '/n' }
+  const expected = bytes('42504c4e 0100 0000  0000000000000000 08  02000000 2f63 00  02000000 2f6e 00  00000000')
+  assert.equal(encodeExecPlan(plan).toString('hex'), expected)
+})
+
 test('arguments of the steps', () => {
   const table: [Step, string][] = [
     [{ op: 'setns', path: '/n', kind: 0x40000000 }, '01 | 02000000 2f6e 00 00000040'],
@@ -105,6 +111,10 @@ test('arguments of the steps', () => {
     ],
     [{ op: 'pty', devpts: 1, rows: 24, columns: 80, uid: 5, gid: 6 }, '1f | 01 ff 1800 5000 05000000 06000000'],
     [{ op: 'resolve-exec', candidates: ['/a'] }, '21 | 0100 02000000 2f61 00'],
+    [
+      { op: 'open-tree-of', slot: 2, namespace: '/n', path: '/p', recursive: true },
+      '25 | 02 02000000 2f6e 00 02000000 2f70 00 01',
+    ],
     [{ op: 'exec', argv: ['a'], env: [] }, '24 | 01000000 01000000 61 00 00000000'],
   ]
   const head = encodeExecPlan(planOf()).length

@@ -9,6 +9,7 @@ const VERSION = 1
 const JOIN_INIT_PID_NAMESPACE = 1
 const TERMINAL = 2
 const STDIN = 4
+const JOIN_PID_NAMESPACE = 8
 
 /** The plan file of a shim: its settings and its first process. */
 export function encodeShimPlan(settings: ShimSettings, plan: ProcessPlan): Buffer {
@@ -32,9 +33,12 @@ function writeProcess(plan: ProcessPlan, writer: PlanWriter): void {
   const flags =
     (plan.joinInitPidNamespace ? JOIN_INIT_PID_NAMESPACE : 0) |
     (plan.terminal ? TERMINAL : 0) |
-    (plan.stdin ? STDIN : 0)
+    (plan.stdin ? STDIN : 0) |
+    (plan.pidNamespacePath === undefined ? 0 : JOIN_PID_NAMESPACE)
   writer.u64(BigInt(plan.cloneFlags)).u8(flags)
-  writer.text(plan.cgroupDirectory ?? '').u32(plan.steps.length)
+  writer.text(plan.cgroupDirectory ?? '')
+  if (plan.pidNamespacePath !== undefined) writer.text(plan.pidNamespacePath)
+  writer.u32(plan.steps.length)
   for (const step of plan.steps) writeStep(step, writer)
 }
 

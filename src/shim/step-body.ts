@@ -40,6 +40,7 @@ export const STEP_NUMBER: Record<StepOp, number> = {
   'close-fds': 34,
   'await-start': 35,
   exec: 36,
+  'open-tree-of': 37,
 }
 
 type Encode<Op extends StepOp> = (step: Extract<StepBody, { op: Op }>, w: PlanWriter) => void
@@ -89,6 +90,7 @@ const ENCODE: { [Op in StepOp]: Encode<Op> } = {
     for (const [key, value] of s.options) w.text(key).optionalText(value)
   },
   'open-tree': (s, w) => w.slot(s.slot).slot(s.dir).text(s.path).flag(s.recursive),
+  'open-tree-of': (s, w) => w.slot(s.slot).text(s.namespace).text(s.path).flag(s.recursive),
   'mount-setattr': (s, w) => w.slot(s.slot).u64(s.set).u64(s.clear).u64(s.propagation).flag(s.recursive),
   'move-mount': (s, w) => w.slot(s.from).slot(s.to),
   'move-mount-to-path': (s, w) => w.slot(s.from).text(s.path),

@@ -95,7 +95,10 @@ export async function startEngine(options: { args?: readonly string[]; directory
       await rm(directory, { recursive: true, force: true })
     },
   }
-  await start()
+  await start().catch(async (error: unknown) => {
+    await engine.stop()
+    throw error
+  })
   return engine
 }
 

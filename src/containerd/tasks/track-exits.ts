@@ -1,4 +1,5 @@
 // What a shim says of its processes becomes the task's state and containerd's events.
+import { isNew } from '../../runtime/plan-namespaces.ts'
 import { type ProcessExit, type Shim, INIT_PROCESS } from '../../shim/shim.ts'
 import { readExitRecord } from '../../shim/read-exit-record.ts'
 import type { Task, TaskProcess } from './task.ts'
@@ -35,6 +36,8 @@ export async function settleWithoutShim(host: TaskHost, task: Task): Promise<voi
 export function recordExit(host: TaskHost, task: Task, process: TaskProcess, exit: ProcessExit): void {
   if (process.status.kind === 'stopped') return
   tellOom(host, task)
+  // In a PID namespace of its own the kernel has ended everything with the first process; elsewhere nobody has.
+  if (process === task.init && !isNew(task.spec, 'pid')) task.cgroup.killAll()
   process.settle(exit)
   host.publish(task.namespace, {
     kind: 'exit',

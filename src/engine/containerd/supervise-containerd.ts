@@ -10,7 +10,7 @@ import { isProgram } from '../pid-file.ts'
 
 const PROGRAM = 'berth-containerd'
 const RETRY_MS_MIN = 100
-const RETRY_MS_MAX = 10_000
+const RETRY_MS_MAX = 2_000
 /** A daemon that lived so long had started well: the next one may come at once. */
 const HEALTHY_MS = 500
 const LOOK_MS = 100
