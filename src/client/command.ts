@@ -1,35 +1,33 @@
-// A command of the client: a row for the parser and the help, and what it does.
+// A command of the client: what the parser and the help must know of it, and what it does.
+import type { ConfigFile } from './connection/config-file.ts'
 import type { Connection } from './connection/connection.ts'
 import type { Flag, FlagValues } from './flags.ts'
+import type { Interruption } from './terminal/interruption.ts'
 
 /** The world of a command: where it speaks to and what it prints on. */
 export interface Shell {
+  /** Resolved when first asked for: help and bad command lines need no engine. */
   readonly connection: Connection
-  readonly stdin: NodeJS.ReadStream
-  readonly stdout: NodeJS.WriteStream
-  readonly stderr: NodeJS.WriteStream
+  readonly config: ConfigFile
+  /** The name of the context that the engine came from. */
+  readonly context: string
+  readonly isDebug: boolean
   readonly env: NodeJS.ProcessEnv
+  readonly interruption: Interruption
   print(text: string): void
   printError(text: string): void
 }
 
 export interface Command {
-  /** `run`, `container run`, `image ls`: every path under which it is found; the first is the one that help shows. */
-  readonly paths: readonly string[]
-  /** What follows the path in the usage line: `[OPTIONS] IMAGE [COMMAND] [ARG...]`. */
-  readonly usage: string
-  readonly summary: string
   readonly flags: readonly Flag[]
   readonly args: { min: number; max?: number }
   /** False: the first argument ends the flags. */
   readonly interspersed?: boolean
-  /** Exit code of a failure of the client or the engine; 1 where not given. */
-  readonly failureCode?: number
-  /** @returns the exit code. */
-  run(shell: Shell, args: string[], flags: FlagValues): Promise<number>
+  /** @param called the path that it was called by: `images`, `image ls`. Returns the exit code. */
+  run(shell: Shell, args: string[], flags: FlagValues, called: string): Promise<number>
 }
 
-/** Ends the program with a code after what was to be said has been said. */
+/** Ends the program with a code, after its message if it has one. */
 export class ExitCode extends Error {
   readonly code: number
 
@@ -39,21 +37,25 @@ export class ExitCode extends Error {
   }
 }
 
-/** Runs `work` for each name; failures are printed and make the code 1, the others go on: `docker rm a b c`. */
+const PARALLEL_MAX = 50
+
+/**
+ * Works on all names at once, reports in their order: `docker rm a b c`. Failures come after what went well,
+ * one a line, and make the exit code 1.
+ */
 export async function forEach(
   shell: Shell,
   names: readonly string[],
-  work: (name: string) => Promise<void>,
+  work: (name: string) => Promise<string | undefined>,
 ): Promise<number> {
-  let code = 0
-  for (const name of names) {
-    try {
-      await work(name)
-    } catch (error) {
-      if (error instanceof ExitCode) throw error
-      shell.printError(`${error instanceof Error ? error.message : String(error)}\n`)
-      code = 1
+  const failures: string[] = []
+  for (let start = 0; start < names.length; start += PARALLEL_MAX) {
+    const results = await Promise.allSettled(names.slice(start, start + PARALLEL_MAX).map(work))
+    for (const result of results) {
+      if (result.status === 'fulfilled') shell.print(result.value === undefined ? '' : `${result.value}\n`)
+      else failures.push(result.reason instanceof Error ? result.reason.message : String(result.reason))
     }
   }
-  return code
+  if (failures.length > 0) throw new ExitCode(1, failures.join('\n'))
+  return 0
 }

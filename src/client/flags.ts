@@ -1,7 +1,8 @@
 // Command-line flags as Docker's client reads them (spf13/pflag): a table per command, errors in its words.
-import { Failure } from '../base/failure.ts'
+import { Failure, messageOf } from '../base/failure.ts'
+import { goQuote } from './format/go-quote.ts'
 
-export type FlagKind = 'boolean' | 'string' | 'list' | 'int' | 'float'
+export type FlagKind = 'boolean' | 'string' | 'list' | 'int' | 'uint'
 
 export interface Flag {
   readonly name: string
@@ -10,18 +11,33 @@ export interface Flag {
   /** What help shows for the value's type: `string`, `list`, `bytes`, `duration`, … */
   readonly type?: string
   readonly usage: string
+  /** As help shows it. */
   readonly default?: string
   /** Not shown in help. */
   readonly hidden?: boolean
   /** Another flag's name that this one is a synonym of. */
   readonly aliasOf?: string
+  /** What to use instead; told whenever the flag is used. */
+  readonly deprecated?: string
+  /** Only its letter exists, and that is deprecated: `-h`. */
+  readonly shortNotice?: boolean
+  /** Throws what is wrong with a value. */
+  readonly check?: (value: string) => unknown
+  /** Of an integer; 64 where not given. */
+  readonly bits?: number
+  /** Only engines on Windows know it: refused here, and not shown. */
+  readonly isForWindows?: boolean
+  /** Only experimental engines know it. */
+  readonly isExperimental?: boolean
 }
 
 /** Values by flag name; a flag that was not given is absent. */
 export class FlagValues {
   readonly #values = new Map<string, string[]>()
+  readonly #given = new Set<string>()
 
   add(flag: Flag, value: string): void {
+    this.#given.add(flag.name)
     const name = flag.aliasOf ?? flag.name
     const list = this.#values.get(name)
     if (list === undefined) this.#values.set(name, [value])
@@ -31,6 +47,11 @@ export class FlagValues {
 
   has(name: string): boolean {
     return this.#values.has(name)
+  }
+
+  /** Under exactly this name, not by a synonym. */
+  isGiven(name: string): boolean {
+    return this.#given.has(name)
   }
 
   text(name: string): string | undefined {
@@ -49,7 +70,7 @@ export class FlagValues {
 
   number(name: string): number | undefined {
     const value = this.text(name)
-    return value === undefined ? undefined : Number(value)
+    return value === undefined ? undefined : Number(parseInteger(value))
   }
 }
 
@@ -59,6 +80,8 @@ const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False'])
 export interface ParsedArguments {
   flags: FlagValues
   args: string[]
+  /** To be told before the command runs. */
+  notices: string[]
 }
 
 /**
@@ -66,67 +89,97 @@ export interface ParsedArguments {
  * Throws Failure('invalid-argument') as pflag words it.
  */
 export function parseFlags(words: readonly string[], table: readonly Flag[], interspersed: boolean): ParsedArguments {
-  const flags = new FlagValues()
-  const args: string[] = []
+  const parsed: ParsedArguments = { flags: new FlagValues(), args: [], notices: [] }
   const queue = [...words]
   for (let word = queue.shift(); word !== undefined; word = queue.shift()) {
-    if (word === '--') return { flags, args: [...args, ...queue] }
-    if (word.startsWith('--')) parseLong(word, table, flags, queue)
-    else if (word.startsWith('-') && word !== '-') parseShort(word, table, flags, queue)
+    if (word === '--') {
+      parsed.args.push(...queue)
+      break
+    }
+    if (word.startsWith('--')) parseLong(word, table, parsed, queue)
+    else if (word.startsWith('-') && word !== '-') parseShort(word, table, parsed, queue)
     else {
-      args.push(word)
-      if (!interspersed) return { flags, args: [...args, ...queue] }
+      parsed.args.push(word)
+      if (interspersed) continue
+      parsed.args.push(...queue)
+      break
     }
   }
-  return { flags, args }
+  return parsed
 }
 
-function parseLong(word: string, table: readonly Flag[], flags: FlagValues, queue: string[]): void {
+const invalid = (message: string) => new Failure('invalid-argument', message)
+
+function parseLong(word: string, table: readonly Flag[], parsed: ParsedArguments, queue: string[]): void {
   const equals = word.indexOf('=')
   const name = word.slice(2, equals < 0 ? undefined : equals)
-  const flag = table.find((candidate) => candidate.name === name)
-  if (flag === undefined) throw new Failure('invalid-argument', `unknown flag: --${name}`)
-  if (equals >= 0) return assign(flags, flag, word.slice(equals + 1), `--${name}`)
-  if (flag.kind === 'boolean') return flags.add(flag, 'true')
+  if (name === '' || name.startsWith('-')) throw invalid(`bad flag syntax: ${word}`)
+  const flag = table.find((candidate) => candidate.name === name && !candidate.shortNotice)
+  if (flag === undefined) throw invalid(`unknown flag: --${name}`)
+  if (equals >= 0) return assign(parsed, flag, word.slice(equals + 1))
+  if (flag.kind === 'boolean') return assign(parsed, flag, 'true')
   const value = queue.shift()
-  if (value === undefined) throw new Failure('invalid-argument', `flag needs an argument: --${name}`)
-  assign(flags, flag, value, `--${name}`)
+  if (value === undefined) throw invalid(`flag needs an argument: --${name}`)
+  assign(parsed, flag, value)
 }
 
 /** `-it`, `-p80:80`, `-p 80:80`, `-p=80:80`. */
-function parseShort(word: string, table: readonly Flag[], flags: FlagValues, queue: string[]): void {
+function parseShort(word: string, table: readonly Flag[], parsed: ParsedArguments, queue: string[]): void {
   for (let at = 1; at < word.length; at++) {
     const letter = word[at] ?? ''
     const flag = table.find((candidate) => candidate.short === letter)
-    if (flag === undefined) throw new Failure('invalid-argument', `unknown shorthand flag: '${letter}' in ${word}`)
+    if (flag === undefined) throw invalid(`unknown shorthand flag: '${letter}' in -${word.slice(at)}`)
     const rest = word.slice(at + 1)
-    if (rest.startsWith('=')) return assign(flags, flag, rest.slice(1), shorthand(flag))
+    if (rest.startsWith('=')) return assign(parsed, flag, rest.slice(1))
     if (flag.kind === 'boolean') {
-      flags.add(flag, 'true')
+      assign(parsed, flag, 'true')
       continue
     }
     const value = rest !== '' ? rest : queue.shift()
-    if (value === undefined) throw new Failure('invalid-argument', `flag needs an argument: '${letter}' in ${word}`)
-    return assign(flags, flag, value, shorthand(flag))
+    if (value === undefined) throw invalid(`flag needs an argument: '${letter}' in -${word.slice(at)}`)
+    return assign(parsed, flag, value)
   }
 }
 
-function shorthand(flag: Flag): string {
-  return `-${flag.short}, --${flag.name}`
+function assign(parsed: ParsedArguments, flag: Flag, value: string): void {
+  const why = complaintAbout(flag, value)
+  if (why !== undefined) {
+    const label = flag.short === undefined ? `--${flag.name}` : `-${flag.short}, --${flag.name}`
+    throw invalid(`invalid argument ${goQuote(value)} for ${goQuote(label)} flag: ${why}`)
+  }
+  if (flag.deprecated !== undefined)
+    parsed.notices.push(`Flag --${flag.name} has been deprecated, ${flag.deprecated}\n`)
+  if (flag.shortNotice)
+    parsed.notices.push(`Flag shorthand -${flag.short} has been deprecated, use --${flag.aliasOf}\n`)
+  parsed.flags.add(flag, value)
 }
 
-function assign(flags: FlagValues, flag: Flag, value: string, shown: string): void {
-  const label = flag.short !== undefined && shown.startsWith('--') ? shorthand(flag) : shown
-  const reject = (why: string) =>
-    new Failure(
-      'invalid-argument',
-      `invalid argument ${JSON.stringify(value)} for ${JSON.stringify(label)} flag: ${why}`,
-    )
+function complaintAbout(flag: Flag, value: string): string | undefined {
   if (flag.kind === 'boolean' && !TRUE.has(value) && !FALSE.has(value))
-    throw reject(`strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`)
-  if (flag.kind === 'int' && !/^[+-]?\d+$/.test(value))
-    throw reject(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`)
-  if (flag.kind === 'float' && !Number.isFinite(Number(value === '' ? 'x' : value)))
-    throw reject(`strconv.ParseFloat: parsing ${JSON.stringify(value)}: invalid syntax`)
-  flags.add(flag, value)
+    return `strconv.ParseBool: parsing ${goQuote(value)}: invalid syntax`
+  if (flag.kind === 'int' || flag.kind === 'uint') return integerComplaint(flag, value)
+  try {
+    flag.check?.(value)
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+function integerComplaint({ kind, bits = 64 }: Flag, value: string): string | undefined {
+  const call = `strconv.${kind === 'uint' ? 'ParseUint' : 'ParseInt'}: parsing ${goQuote(value)}`
+  const number = parseInteger(value)
+  if (number === undefined || (kind === 'uint' && /^[+-]/.test(value))) return `${call}: invalid syntax`
+  const [least, most] =
+    kind === 'uint' ? [0n, 2n ** BigInt(bits) - 1n] : [-(2n ** BigInt(bits - 1)), 2n ** BigInt(bits - 1) - 1n]
+  return number < least || number > most ? `${call}: value out of range` : undefined
+}
+
+/** Decimal, or with one of Go's prefixes. */
+function parseInteger(text: string): bigint | undefined {
+  const match = /^([+-]?)(0[xX][\da-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|[1-9]\d*|0)$/.exec(text)
+  if (match === null) return undefined
+  const digits = match[2] ?? ''
+  const magnitude = BigInt(/^0[0-7]/.test(digits) ? `0o${digits.slice(1)}` : digits)
+  return match[1] === '-' ? -magnitude : magnitude
 }

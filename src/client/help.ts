@@ -1,44 +1,106 @@
-// Help texts, from the same tables as the parser.
+// Help texts, from the same tables as the parser, laid out as the Docker CLI (spf13/cobra and pflag) does.
 import type { Command } from './command.ts'
+import { type CommandEntry, displayPath, GROUPS } from './command-index.ts'
 import type { Flag } from './flags.ts'
 
 export const programName = 'berth'
 
-export function formatRootHelp(commands: readonly Command[]): string {
-  const rows = commands.flatMap((command) =>
-    command.paths.filter((path) => !path.includes(' ')).map((path) => [path, command.summary] as const),
-  )
-  const width = Math.max(...rows.map(([name]) => name.length))
-  const lines = [...rows]
-    .sort(([a], [b]) => a.localeCompare(b))
-    .map(([name, summary]) => `  ${name.padEnd(width + 2)}${summary}`)
-  return `Usage:  ${programName} [OPTIONS] COMMAND\n\nCommands:\n${lines.join('\n')}\n\nRun '${programName} COMMAND --help' for more information on a command.\n`
+/** `berth ps [OPTIONS]`, under the name it was called by. */
+export function usageLine(entry: CommandEntry, called: string): string {
+  return `${programName} ${displayPath(entry, called)}${entry.usage === '' ? '' : ` ${entry.usage}`}`
 }
 
-export function formatCommandHelp(command: Command): string {
-  const aliases =
-    command.paths.length > 1
-      ? `\nAliases:\n  ${command.paths.map((path) => `${programName} ${path}`).join(', ')}\n`
-      : ''
-  const flags = command.flags.filter((flag) => !flag.hidden)
-  const options = flags.length === 0 ? '' : `\nOptions:\n${formatFlags(flags)}\n`
-  return `Usage:  ${programName} ${command.paths[0]} ${command.usage}\n\n${command.summary}\n${aliases}${options}`
+export function formatCommandHelp(command: Command, entry: CommandEntry, called: string, columns: number): string {
+  const aliases = entry.paths.length > 1 ? `\nAliases:\n  ${aliasesOf(entry)}\n` : ''
+  const flags = command.flags.filter((flag) => !flag.hidden && !flag.isForWindows && !flag.isExperimental)
+  const options = flags.length === 0 ? '' : `\nOptions:\n${formatFlags(flags, columns)}\n`
+  return `Usage:  ${usageLine(entry, called)}\n\n${entry.summary}\n${aliases}${options}`
 }
 
-function formatFlags(flags: readonly Flag[]): string {
-  const heads = flags.map((flag) => {
+/** The short form comes last. */
+function aliasesOf({ paths }: CommandEntry): string {
+  const [first = '', ...others] = paths
+  return [...others.filter((path) => path !== 'image rmi'), first].map((path) => `${programName} ${path}`).join(', ')
+}
+
+export function formatGroupHelp(group: string, entries: readonly CommandEntry[]): string {
+  const rows = entries.flatMap((entry) => {
+    if (entry.isHidden) return []
+    const path = entry.paths.find((each) => each.startsWith(`${group} `))
+    return path === undefined ? [] : [[path.slice(group.length + 1), entry.summary] as const]
+  })
+  return `Usage:  ${programName} ${group} COMMAND\n\n${GROUPS[group] ?? ''}\n\nCommands:\n${formatRows(rows)}\n\nRun '${programName} ${group} COMMAND --help' for more information on a command.\n`
+}
+
+export function formatRootHelp(entries: readonly CommandEntry[], flags: readonly Flag[], columns: number): string {
+  const own = entries.filter(({ paths }) => !paths[0]?.includes(' '))
+  const rowOf = ({ paths, summary }: CommandEntry) => [paths[0] ?? '', summary] as const
+  const common = own.filter((entry) => entry.rank !== undefined).sort((a, b) => (a.rank ?? 0) - (b.rank ?? 0))
+  const others = own.filter((entry) => entry.rank === undefined)
+  const sections = [
+    `Usage:  ${programName} [OPTIONS] COMMAND`,
+    'Containers, from an image to a running process',
+    `Common Commands:\n${formatRows(common.map(rowOf), false)}`,
+    `Management Commands:\n${formatRows(Object.entries(GROUPS))}`,
+    `Commands:\n${formatRows(others.map(rowOf))}`,
+    `Global Options:\n${formatFlags(flags, columns)}`,
+    `Run '${programName} COMMAND --help' for more information on a command.`,
+  ]
+  return `${sections.join('\n\n')}\n`
+}
+
+const NAME_WIDTH = 11
+
+function formatRows(rows: readonly (readonly [string, string])[], isSorted = true): string {
+  const order = isSorted ? [...rows].sort(([a], [b]) => (a < b ? -1 : 1)) : rows
+  return order.map(([name, summary]) => `  ${name.padEnd(NAME_WIDTH)} ${summary}`).join('\n')
+}
+
+/** pflag's FlagUsagesWrapped. */
+export function formatFlags(flags: readonly Flag[], columns: number): string {
+  const order = flags.filter((flag) => !flag.hidden).sort((a, b) => (a.name < b.name ? -1 : 1))
+  const heads = order.map((flag) => {
     const short = flag.short === undefined ? '    ' : `-${flag.short}, `
     const type = flag.kind === 'boolean' ? '' : ` ${flag.type ?? flag.kind}`
     return `  ${short}--${flag.name}${type}`
   })
-  const width = Math.max(...heads.map((head) => head.length))
-  const order = flags
-    .map((flag, index) => ({ flag, head: heads[index] ?? '' }))
-    .sort((a, b) => a.flag.name.localeCompare(b.flag.name))
+  const indent = Math.max(...heads.map((head) => head.length)) + 3
   return order
-    .map(
-      ({ flag, head }) =>
-        `${head.padEnd(width + 3)}${flag.usage}${flag.default === undefined ? '' : ` (default ${flag.default})`}`,
-    )
+    .map((flag, index) => {
+      const text = `${flag.usage}${flag.default === undefined ? '' : ` (default ${flag.default})`}`
+      return `${(heads[index] ?? '').padEnd(indent)}${wrap(text, indent, columns - 1)}`
+    })
     .join('\n')
+}
+
+const LEAST_WIDTH = 24
+/** The last line may be this much longer, so that no single short word is left over. */
+const SLOP = 5
+
+function wrap(text: string, indent: number, columns: number): string {
+  let margin = indent
+  let lead = ''
+  if (columns - margin < LEAST_WIDTH) {
+    margin = 16
+    lead = `\n${' '.repeat(margin)}`
+  }
+  if (columns - margin < LEAST_WIDTH) return text.replaceAll('\n', lead)
+  const width = columns - margin - SLOP
+  const lines: string[] = []
+  for (let rest = text; rest !== '' || lines.length === 0; ) {
+    const [line, more] = cutLine(rest, width)
+    lines.push(line)
+    rest = more
+  }
+  return lead + lines.join('\n').replaceAll('\n', `\n${' '.repeat(margin)}`)
+}
+
+function cutLine(text: string, width: number): [string, string] {
+  if (width + SLOP > text.length) return [text, '']
+  const start = text.slice(0, width)
+  const space = Math.max(start.lastIndexOf(' '), start.lastIndexOf('\t'), start.lastIndexOf('\n'))
+  if (space <= 0) return [text, '']
+  const newline = start.lastIndexOf('\n')
+  const at = newline > 0 && newline < space ? newline : space
+  return [text.slice(0, at), text.slice(at + 1)]
 }

@@ -1,101 +1,110 @@
 // POST /images/create with its progress on a terminal: one line per layer, redrawn in place; plain lines elsewhere.
-import type { Writable } from 'node:stream'
 import { Failure } from '../base/failure.ts'
+import { familiarName, parseReference, withDefaultTag } from '../oci/parse-reference.ts'
 import { readJsonLines } from '../wire/json-stream.ts'
 import type { Shell } from './command.ts'
 import { readAuthHeader } from './connection/credentials.ts'
+import { formatSize } from './format/moments.ts'
+import { type OutputFd, print, terminalSize } from './terminal/streams.ts'
 
 export interface ProgressMessage {
   id?: string
   status?: string
   stream?: string
+  progress?: string
+  aux?: unknown
   error?: string
   errorDetail?: { message?: string }
-  progressDetail?: { current?: number; total?: number }
+  progressDetail?: Progress
 }
 
-/** `name`, `name:tag` or `name@digest`. Throws what the engine reports in band. */
-export async function pullImage(
-  shell: Shell,
-  image: string,
-  options: {
-    platform?: string | undefined
-    isQuiet: boolean
-    output: Writable & { isTTY?: boolean; columns?: number }
-  },
-): Promise<void> {
-  const { name, tag } = splitReference(image)
-  const response = await shell.connection.open({
+interface Progress {
+  current?: number
+  total?: number
+  units?: string
+  hidecounts?: boolean
+}
+
+export interface PullOptions {
+  platform: string | undefined
+  isQuiet: boolean
+  /** Where progress is shown. */
+  fd: OutputFd
+  /** Every tag of the repository. */
+  allTags?: boolean
+}
+
+/** Throws what the engine reports in band. */
+export async function pullImage(shell: Shell, image: string, options: PullOptions): Promise<void> {
+  const reference = options.allTags ? parseReference(image) : withDefaultTag(parseReference(image))
+  const body = await shell.connection.open({
     method: 'POST',
     path: '/images/create',
-    query: { fromImage: name, tag, platform: options.platform },
-    headers: readAuthHeader(name, shell.env),
+    query: {
+      fromImage: familiarName(reference),
+      tag: reference.digest ?? reference.tag,
+      platform: options.platform?.toLowerCase(),
+    },
+    headers: await readAuthHeader(image, shell.config, shell.env),
   })
-  await showProgress(readJsonLines(response), options.isQuiet ? undefined : options.output)
+  await showProgress(readJsonLines(body), options.isQuiet ? undefined : options.fd)
 }
 
 /** Draws until the stream ends. Also without output every error is thrown. */
-export async function showProgress(
-  messages: AsyncIterable<unknown>,
-  output: (Writable & { isTTY?: boolean; columns?: number }) | undefined,
-): Promise<void> {
-  const lines: string[] = []
+export async function showProgress(messages: AsyncIterable<unknown>, fd: OutputFd | undefined): Promise<void> {
+  const isTerminal = fd !== undefined && terminalSize(fd) !== undefined
+  const draw = makeDrawing(isTerminal, () => (fd === undefined ? 0 : terminalSize(fd)?.columns) || 200)
   for await (const value of messages) {
     const message = value as ProgressMessage
-    const error = message.errorDetail?.message ?? message.error
-    if (error !== undefined) throw new Failure('unknown', error)
-    if (output === undefined) continue
-    const text = formatMessage(message, output.columns ?? 80)
-    if (message.id === undefined || message.progressDetail === undefined) {
-      output.write(`${text}\n`)
-      if (output.isTTY) lines.push('')
-    } else if (output.isTTY) drawLine(output, lines, message.id, text)
-    else if (message.progressDetail.current === undefined) output.write(`${text}\n`)
+    if (message.aux !== undefined && message.aux !== null) continue
+    if (message.errorDetail?.message !== undefined) throw new Failure('internal', message.errorDetail.message)
+    const text = draw(message)
+    if (fd !== undefined) print(fd, text)
   }
 }
 
-/** The line of a layer keeps its place: up, rewrite, down again. */
-function drawLine(output: Writable, lines: string[], id: string, text: string): void {
-  let index = lines.indexOf(id)
-  if (index < 0) {
-    index = lines.push(id) - 1
-    output.write('\n')
+/** What to print for each message in turn. On a terminal a layer's line keeps its place: up, rewrite, down again. */
+export function makeDrawing(isTerminal: boolean, columns: () => number): (message: ProgressMessage) => string {
+  const lines = new Map<string, number>()
+  return (message) => {
+    const { id = '', progressDetail, progress = '' } = message
+    let up = 0
+    let before = ''
+    if (id !== '' && (progressDetail || progress !== '')) {
+      if (!lines.has(id)) {
+        lines.set(id, lines.size)
+        before = '\n'
+      }
+      up = lines.size - (lines.get(id) ?? 0)
+      before += `\x1b[${up}A`
+    } else lines.clear() // lines that were printed meanwhile would be counted wrongly
+    const text = formatMessage(message, isTerminal, columns)
+    if (!isTerminal) return text
+    return `${before}${text}${id !== '' && up > 0 ? `\x1b[${up}B` : ''}`
   }
-  const up = lines.length - index
-  output.write(`\x1b[${up}A\r\x1b[2K${text}\x1b[${up}B\r`)
 }
 
-function formatMessage(message: ProgressMessage, columns: number): string {
-  const head = message.id === undefined ? '' : `${message.id}: `
-  const { current = 0, total = 0 } = message.progressDetail ?? {}
-  const bar = total > 0 && current > 0 ? ` ${formatBar(current, total, columns)}` : ''
-  return `${head}${message.status ?? message.stream ?? ''}${bar}`
+function formatMessage(message: ProgressMessage, isTerminal: boolean, columns: () => number): string {
+  const { id = '', status = '', stream = '', progress = '', progressDetail } = message
+  const head = id === '' ? '' : `${id}: `
+  if (isTerminal && stream === '' && progressDetail)
+    return `\x1b[2K\r${head}${status} ${formatProgress(progressDetail, columns())}\r`
+  const bar = progressDetail ? formatProgress(progressDetail, columns()) : ''
+  if (bar !== '') return isTerminal ? `${head}${status} ${bar}` : ''
+  if (progress !== '') return `${head}${status} ${progress}`
+  return stream === '' ? `${head}${status}\n` : `${head}${stream}`
 }
 
 const BAR_WIDTH = 50
 const BAR_MIN_COLUMNS = 110
 
-function formatBar(current: number, total: number, columns: number): string {
-  const numbers = `${formatSize(current)}/${formatSize(total)}`
-  if (columns < BAR_MIN_COLUMNS) return numbers
-  const full = Math.min(BAR_WIDTH, Math.floor((current / total) * BAR_WIDTH))
-  return `[${'='.repeat(full)}${full < BAR_WIDTH ? '>' : ''}${' '.repeat(Math.max(0, BAR_WIDTH - full - 1))}]  ${numbers}`
-}
-
-/** Decimal units with four significant digits, as go-units' HumanSize. */
-export function formatSize(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
-  let value = bytes
-  let unit = 0
-  for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000
-  return `${Number(value.toPrecision(4))}${units[unit]}`
-}
-
-/** The tag is what follows a colon in the last component; without tag and digest it is `latest`. */
-export function splitReference(image: string): { name: string; tag: string } {
-  const at = image.indexOf('@')
-  if (at >= 0) return { name: image.slice(0, at).replace(/:[^/:]+$/, ''), tag: image.slice(at + 1) }
-  const colon = image.lastIndexOf(':')
-  if (colon > image.lastIndexOf('/')) return { name: image.slice(0, colon), tag: image.slice(colon + 1) }
-  return { name: image, tag: 'latest' }
+function formatProgress({ current = 0, total = 0, units = '', hidecounts = false }: Progress, columns: number): string {
+  if (current <= 0 && total <= 0) return ''
+  const amount = (value: number) => (units === '' ? formatSize(value) : `${value} ${units}`)
+  if (total <= 0) return units === '' ? amount(current).padStart(8) : amount(current)
+  const full = Math.min(BAR_WIDTH, Math.trunc(Math.trunc((current / total) * 100) / 2))
+  const bar = columns > BAR_MIN_COLUMNS ? `[${'='.repeat(full)}>${' '.repeat(BAR_WIDTH - full)}] ` : ''
+  if (hidecounts) return bar
+  if (units !== '') return `${bar}${current > total ? `${current} ${units}` : `${current}/${total} ${units}`}`
+  return `${bar}${amount(current).padStart(8)}${current > total ? '' : `/${amount(total)}`}`
 }

@@ -1,12 +1,16 @@
 // attach: this terminal's streams on a running container.
 import { type Command, ExitCode } from '../command.ts'
-import { followSize, proxySignals, runSession } from '../connection/stream-session.ts'
-import { killContainer, waitForExit } from './run.ts'
+import { followSize, proxySignals, requireTerminal, runSession } from '../connection/stream-session.ts'
+import { isTerminal, terminalSize } from '../terminal/streams.ts'
+import {
+  type ContainerDetails,
+  inspectContainer,
+  killContainer,
+  resizeContainer,
+  waitForExit,
+} from './container-calls.ts'
 
 export const attach: Command = {
-  paths: ['attach', 'container attach'],
-  usage: '[OPTIONS] CONTAINER',
-  summary: 'Attach local standard input, output, and error streams to a running container',
   flags: [
     { name: 'detach-keys', kind: 'string', usage: 'Override the key sequence for detaching a container' },
     { name: 'no-stdin', kind: 'boolean', usage: 'Do not attach STDIN' },
@@ -14,45 +18,36 @@ export const attach: Command = {
   ],
   args: { min: 1, max: 1 },
   async run(shell, [name = ''], flags) {
+    shell.interruption.listen()
     const { connection } = shell
-    const { Id, Config, State } = await connection.json<{
-      Id: string
-      Config: { Tty: boolean; OpenStdin: boolean }
-      State: { Running: boolean; Paused: boolean; Restarting: boolean }
-    }>({ method: 'GET', path: `/containers/${encodeURIComponent(name)}/json` })
-    if (!State.Running) throw new ExitCode(1, 'cannot attach to a stopped container, start it first')
-    if (State.Paused) throw new ExitCode(1, 'cannot attach to a paused container, unpause it first')
-    if (State.Restarting) throw new ExitCode(1, 'cannot attach to a restarting container, wait until it is running')
+    const details = await inspectContainer(shell, name)
+    requireAttachable(details)
+    const { Id, Config } = details
+    requireTerminal(!flags.boolean('no-stdin'), Config.Tty)
     const stdin = !flags.boolean('no-stdin') && Config.OpenStdin
-    const stop = new AbortController()
-    const exit = waitForExit(shell, Id, 'not-running', stop.signal)
-    await exit.sent
-    const query = { stream: true, stdin, stdout: true, stderr: true, detachKeys: flags.text('detach-keys') }
-    const hijacked = await connection.hijack({ method: 'POST', path: `/containers/${Id}/attach`, query })
-    const stopProxy =
-      (flags.boolean('sig-proxy') ?? true) && !Config.Tty
-        ? proxySignals((signal) => killContainer(shell, Id, signal))
-        : () => {}
-    const stopSize = Config.Tty
-      ? followSize(shell, (h, w) =>
-          connection
-            .open({ method: 'POST', path: `/containers/${Id}/resize`, query: { h, w } })
-            .then((response) => response.resume()),
-        )
-      : () => {}
-    try {
-      await runSession(shell, hijacked, { stdin, tty: Config.Tty })
-    } finally {
-      stopProxy()
-      stopSize()
+    const detachKeys = flags.text('detach-keys') || shell.config.detachKeys || ''
+    const exit = waitForExit(shell, Id, 'not-running')
+    if ((flags.boolean('sig-proxy') ?? true) && !Config.Tty)
+      proxySignals(shell, (signal) => killContainer(shell, Id, signal))
+    const query = { stream: true, stdin, stdout: true, stderr: true, detachKeys: detachKeys || undefined }
+    const stream = await connection.hijack({ method: 'POST', path: `/containers/${Id}/attach`, query })
+    // It may have ended between the two: then nothing would ever come.
+    requireAttachable(await inspectContainer(shell, Id))
+    const size = Config.Tty && isTerminal(1) ? terminalSize(1) : undefined
+    if (size !== undefined) {
+      // A change of size makes programs draw their screen again, for the one who has just come.
+      const resize = resizeContainer(shell, Id)
+      await resize(size.rows + 1, size.columns + 1).catch(() => {}) // only cosmetics
+      followSize(resize)
     }
-    const after = await connection
-      .json<{ State: { Running: boolean } }>({ method: 'GET', path: `/containers/${Id}/json` })
-      .catch(() => ({ State: { Running: false } }))
-    if (after.State.Running && Config.Tty) {
-      stop.abort()
-      return 0
-    }
+    const end = await runSession(shell, stream, { stdin, tty: Config.Tty, stdout: true, stderr: true, detachKeys })
+    if (end === 'detached') throw new ExitCode(1, 'read escape sequence')
     return exit.code
   },
+}
+
+function requireAttachable({ State }: ContainerDetails): void {
+  if (!State.Running) throw new ExitCode(1, 'You cannot attach to a stopped container, start it first')
+  if (State.Paused) throw new ExitCode(1, 'You cannot attach to a paused container, unpause it first')
+  if (State.Restarting) throw new ExitCode(1, 'You cannot attach to a restarting container, wait until it is running')
 }

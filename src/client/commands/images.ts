@@ -1,10 +1,12 @@
 // images: GET /images/json as a table.
-import { shortId } from '../../base/ids.ts'
-import type { Command } from '../command.ts'
-import { formatAge, formatSizeShort } from '../format/moments.ts'
-import { type Columns, formatRows } from '../format/rows.ts'
-import { parseFilters } from '../parse-filters.ts'
-import { splitReference } from '../pull-image.ts'
+import { isFailure, withSubject } from '../../base/failure.ts'
+import { familiarName, parseReference } from '../../oci/parse-reference.ts'
+import { type Command, ExitCode } from '../command.ts'
+import { shortId } from '../format/ids.ts'
+import { formatAge, formatLocalTime, formatSize, formatSizeShort } from '../format/moments.ts'
+import { formatRows, isTable, type Row } from '../format/rows.ts'
+import { parseFilters } from '../options/filters.ts'
+import { FILTER, FORMAT } from '../options/format-flags.ts'
 
 interface Summary {
   Id: string
@@ -12,91 +14,127 @@ interface Summary {
   RepoDigests: string[] | null
   Created: number
   Size: number
+  SharedSize: number
+  Containers: number
 }
 
-interface Row {
-  Repository: string
-  Tag: string
-  Digest: string
-  ID: string
-  CreatedSince: string
-  CreatedAt: string
-  Size: string
+const SINCE = '{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}'
+const TABLE = `{{.Repository}}\t{{.Tag}}\t{{.ID}}\t${SINCE}\t{{.Size}}`
+const TABLE_WITH_DIGEST = `{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t${SINCE}\t{{.Size}}`
+const raw = (digest: string) =>
+  `repository: {{ .Repository }}\ntag: {{.Tag}}\n${digest}image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n`
+const HEADERS = {
+  ...{ ID: 'IMAGE ID', Repository: 'REPOSITORY', Tag: 'TAG', Digest: 'DIGEST', CreatedSince: 'CREATED' },
+  ...{ CreatedAt: 'CREATED AT', Size: 'SIZE', Containers: 'CONTAINERS', VirtualSize: 'SIZE' },
+  ...{ SharedSize: 'SHARED SIZE', UniqueSize: 'UNIQUE SIZE' },
 }
 
-const COLUMNS: Columns<Row> = [
-  { field: 'Repository', header: 'REPOSITORY' },
-  { field: 'Tag', header: 'TAG' },
-  { field: 'Digest', header: 'DIGEST', hidden: true },
-  { field: 'ID', header: 'IMAGE ID' },
-  { field: 'CreatedSince', header: 'CREATED' },
-  { field: 'CreatedAt', header: 'CREATED AT', hidden: true },
-  { field: 'Size', header: 'SIZE' },
-]
+/** Verbs of `docker image` that people take for arguments of `docker images`. */
+const IMAGE_VERBS = 'build history import inspect list load ls prune pull push rm save tag'.split(' ')
 
 export const images: Command = {
-  paths: ['images', 'image ls', 'image list'],
-  usage: '[OPTIONS] [REPOSITORY[:TAG]]',
-  summary: 'List images',
   flags: [
     { name: 'all', short: 'a', kind: 'boolean', usage: 'Show all images (default hides intermediate images)' },
     { name: 'digests', kind: 'boolean', usage: 'Show digests' },
-    { name: 'filter', short: 'f', kind: 'list', type: 'filter', usage: 'Filter output based on conditions provided' },
-    {
-      name: 'format',
-      kind: 'string',
-      usage: "Format output using a custom template ('table', 'table TEMPLATE', 'json' or a Go template)",
-    },
+    FILTER,
+    FORMAT,
     { name: 'no-trunc', kind: 'boolean', usage: "Don't truncate output" },
     { name: 'quiet', short: 'q', kind: 'boolean', usage: 'Only show image IDs' },
+    { name: 'tree', kind: 'boolean', usage: 'List multi-platform images as a tree (EXPERIMENTAL)' },
   ],
   args: { min: 0, max: 1 },
-  async run(shell, [reference], flags) {
-    const filters = reference === undefined ? flags.list('filter') : [...flags.list('filter'), `reference=${reference}`]
-    const isWhole = flags.boolean('no-trunc') ?? false
+  async run(shell, [name], flags, called) {
+    if (flags.boolean('tree')) throw new ExitCode(1, '--tree is not supported by this client')
+    const filters = name === undefined ? flags.list('filter') : [...flags.list('filter'), `reference=${name}`]
     const summaries = await shell.connection.json<Summary[]>({
       method: 'GET',
       path: '/images/json',
-      query: { all: flags.boolean('all'), filters: parseFilters(filters) },
+      query: { all: flags.boolean('all') || undefined, filters: parseFilters(filters) },
     })
-    if (flags.boolean('quiet') && !flags.has('format')) {
-      shell.print(
-        summaries
-          .flatMap(rowsOf(isWhole))
-          .map(({ ID }) => `${ID}\n`)
-          .join(''),
-      )
-      return 0
+    const isQuiet = flags.boolean('quiet') ?? false
+    const given = flags.text('format') || (isQuiet ? '' : shell.config.imagesFormat) || 'table'
+    const format = formatOf(given, isQuiet, flags.boolean('digests') ?? false)
+    const isDigestShown = flags.boolean('digests') ?? false
+    const needsDigest = isDigestShown || format.includes('{{.Digest}}')
+    const isWhole = flags.boolean('no-trunc') ?? false
+    const rows = summaries.flatMap((summary) =>
+      namesOf(summary, needsDigest, isDigestShown).map((names) => rowOf(summary, names, isWhole)),
+    )
+    const defaultTable = isDigestShown ? TABLE_WITH_DIGEST : TABLE
+    try {
+      shell.print(formatRows(rows, { format, defaultTable, headers: HEADERS, type: '*formatter.imageContext' }))
+    } catch (error) {
+      throw isFailure(error) ? withSubject('template parsing error', error) : error
     }
-    const columns = flags.boolean('digests')
-      ? COLUMNS.map((column) => (column.field === 'Digest' ? { ...column, hidden: false } : column))
-      : COLUMNS
-    shell.print(formatRows(summaries.flatMap(rowsOf(isWhole)), columns, flags.text('format')))
+    if (name !== undefined && summaries.length === 0 && called === 'images' && IMAGE_VERBS.includes(name))
+      shell.printError(`\nNo images found matching "${name}": did you mean "berth image ${name}"?\n`)
     return 0
   },
 }
 
-/** One row for each tag; one of `<none>` for an image without. */
-function rowsOf(isWhole: boolean): (summary: Summary) => Row[] {
-  return (summary) => {
-    const tags = summary.RepoTags?.length
-      ? summary.RepoTags
-      : [`${summary.RepoDigests?.[0]?.split('@')[0] ?? '<none>'}:<none>`]
-    return tags.map((reference) => {
-      const { name, tag } = splitReference(reference)
-      const digest = summary.RepoDigests?.find((entry) => entry.startsWith(`${name}@`))?.split('@')[1]
-      return {
-        Repository: name,
-        Tag: tag,
-        Digest: digest ?? '<none>',
-        ID: isWhole ? summary.Id : shortId(summary.Id),
-        CreatedSince: formatAge(summary.Created),
-        CreatedAt: new Date(summary.Created * 1000)
-          .toISOString()
-          .replace('T', ' ')
-          .replace(/\.\d+Z$/, ' +0000 UTC'),
-        Size: formatSizeShort(summary.Size),
-      }
-    })
+function formatOf(given: string, isQuiet: boolean, digests: boolean): string {
+  if (given === 'table') return isQuiet ? '{{.ID}}' : 'table'
+  if (given === 'raw') return isQuiet ? 'image_id: {{.ID}}' : raw(digests ? 'digest: {{.Digest}}\n' : '')
+  return digests && isTable(given) && !given.includes('{{.Digest}}') ? `${given}\t{{.Digest}}` : given
+}
+
+interface Names {
+  repository: string
+  tag: string
+  digest: string
+}
+
+const NONE = '<none>'
+
+/** One row for each tag (and digest, where those are shown); one of `<none>` for an image without. */
+function namesOf({ RepoTags, RepoDigests }: Summary, needsDigest: boolean, isDigestShown: boolean): Names[] {
+  const tags = groupByName(RepoTags ?? [], ({ tag }) => tag)
+  const digests = groupByName(RepoDigests ?? [], ({ digest }) => digest)
+  const rows: Names[] = []
+  for (const [repository, ownTags] of tags) {
+    const own = needsDigest ? (digests.get(repository) ?? []) : []
+    digests.delete(repository)
+    for (const tag of ownTags)
+      for (const digest of own.length === 0 ? [NONE] : own) rows.push({ repository, tag, digest })
+  }
+  for (const [repository, own] of digests)
+    for (const digest of isDigestShown ? own : ['']) rows.push({ repository, tag: NONE, digest })
+  return rows.length === 0 ? [{ repository: NONE, tag: NONE, digest: NONE }] : rows
+}
+
+function groupByName(
+  references: readonly string[],
+  part: (reference: ReturnType<typeof parseReference>) => string | undefined,
+): Map<string, string[]> {
+  const groups = new Map<string, string[]>()
+  for (const text of references) {
+    if (text.startsWith('<none>')) continue
+    const reference = parseReference(text)
+    const value = part(reference)
+    const name = familiarName(reference)
+    if (value !== undefined) groups.set(name, [...(groups.get(name) ?? []), value])
+  }
+  return groups
+}
+
+/** What Go makes of a time that is not set. */
+const YEAR_ONE_SECONDS = -62135596800
+
+function rowOf(summary: Summary, { repository, tag, digest }: Names, isWhole: boolean): Row {
+  const { Id, Created, Size, SharedSize, Containers } = summary
+  return {
+    Repository: repository,
+    Tag: tag,
+    Digest: digest,
+    ID: isWhole ? Id : shortId(Id),
+    CreatedSince: Created === YEAR_ONE_SECONDS ? '' : formatAge(Created),
+    get CreatedAt() {
+      return formatLocalTime(Created)
+    },
+    Size: formatSizeShort(Size),
+    Containers: Containers === -1 ? 'N/A' : String(Containers ?? 0),
+    VirtualSize: formatSize(Size),
+    SharedSize: SharedSize === -1 ? 'N/A' : formatSize(SharedSize ?? 0),
+    UniqueSize: Size === -1 || SharedSize === -1 ? 'N/A' : formatSize(Size - (SharedSize ?? 0)),
   }
 }

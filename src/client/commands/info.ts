@@ -1,83 +1,71 @@
 // info: what the engine says of itself and its host.
-import type { Command } from '../command.ts'
-import { renderTemplate } from '../format/template.ts'
+import { messageOf } from '../../base/failure.ts'
+import { type Command, ExitCode, type Shell } from '../command.ts'
+import { formatInfo } from '../format/info-text.ts'
+import { goJson } from '../format/go-json.ts'
+import { compileTemplate } from '../format/template.ts'
+import { INSPECT_FORMAT } from '../options/format-flags.ts'
 import { CLIENT_VERSION } from '../version.ts'
 
 type Info = Record<string, unknown>
 
 export const info: Command = {
-  paths: ['info', 'system info'],
-  usage: '[OPTIONS]',
-  summary: 'Display system-wide information',
-  flags: [
-    {
-      name: 'format',
-      short: 'f',
-      kind: 'string',
-      usage: "Format output using a custom template ('json' or a Go template)",
-    },
-  ],
+  flags: [{ ...INSPECT_FORMAT, short: 'f' }],
   args: { min: 0, max: 0 },
   async run(shell, _args, flags) {
-    const described = await shell.connection.json<Info>({ method: 'GET', path: '/info' })
-    const format = flags.text('format')
-    if (format === 'json') shell.print(`${JSON.stringify(described)}\n`)
-    else if (format !== undefined) shell.print(`${renderTemplate(format, described)}\n`)
-    else shell.print(formatInfo(described, shell.connection.host))
-    for (const warning of (described['Warnings'] as string[] | null) ?? []) shell.printError(`${warning}\n`)
+    const format = flags.text('format') ?? ''
+    const render = format === '' || format === 'json' ? undefined : compile(format)
+    const client = clientInfo(shell)
+    let described: Info | undefined
+    let failure: unknown
+    try {
+      described = await shell.connection.json<Info>({ method: 'GET', path: '/info' })
+    } catch (error) {
+      failure = error
+    }
+    if (format === '') print(shell, described)
+    else {
+      const whole = { ...(described ?? {}), ClientInfo: client }
+      shell.print(`${render === undefined ? goJson(whole) : execute(render, whole)}\n`)
+    }
+    if (failure !== undefined) throw failure
     return 0
   },
 }
 
-function formatInfo(info: Info, host: string): string {
-  const text = (key: string) => String(info[key] ?? '')
-  const words = (value: unknown) => (Array.isArray(value) ? value.join(' ') : '')
-  const plugins = (info['Plugins'] ?? {}) as Record<string, unknown>
-  const status = (info['DriverStatus'] ?? []) as [string, string][]
-  const runtimes = Object.keys((info['Runtimes'] ?? {}) as object)
-  return `${[
-    'Client: Berth',
-    ` Version:    ${CLIENT_VERSION}`,
-    ` Host:       ${host}`,
-    '',
-    'Server:',
-    ` Containers: ${text('Containers')}`,
-    `  Running: ${text('ContainersRunning')}`,
-    `  Paused: ${text('ContainersPaused')}`,
-    `  Stopped: ${text('ContainersStopped')}`,
-    ` Images: ${text('Images')}`,
-    ` Server Version: ${text('ServerVersion')}`,
-    ` Storage Driver: ${text('Driver')}`,
-    ...status.map(([key, value]) => `  ${key}: ${value}`),
-    ` Logging Driver: ${text('LoggingDriver')}`,
-    ` Cgroup Driver: ${text('CgroupDriver')}`,
-    ` Cgroup Version: ${text('CgroupVersion')}`,
-    ' Plugins:',
-    `  Volume: ${words(plugins['Volume'])}`,
-    `  Network: ${words(plugins['Network'])}`,
-    `  Log: ${words(plugins['Log'])}`,
-    ` Runtimes: ${runtimes.join(' ')}`,
-    ` Default Runtime: ${text('DefaultRuntime')}`,
-    ` Kernel Version: ${text('KernelVersion')}`,
-    ` Operating System: ${text('OperatingSystem')}`,
-    ` OSType: ${text('OSType')}`,
-    ` Architecture: ${text('Architecture')}`,
-    ` CPUs: ${text('NCPU')}`,
-    ` Total Memory: ${formatBinarySize(Number(info['MemTotal'] ?? 0))}`,
-    ` Name: ${text('Name')}`,
-    ` ID: ${text('ID')}`,
-    ` Docker Root Dir: ${text('DockerRootDir')}`,
-    ` Debug Mode: ${text('Debug')}`,
-    ` Experimental: ${text('ExperimentalBuild')}`,
-    ` Live Restore Enabled: ${text('LiveRestoreEnabled')}`,
-  ].join('\n')}\n`
+function clientInfo(shell: Shell): Info {
+  return {
+    Debug: shell.isDebug,
+    Version: CLIENT_VERSION,
+    Os: process.platform,
+    Arch: process.arch === 'x64' ? 'amd64' : process.arch,
+    Context: shell.context,
+    Plugins: [],
+    Warnings: null,
+  }
 }
 
-/** `23.5GiB`, four significant digits. */
-function formatBinarySize(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  let value = bytes
-  let unit = 0
-  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024
-  return `${Number(value.toPrecision(4))}${units[unit]}`
+function print(shell: Shell, described: Info | undefined): void {
+  shell.print(
+    `Client:\n Version:    ${CLIENT_VERSION}\n Context:    ${shell.context}\n Debug Mode: ${shell.isDebug}\n\nServer:\n`,
+  )
+  if (described === undefined) return
+  shell.print(`${formatInfo(described, shell.isDebug)}\n`)
+  for (const warning of (described['Warnings'] as string[] | null) ?? []) shell.printError(`${warning}\n`)
+}
+
+function compile(format: string): (data: unknown) => string {
+  try {
+    return compileTemplate(format)
+  } catch (error) {
+    throw new ExitCode(64, `template parsing error: ${messageOf(error)}`)
+  }
+}
+
+function execute(render: (data: unknown) => string, data: unknown): string {
+  try {
+    return render(data)
+  } catch (error) {
+    throw new ExitCode(1, messageOf(error))
+  }
 }

@@ -1,57 +1,149 @@
-// inspect: the engine's own description of containers and images, as JSON or by a template.
+// inspect: the engine's own description of objects, byte for byte as it came, or by a template.
 import { isFailure, messageOf } from '../../base/failure.ts'
-import type { Command, Shell } from '../command.ts'
-import { renderTemplate } from '../format/template.ts'
+import { type Command, ExitCode, type Shell } from '../command.ts'
+import { indentJson } from '../format/go-json.ts'
+import { goQuote } from '../format/go-quote.ts'
+import { compileTemplate } from '../format/template.ts'
+import type { Flag } from '../flags.ts'
+import { INSPECT_FORMAT } from '../options/format-flags.ts'
 
-type Kind = 'container' | 'image'
+type Kind = 'container' | 'image' | 'network' | 'volume'
+
+const PATHS: Record<Kind, (name: string) => string> = {
+  container: (name) => `/containers/${encodeURIComponent(name)}/json`,
+  image: (name) => `/images/${encodeURI(name)}/json`,
+  network: (name) => `/networks/${encodeURIComponent(name)}`,
+  volume: (name) => `/volumes/${encodeURIComponent(name)}`,
+}
+const TYPES = 'config container image network node plugin secret service task volume'.split(' ')
+
+const FORMAT: Flag = { ...INSPECT_FORMAT, short: 'f' }
 
 export const inspect: Command = {
-  paths: ['inspect', 'container inspect', 'image inspect'],
-  usage: '[OPTIONS] NAME|ID [NAME|ID...]',
-  summary: 'Return low-level information on Docker objects',
   flags: [
-    {
-      name: 'format',
-      short: 'f',
-      kind: 'string',
-      usage: "Format output using a custom template ('json' or a Go template)",
-    },
+    FORMAT,
     { name: 'size', short: 's', kind: 'boolean', usage: 'Display total file sizes if the type is container' },
     { name: 'type', kind: 'string', usage: 'Only inspect objects of the given type' },
   ],
   args: { min: 1 },
-  async run(shell, names, flags) {
-    const found: unknown[] = []
-    const errors: string[] = []
-    for (const name of names) {
-      try {
-        found.push(
-          await inspectOne(shell, name, flags.text('type') as Kind | undefined, flags.boolean('size') ?? false),
-        )
-      } catch (error) {
-        errors.push(messageOf(error))
-      }
-    }
-    const format = flags.text('format')
-    if (format === undefined || format === '') shell.print(`${JSON.stringify(found, null, 4)}\n`)
-    else if (format === 'json') shell.print(`${JSON.stringify(found)}\n`)
-    else for (const item of found) shell.print(`${renderTemplate(format, item)}\n`)
-    for (const error of errors) shell.printError(`${error}\n`)
-    return errors.length > 0 ? 1 : 0
+  run(shell, names, flags) {
+    const type = flags.text('type')
+    const choice = `must be one of ${goQuote(TYPES.join('", "')).replaceAll('\\"', '"')}`
+    if (type === '') throw new ExitCode(1, `type is empty: ${choice}`)
+    if (type !== undefined && !TYPES.includes(type)) throw new ExitCode(1, `unknown type: ${goQuote(type)}: ${choice}`)
+    const size = flags.boolean('size') ?? false
+    return describe(shell, names, flags.text('format'), (name) => findObject(shell, name, type, size))
   },
 }
 
-/** Containers come before images, as in docker inspect. */
-async function inspectOne(shell: Shell, name: string, type: Kind | undefined, size: boolean): Promise<unknown> {
-  const kinds: Kind[] = type === undefined ? ['container', 'image'] : [type]
-  for (const kind of kinds) {
-    const path =
-      kind === 'container' ? `/containers/${encodeURIComponent(name)}/json` : `/images/${encodeURI(name)}/json`
+export const inspectContainers: Command = {
+  flags: [FORMAT, { name: 'size', short: 's', kind: 'boolean', usage: 'Display total file sizes' }],
+  args: { min: 1 },
+  run: (shell, names, flags) =>
+    describe(shell, names, flags.text('format'), (name) =>
+      load(shell, 'container', name, flags.boolean('size') ?? false),
+    ),
+}
+
+export const inspectImages: Command = {
+  flags: [FORMAT],
+  args: { min: 1 },
+  run: (shell, names, flags) =>
+    describe(shell, names, flags.text('format'), (name) => load(shell, 'image', name, false)),
+}
+
+function load(shell: Shell, kind: Kind, name: string, size: boolean): Promise<string> {
+  return shell.connection.text({ method: 'GET', path: PATHS[kind](name), query: { size: size || undefined } })
+}
+
+/** Containers come first, then images, networks and volumes, as in docker inspect. */
+async function findObject(shell: Shell, name: string, type: string | undefined, size: boolean): Promise<string> {
+  for (const kind of Object.keys(PATHS) as Kind[]) {
+    if (type !== undefined && kind !== type) continue
     try {
-      return await shell.connection.json<unknown>({ method: 'GET', path, query: { size: size || undefined } })
+      const text = await load(shell, kind, name, size && kind === 'container')
+      if (size && kind !== 'container') shell.printError(`WARNING: --size ignored for ${kind}\n`)
+      return text
     } catch (error) {
-      if (!isFailure(error, 'not-found') || type !== undefined) throw error
+      if (type !== undefined || !isSkippable(error)) throw error
     }
   }
-  throw new Error(`error: no such object: ${name}`)
+  throw new Error(`Error: No such object: ${name}`)
+}
+
+function isSkippable(error: unknown): boolean {
+  return isFailure(error, 'not-found') || /not supported|invalid reference format|page not found/.test(messageOf(error))
+}
+
+const TEMPLATE_ERROR_CODE = 64
+
+async function describe(
+  shell: Shell,
+  names: readonly string[],
+  format: string | undefined,
+  find: (name: string) => Promise<string>,
+): Promise<number> {
+  const isJson = format === undefined || format === '' || format === 'json'
+  const render = isJson ? undefined : compileFormat(format)
+  const found: string[] = []
+  const failures: string[] = []
+  for (const name of names) {
+    try {
+      const text = await find(name)
+      found.push(render === undefined ? text.trim() : `${render(text)}\n`)
+    } catch (error) {
+      failures.push(messageOf(error))
+    }
+  }
+  if (render !== undefined) shell.print(found.length === 0 ? '\n' : found.join(''))
+  else if (found.length === 0) shell.print('[]\n')
+  else shell.print(`${format === 'json' ? `[${found.join(',')}]` : indentJson(`[${found.join(',')}]`, '    ')}\n`)
+  if (failures.length > 0) throw new ExitCode(1, failures.join('\n'))
+  return 0
+}
+
+function compileFormat(format: string): (text: string) => string {
+  let compiled: ReturnType<typeof compileTemplate>
+  try {
+    compiled = compileTemplate(format)
+  } catch (error) {
+    throw new ExitCode(TEMPLATE_ERROR_CODE, `template parsing error: ${messageOf(error)}`)
+  }
+  return (text) => {
+    try {
+      return compiled(typed(JSON.parse(text) as unknown), { missing: (name) => MISSING[name] })
+    } catch (error) {
+      throw isFailure(error) ? new Error(`template parsing error: ${error.message}`) : error
+    }
+  }
+}
+
+/** What the engine leaves out where it is empty: in a template it is there, as an empty value of its type. */
+const MISSING: Record<string, { value: unknown }> = Object.fromEntries([
+  ...'Health Healthcheck StopTimeout Init SizeRw SizeRootFs ImageManifestDescriptor Descriptor GraphDriver'
+    .split(' ')
+    .map((name) => [name, { value: null }] as const),
+  ...'MacAddress StopSignal Runtime Parent DockerVersion Author Comment VirtualSize Isolation'
+    .split(' ')
+    .map((name) => [name, { value: '' }] as const),
+  ...'NetworkDisabled ArgsEscaped'.split(' ').map((name) => [name, { value: false }] as const),
+  ...'Shell OnBuild Mounts Manifests'.split(' ').map((name) => [name, { value: [] }] as const),
+  ...'Annotations StorageOpt Tmpfs Sysctls ExposedPorts Volumes Labels'
+    .split(' ')
+    .map((name) => [name, { value: {} }] as const),
+])
+
+const LISTS = new Set(
+  'Binds CapAdd CapDrop Cmd Entrypoint Env ExecIDs ExtraHosts GroupAdd Links VolumesFrom SecurityOpt OnBuild Ulimits Devices DeviceRequests DeviceCgroupRules BlkioWeightDevice RepoTags RepoDigests Aliases DNSNames SecondaryIPAddresses SecondaryIPv6Addresses Dns DnsOptions DnsSearch Args'.split(
+    ' ',
+  ),
+)
+const MAPS = new Set('Labels Volumes ExposedPorts DriverOpts Ports PortBindings Options Config'.split(' '))
+
+/** Go knows of every field what it would be if it were there: a list that is null prints as `[]`, a map as `map[]`. */
+function typed(value: unknown, name = ''): unknown {
+  if (value === null) return LISTS.has(name) ? [] : MAPS.has(name) ? {} : null
+  if (Array.isArray(value)) return value.map((item) => typed(item))
+  if (typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, typed(item, key)]))
 }

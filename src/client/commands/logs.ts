@@ -1,81 +1,53 @@
 // logs: GET /containers/{id}/logs.
-import { Failure } from '../../base/failure.ts'
 import { StdcopyDecoder } from '../../wire/stdcopy.ts'
 import type { Command } from '../command.ts'
-import { write } from '../connection/stream-session.ts'
+import { parseMoment } from '../options/moment.ts'
+import { writeBytes } from '../terminal/streams.ts'
+import { inspectContainer } from './container-calls.ts'
+
+const MOMENT = 'timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)'
 
 export const logs: Command = {
-  paths: ['logs', 'container logs'],
-  usage: '[OPTIONS] CONTAINER',
-  summary: 'Fetch the logs of a container',
   flags: [
     { name: 'details', kind: 'boolean', usage: 'Show extra details provided to logs' },
     { name: 'follow', short: 'f', kind: 'boolean', usage: 'Follow log output' },
+    { name: 'since', kind: 'string', usage: `Show logs since ${MOMENT}` },
     {
-      name: 'since',
-      kind: 'string',
-      usage: 'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)',
-    },
-    {
-      name: 'tail',
-      short: 'n',
-      kind: 'string',
+      ...{ name: 'tail', short: 'n', kind: 'string', default: '"all"' },
       usage: 'Number of lines to show from the end of the logs',
-      default: '"all"',
     },
     { name: 'timestamps', short: 't', kind: 'boolean', usage: 'Show timestamps' },
-    {
-      name: 'until',
-      kind: 'string',
-      usage: 'Show logs before a timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)',
-    },
+    { name: 'until', kind: 'string', usage: `Show logs before a ${MOMENT}` },
   ],
   args: { min: 1, max: 1 },
   async run(shell, [name = ''], flags) {
-    const { connection } = shell
-    const path = `/containers/${encodeURIComponent(name)}`
-    const { Config } = await connection.json<{ Config: { Tty: boolean } }>({ method: 'GET', path: `${path}/json` })
-    const response = await connection.open({
+    shell.interruption.listen()
+    const { Id, Config } = await inspectContainer(shell, name)
+    const body = await shell.connection.open({
       method: 'GET',
-      path: `${path}/logs`,
+      path: `/containers/${Id}/logs`,
       query: {
         stdout: true,
         stderr: true,
-        follow: flags.boolean('follow'),
-        details: flags.boolean('details'),
-        timestamps: flags.boolean('timestamps'),
+        follow: flags.boolean('follow') || undefined,
+        details: flags.boolean('details') || undefined,
+        timestamps: flags.boolean('timestamps') || undefined,
         tail: flags.text('tail') ?? 'all',
-        since: parseMoment(flags.text('since')),
-        until: parseMoment(flags.text('until')),
+        since: parseMoment(flags.text('since'), 'since'),
+        until: parseMoment(flags.text('until'), 'until'),
       },
     })
     const decoder = new StdcopyDecoder()
-    for await (const chunk of response as AsyncIterable<Buffer>) {
+    for await (const chunk of body) {
       if (Config.Tty) {
-        await write(shell.stdout, chunk)
+        await writeBytes(1, chunk)
         continue
       }
-      for (const { stream, payload } of decoder.decode(chunk))
-        await write(stream === 'stdout' ? shell.stdout : shell.stderr, payload)
+      for (const { stream, payload } of decoder.decode(chunk)) {
+        if (stream === 'systemerr') throw new Error(`error from daemon in stream: ${Buffer.from(payload).toString()}`)
+        await writeBytes(stream === 'stderr' ? 2 : 1, payload)
+      }
     }
     return 0
   },
-}
-
-const UNIT_SECONDS: Record<string, number> = { h: 3600, m: 60, s: 1, ms: 0.001 }
-
-/** Seconds since the epoch, from RFC 3339, such seconds, or a Go duration back from now. */
-export function parseMoment(text: string | undefined, nowMs = Date.now()): string | undefined {
-  if (text === undefined || text === '') return undefined
-  if (/^\d+(?:\.\d+)?$/.test(text)) return text
-  if (/^(?:\d+(?:\.\d+)?(?:ms|[hms]))+$/.test(text)) {
-    let seconds = 0
-    for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[hms])/g))
-      seconds += Number(amount) * (UNIT_SECONDS[unit ?? 's'] ?? 1)
-    return (nowMs / 1000 - seconds).toFixed(9)
-  }
-  const parsed = Date.parse(text)
-  if (Number.isNaN(parsed))
-    throw new Failure('invalid-argument', `failed to parse value as time or duration: ${JSON.stringify(text)}`)
-  return (parsed / 1000).toFixed(9)
 }

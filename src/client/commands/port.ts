@@ -1,30 +1,57 @@
 // port: what is published, from the container's description.
 import { type Command, ExitCode } from '../command.ts'
+import { goQuote } from '../format/go-quote.ts'
+import { joinAddress } from '../format/ports.ts'
+import { containerPath } from './container-calls.ts'
 
 export const port: Command = {
-  paths: ['port', 'container port'],
-  usage: 'CONTAINER [PRIVATE_PORT[/PROTO]]',
-  summary: 'List port mappings or a specific mapping for the container',
   flags: [],
   args: { min: 1, max: 2 },
-  async run(shell, [name = '', wanted]) {
+  async run(shell, [name = '', wanted = '']) {
     const { NetworkSettings } = await shell.connection.json<{
       NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[] | null> | null }
-    }>({ method: 'GET', path: `/containers/${encodeURIComponent(name)}/json` })
+    }>({ method: 'GET', path: `${containerPath(name)}/json` })
     const ports = NetworkSettings.Ports ?? {}
-    const format = ({ HostIp, HostPort }: { HostIp: string; HostPort: string }) =>
-      `${HostIp.includes(':') ? `[${HostIp}]` : HostIp}:${HostPort}`
-    if (wanted !== undefined) {
-      const key = wanted.includes('/') ? wanted : `${wanted}/tcp`
-      const bindings = ports[key]
-      if (!bindings || bindings.length === 0) throw new ExitCode(1, `no public port '${key}' published for ${name}`)
-      shell.print(`${bindings.map(format).join('\n')}\n`)
-      return 0
-    }
-    const lines = Object.entries(ports).flatMap(([key, bindings]) =>
-      (bindings ?? []).map((binding) => `${key} -> ${format(binding)}`),
+    const selected = wanted === '' ? Object.entries(ports) : [['', requirePort(ports, wanted, name)] as const]
+    const lines = selected.flatMap(([key, bindings]) =>
+      (bindings ?? []).map(({ HostIp, HostPort }) => {
+        const address = joinAddress(HostIp, HostPort)
+        return wanted === '' ? `${key} -> ${address}` : address
+      }),
     )
-    shell.print(lines.length === 0 ? '' : `${lines.sort().join('\n')}\n`)
+    lines.sort(compareNaturally)
+    shell.print(lines.length === 0 ? '' : `${lines.join('\n')}\n`)
     return 0
   },
+}
+
+function requirePort<T>(ports: Record<string, T[] | null>, wanted: string, name: string): T[] {
+  const [number = '', protocol] = wanted.split('/')
+  if (!/^\d+$/.test(number))
+    throw new ExitCode(
+      1,
+      `Error: invalid port (${number}): strconv.ParseUint: parsing ${goQuote(number)}: invalid syntax`,
+    )
+  if (Number(number) > 65535)
+    throw new ExitCode(
+      1,
+      `Error: invalid port (${number}): strconv.ParseUint: parsing ${goQuote(number)}: value out of range`,
+    )
+  const bindings = ports[`${number}/${protocol || 'tcp'}`]
+  if (!bindings || bindings.length === 0)
+    throw new ExitCode(1, `Error: No public port '${wanted}' published for ${name}`)
+  return bindings
+}
+
+/** Digits count as numbers. */
+function compareNaturally(a: string, b: string): number {
+  const parts = (text: string) => text.match(/\d+|\D+/g) ?? []
+  const [left, right] = [parts(a), parts(b)]
+  for (let index = 0; index < Math.min(left.length, right.length); index++) {
+    const [x = '', y = ''] = [left[index], right[index]]
+    if (x === y) continue
+    if (/^\d/.test(x) && /^\d/.test(y) && Number(x) !== Number(y)) return Number(x) - Number(y)
+    return x < y ? -1 : 1
+  }
+  return left.length - right.length
 }

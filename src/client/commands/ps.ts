@@ -1,16 +1,16 @@
 // ps: GET /containers/json as a table.
-import { shortId } from '../../base/ids.ts'
-import type { Command } from '../command.ts'
-import { formatAge, formatSizeShort } from '../format/moments.ts'
-import { type Columns, formatRows } from '../format/rows.ts'
-import { parseFilters } from '../parse-filters.ts'
-
-interface Port {
-  IP?: string
-  PrivatePort: number
-  PublicPort?: number
-  Type: string
-}
+import { isFailure } from '../../base/failure.ts'
+import { type Command, ExitCode } from '../command.ts'
+import { goQuote } from '../format/go-quote.ts'
+import { ellipsis, shortId } from '../format/ids.ts'
+import { formatAge, formatLocalTime, formatSizeShort } from '../format/moments.ts'
+import { formatPorts, type Port } from '../format/ports.ts'
+import { formatRows, type Row } from '../format/rows.ts'
+import { renderTemplate } from '../format/template.ts'
+import { TemplateError } from '../format/template-error.ts'
+import { parseFilters } from '../options/filters.ts'
+import { FILTER, FORMAT } from '../options/format-flags.ts'
+import { shownName } from '../options/reference.ts'
 
 interface Summary {
   Id: string
@@ -25,45 +25,29 @@ interface Summary {
   Status: string
   SizeRw?: number
   SizeRootFs?: number
-  Mounts?: { Name?: string; Source?: string }[]
-  NetworkSettings?: { Networks?: Record<string, unknown> }
+  Mounts?: { Name?: string; Source?: string; Driver?: string }[] | null
+  NetworkSettings?: { Networks?: Record<string, unknown> | null } | null
+  ImageManifestDescriptor?: { platform?: { os: string; architecture: string; variant?: string } } | null
 }
 
-const COLUMNS: Columns<ReturnType<typeof rowOf>> = [
-  { field: 'ID', header: 'CONTAINER ID' },
-  { field: 'Image', header: 'IMAGE' },
-  { field: 'Command', header: 'COMMAND' },
-  { field: 'CreatedAt', header: 'CREATED AT', hidden: true },
-  { field: 'RunningFor', header: 'CREATED' },
-  { field: 'Status', header: 'STATUS' },
-  { field: 'Ports', header: 'PORTS' },
-  { field: 'Names', header: 'NAMES' },
-  { field: 'State', header: 'STATE', hidden: true },
-  { field: 'Size', header: 'SIZE', hidden: true },
-  { field: 'Labels', header: 'LABELS', hidden: true },
-  { field: 'Mounts', header: 'MOUNTS', hidden: true },
-  { field: 'LocalVolumes', header: 'LOCAL VOLUMES', hidden: true },
-  { field: 'Networks', header: 'NETWORKS', hidden: true },
-]
+const TYPE = '*formatter.ContainerContext'
+const TABLE = '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}'
+const RAW =
+  'container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n'
+const HEADERS = {
+  ...{ ID: 'CONTAINER ID', Names: 'NAMES', Image: 'IMAGE', Command: 'COMMAND', CreatedAt: 'CREATED AT' },
+  ...{ RunningFor: 'CREATED', Ports: 'PORTS', State: 'STATE', Status: 'STATUS', Size: 'SIZE', Labels: 'LABELS' },
+  ...{ Mounts: 'MOUNTS', LocalVolumes: 'LOCAL VOLUMES', Networks: 'NETWORKS', Platform: 'PLATFORM' },
+}
 
 export const ps: Command = {
-  paths: ['ps', 'container ls', 'container list', 'container ps'],
-  usage: '[OPTIONS]',
-  summary: 'List containers',
   flags: [
     { name: 'all', short: 'a', kind: 'boolean', usage: 'Show all containers (default shows just running)' },
-    { name: 'filter', short: 'f', kind: 'list', type: 'filter', usage: 'Filter output based on conditions provided' },
+    FILTER,
+    FORMAT,
     {
-      name: 'format',
-      kind: 'string',
-      usage: "Format output using a custom template ('table', 'table TEMPLATE', 'json' or a Go template)",
-    },
-    {
-      name: 'last',
-      short: 'n',
-      kind: 'int',
+      ...{ name: 'last', short: 'n', kind: 'int', default: '-1' },
       usage: 'Show n last created containers (includes all states)',
-      default: '-1',
     },
     { name: 'latest', short: 'l', kind: 'boolean', usage: 'Show the latest created container (includes all states)' },
     { name: 'no-trunc', kind: 'boolean', usage: "Don't truncate output" },
@@ -72,66 +56,71 @@ export const ps: Command = {
   ],
   args: { min: 0, max: 0 },
   async run(shell, _args, flags) {
-    const last = flags.boolean('latest') ? 1 : flags.number('last')
-    const isWhole = flags.boolean('no-trunc') ?? false
+    const isQuiet = flags.boolean('quiet') ?? false
+    const given = flags.text('format') || (isQuiet ? '' : shell.config.psFormat) || ''
+    const needsSize = checkFormat(given)
+    const size = flags.boolean('size') ?? needsSize
+    const last = flags.number('last') ?? -1
+    const limit = flags.boolean('latest') && last === -1 ? 1 : last
     const summaries = await shell.connection.json<Summary[]>({
       method: 'GET',
       path: '/containers/json',
       query: {
-        all: flags.boolean('all'),
-        limit: last !== undefined && last > 0 ? last : undefined,
-        size: flags.boolean('size'),
+        all: flags.boolean('all') || undefined,
+        limit: limit > 0 ? limit : undefined,
+        size: size || undefined,
         filters: parseFilters(flags.list('filter')),
       },
     })
-    if (flags.boolean('quiet') && !flags.has('format'))
-      shell.print(summaries.map(({ Id }) => `${isWhole ? Id : shortId(Id)}\n`).join(''))
-    else {
-      const columns = flags.boolean('size')
-        ? COLUMNS.map((column) => (column.field === 'Size' ? { ...column, hidden: false } : column))
-        : COLUMNS
-      shell.print(
-        formatRows(
-          summaries.map((summary) => rowOf(summary, isWhole)),
-          columns,
-          flags.text('format'),
-        ),
-      )
-    }
+    if (isQuiet && given !== '' && given !== 'table' && given !== 'raw')
+      shell.printError('WARNING: Ignoring custom format, because both --format and --quiet are set.\n')
+    const isWhole = flags.boolean('no-trunc') ?? false
+    const format = isQuiet ? '{{.ID}}' : given === 'raw' ? RAW + (size ? 'size: {{.Size}}\n' : '') : given
+    const defaultTable = flags.boolean('size') ? `${TABLE}\t{{.Size}}` : TABLE
+    const rows = summaries.map((summary) => rowOf(summary, isWhole))
+    shell.print(formatRows(rows, { format, defaultTable, headers: HEADERS, type: TYPE }))
     return 0
   },
 }
 
-const COMMAND_LENGTH_MAX = 20
+/** Docker tries the template before it asks; sizes cost the engine much, so they are asked for only where they are shown. */
+function checkFormat(format: string): boolean {
+  if (['', 'table', 'raw'].includes(format)) return false
+  if (format === 'json') return true
+  try {
+    renderTemplate(format, emptyRow(), { type: TYPE })
+  } catch (error) {
+    if (!(error instanceof TemplateError) || !isFailure(error)) throw error
+    throw new ExitCode(1, `failed to ${error.stage} template: ${error.message}`)
+  }
+  return /\.Size\b|json \./.test(format)
+}
 
-function rowOf(summary: Summary, isWhole: boolean) {
-  const command = isWhole ? summary.Command : ellipsis(summary.Command, COMMAND_LENGTH_MAX)
-  const names = (summary.Names ?? [])
-    .map((name) => name.replace(/^\//, ''))
-    .filter((name) => isWhole || !name.includes('/'))
-  const image =
-    summary.Image === summary.ImageID && !isWhole
-      ? shortId(summary.Image)
-      : summary.Image === ''
-        ? '<no image>'
-        : summary.Image
+const COMMAND_LENGTH_MAX = 20
+const MOUNT_LENGTH_MAX = 15
+
+function rowOf(summary: Summary, isWhole: boolean): Row {
+  const cut = (text: string, lengthMax: number) => (isWhole ? text : ellipsis(text, lengthMax))
+  const labels = summary.Labels ?? {}
+  const platform = summary.ImageManifestDescriptor?.platform
+  const mounts = summary.Mounts ?? []
   return {
-    Command: JSON.stringify(command),
-    CreatedAt: new Date(summary.Created * 1000)
-      .toISOString()
-      .replace('T', ' ')
-      .replace(/\.\d+Z$/, ' +0000 UTC'),
+    Command: goQuote(cut(summary.Command, COMMAND_LENGTH_MAX)),
+    get CreatedAt() {
+      return formatLocalTime(summary.Created) // time zones take milliseconds to load
+    },
     ID: isWhole ? summary.Id : shortId(summary.Id),
-    Image: image,
-    Labels: Object.entries(summary.Labels ?? {})
+    Image: imageOf(summary, isWhole),
+    Label: (name: unknown) => labels[String(name)] ?? '',
+    Labels: Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
+      .sort()
       .join(','),
-    LocalVolumes: String((summary.Mounts ?? []).filter(({ Name }) => Name).length),
-    Mounts: (summary.Mounts ?? [])
-      .map(({ Name, Source }) => ellipsis(Name || Source || '', isWhole ? Number.POSITIVE_INFINITY : 15))
-      .join(','),
-    Names: names.join(','),
+    LocalVolumes: String(mounts.filter(({ Driver }) => Driver === 'local').length),
+    Mounts: mounts.map(({ Name, Source }) => cut(Name || Source || '', MOUNT_LENGTH_MAX)).join(','),
+    Names: namesOf(summary.Names ?? [], isWhole),
     Networks: Object.keys(summary.NetworkSettings?.Networks ?? {}).join(','),
+    Platform: platform ? [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/') : null,
     Ports: formatPorts(summary.Ports ?? []),
     RunningFor: formatAge(summary.Created),
     Size: `${formatSizeShort(summary.SizeRw ?? 0)}${summary.SizeRootFs ? ` (virtual ${formatSizeShort(summary.SizeRootFs)})` : ''}`,
@@ -140,38 +129,25 @@ function rowOf(summary: Summary, isWhole: boolean) {
   }
 }
 
-function ellipsis(text: string, lengthMax: number): string {
-  return text.length > lengthMax ? `${text.slice(0, lengthMax - 1)}…` : text
-}
-
-/** `0.0.0.0:8080->80/tcp, 443/tcp`; ports of one protocol and address that follow each other become a range. */
-export function formatPorts(ports: readonly Port[]): string {
-  const sorted = [...ports].sort(
-    (a, b) => a.PrivatePort - b.PrivatePort || a.Type.localeCompare(b.Type) || (a.IP ?? '').localeCompare(b.IP ?? ''),
+const emptyRow = () =>
+  rowOf(
+    {
+      ...{ Id: '', Names: null, Image: '', ImageID: '', Command: '', Created: 0, Ports: null, Labels: null },
+      ...{ State: '', Status: '' },
+    },
+    false,
   )
-  const groups: { first: Port; last: Port }[] = []
-  for (const port of sorted) {
-    const group = groups.find(({ first, last }) => isNext(first, last, port))
-    if (group === undefined) groups.push({ first: port, last: port })
-    else group.last = port
-  }
-  return groups.map(formatGroup).join(', ')
+
+/** Names with a slash inside are links of other containers. */
+function namesOf(names: readonly string[], isWhole: boolean): string {
+  const bare = names.map((name) => name.slice(1))
+  const own = isWhole ? undefined : bare.find((name) => !name.includes('/'))
+  return own ?? bare.join(',')
 }
 
-function isNext(first: Port, last: Port, port: Port): boolean {
-  const sameHost =
-    first.IP === port.IP &&
-    first.Type === port.Type &&
-    (first.PublicPort === undefined) === (port.PublicPort === undefined)
-  const publicFollows = port.PublicPort === undefined || port.PublicPort === (last.PublicPort ?? 0) + 1
-  const aligned = first.PublicPort === undefined || first.PublicPort === first.PrivatePort
-  return sameHost && aligned && port.PrivatePort === last.PrivatePort + 1 && publicFollows
-}
-
-function formatGroup({ first, last }: { first: Port; last: Port }): string {
-  const range = (from: number, to: number) => (from === to ? String(from) : `${from}-${to}`)
-  const inside = `${range(first.PrivatePort, last.PrivatePort)}/${first.Type}`
-  if (first.PublicPort === undefined) return inside
-  const host = first.IP?.includes(':') ? `[${first.IP}]` : (first.IP ?? '')
-  return `${host}:${range(first.PublicPort, last.PublicPort ?? first.PublicPort)}->${inside}`
+function imageOf({ Image, ImageID }: Summary, isWhole: boolean): string {
+  if (Image === '') return '<no image>'
+  if (isWhole) return Image
+  if (ImageID !== '' && shortId(Image) === shortId(ImageID)) return shortId(ImageID)
+  return shownName(Image)
 }

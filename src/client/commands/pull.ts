@@ -1,35 +1,27 @@
 // pull: POST /images/create.
-import { Failure } from '../../base/failure.ts'
-import type { Command } from '../command.ts'
-import { pullImage, splitReference } from '../pull-image.ts'
+import { formatReference, parseReference, withDefaultTag } from '../../oci/parse-reference.ts'
+import { type Command, ExitCode } from '../command.ts'
+import { pullImage } from '../pull-image.ts'
 
 export const pull: Command = {
-  paths: ['pull', 'image pull'],
-  usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
-  summary: 'Download an image from a registry',
   flags: [
+    { name: 'all-tags', short: 'a', kind: 'boolean', usage: 'Download all tagged images in the repository' },
+    { name: 'disable-content-trust', kind: 'boolean', usage: 'Skip image verification', default: 'true' },
     { name: 'platform', kind: 'string', usage: 'Set platform if server is multi-platform capable' },
     { name: 'quiet', short: 'q', kind: 'boolean', usage: 'Suppress verbose output' },
   ],
   args: { min: 1, max: 1 },
   async run(shell, [image = ''], flags) {
-    if (image === '') throw new Failure('invalid-argument', 'invalid reference format')
-    const { name, tag } = splitReference(image)
-    if (tag === 'latest' && !image.endsWith(':latest') && !flags.boolean('quiet'))
-      shell.print('Using default tag: latest\n')
-    await pullImage(shell, image, {
-      platform: flags.text('platform'),
-      isQuiet: flags.boolean('quiet') ?? false,
-      output: shell.stdout,
-    })
-    shell.print(`${normalise(name)}${tag.includes(':') ? '@' : ':'}${tag}\n`)
+    shell.interruption.listen()
+    const given = parseReference(image)
+    const allTags = flags.boolean('all-tags') ?? false
+    const isQuiet = flags.boolean('quiet') ?? false
+    const isBare = given.tag === undefined && given.digest === undefined
+    if (allTags && !isBare) throw new ExitCode(1, "tag can't be used with --all-tags/-a")
+    if (!allTags && isBare && !isQuiet) shell.print('Using default tag: latest\n')
+    const platform = flags.text('platform') || shell.env['DOCKER_DEFAULT_PLATFORM'] || undefined
+    await pullImage(shell, image, { platform, isQuiet, fd: 1, allTags })
+    shell.print(`${formatReference(allTags ? given : withDefaultTag(given))}\n`)
     return 0
   },
-}
-
-/** The full name, which docker pull prints last. */
-function normalise(name: string): string {
-  const [first = '', ...rest] = name.split('/')
-  if (rest.length === 0) return `docker.io/library/${name}`
-  return /[.:]|^localhost$/.test(first) ? name : `docker.io/${name}`
 }

@@ -1,24 +1,50 @@
 // rmi: DELETE /images/{name}.
-import { type Command, forEach } from '../command.ts'
+import { isFailure, messageOf } from '../../base/failure.ts'
+import { type Command, ExitCode } from '../command.ts'
 
 export const rmi: Command = {
-  paths: ['rmi', 'image rm', 'image remove'],
-  usage: '[OPTIONS] IMAGE [IMAGE...]',
-  summary: 'Remove one or more images',
   flags: [
     { name: 'force', short: 'f', kind: 'boolean', usage: 'Force removal of the image' },
     { name: 'no-prune', kind: 'boolean', usage: 'Do not delete untagged parents' },
+    {
+      ...{ name: 'platform', kind: 'list', type: 'strings' },
+      usage: 'Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+    },
   ],
   args: { min: 1 },
-  run: (shell, names, flags) =>
-    forEach(shell, names, async (name) => {
-      const query = { force: flags.boolean('force'), noprune: flags.boolean('no-prune') }
-      const removed = await shell.connection.json<{ Untagged?: string; Deleted?: string }[]>({
-        method: 'DELETE',
-        path: `/images/${encodeURI(name)}`,
-        query,
-      })
-      for (const { Untagged, Deleted } of removed)
-        shell.print(Untagged === undefined ? `Deleted: ${Deleted}\n` : `Untagged: ${Untagged}\n`)
-    }),
+  async run(shell, names, flags) {
+    const force = flags.boolean('force') ?? false
+    const platforms = flags
+      .list('platform')
+      .flatMap((each) => each.split(','))
+      .map((each) => JSON.stringify(platformOf(each)))
+    const query = {
+      force: force || undefined,
+      noprune: flags.boolean('no-prune') || undefined,
+      platforms: platforms.length > 0 ? platforms : undefined,
+    }
+    const failures: unknown[] = []
+    for (const name of names) {
+      try {
+        const path = `/images/${encodeURI(name)}`
+        const removed = await shell.connection.json<{ Untagged?: string; Deleted?: string }[]>({
+          ...{ method: 'DELETE', path, query },
+        })
+        for (const { Untagged, Deleted } of removed)
+          shell.print(Deleted ? `Deleted: ${Deleted}\n` : `Untagged: ${Untagged}\n`)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length === 0) return 0
+    const text = failures.map(messageOf).join('\n')
+    if (!force || failures.some((error) => !isFailure(error, 'not-found'))) throw new ExitCode(1, text)
+    shell.printError(`${text}\n`)
+    return 0
+  },
+}
+
+function platformOf(text: string): object {
+  const [os = '', architecture = '', variant] = text.split('/')
+  return { architecture, os, ...(variant === undefined ? {} : { variant }) }
 }

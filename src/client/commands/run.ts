@@ -1,167 +1,70 @@
 // run: create, attach, wait, start, in the order that loses neither output nor exit code.
-import { isFailure, messageOf } from '../../base/failure.ts'
 import { type Command, ExitCode, type Shell } from '../command.ts'
-import { followSize, proxySignals, runSession } from '../connection/stream-session.ts'
-import { CONTAINER_FLAGS, type CreateBody } from '../container-flags.ts'
-import { CREATE_FAILURE_CODE, createContainer, readBody } from './create.ts'
+import { followSize, proxySignals, requireTerminal, runSession } from '../connection/stream-session.ts'
+import type { FlagValues } from '../flags.ts'
+import { CONTAINER_FLAGS } from '../options/container-flags.ts'
+import type { CreateBody } from '../options/create-body.ts'
+import { isTerminal } from '../terminal/streams.ts'
+import { explainStart, killContainer, resizeContainer, startContainer, waitForExit } from './container-calls.ts'
+import { createContainer, readBody } from './create.ts'
 
 export const run: Command = {
-  paths: ['run', 'container run'],
-  usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
-  summary: 'Create and run a new container from an image',
   flags: [
     ...CONTAINER_FLAGS,
     { name: 'detach', short: 'd', kind: 'boolean', usage: 'Run container in background and print container ID' },
     { name: 'detach-keys', kind: 'string', usage: 'Override the key sequence for detaching a container' },
+    {
+      ...{ name: 'pull', kind: 'string', default: '"missing"' },
+      usage: 'Pull image before running ("always", "missing", "never")',
+    },
     { name: 'sig-proxy', kind: 'boolean', usage: 'Proxy received signals to the process', default: 'true' },
   ],
   args: { min: 1 },
   interspersed: false,
-  failureCode: CREATE_FAILURE_CODE,
   async run(shell, [image = '', ...command], flags) {
-    const isDetached = flags.boolean('detach') ?? false
-    const body = readBody(flags, image, command, shell, isDetached)
-    if (body.Tty && body.AttachStdin && !shell.stdin.isTTY && !isDetached)
-      throw new ExitCode(1, 'the input device is not a TTY')
-    const { Id } = await createContainer(shell, body, flags)
-    const isAttached = body.AttachStdin || body.AttachStdout || body.AttachStderr
-    if (isDetached || !isAttached) {
-      await startOrExplain(shell, Id)
-      shell.print(`${Id}\n`)
-      return 0
-    }
-    return runAttached(shell, Id, body, {
-      autoRemove: flags.boolean('rm') ?? false,
-      detachKeys: flags.text('detach-keys'),
-      sigProxy: flags.boolean('sig-proxy') ?? true,
+    const body = readBody(shell, flags, image, command, 'run')
+    if (flags.boolean('detach')) {
+      if (flags.has('attach')) throw new ExitCode(1, 'conflicting options: cannot specify both --attach and --detach')
+      Object.assign(body, { AttachStdin: false, AttachStdout: false, AttachStderr: false, StdinOnce: false })
+    } else requireTerminal(body.AttachStdin, body.Tty)
+    const Id = await createContainer(shell, body, flags).catch((error: unknown) => {
+      throw error instanceof ExitCode ? error : explainStart(error)
     })
+    // Also without anything attached: Docker hands signals on as soon as the container exists.
+    if (flags.boolean('sig-proxy') ?? true) proxySignals(shell, (signal) => killContainer(shell, Id, signal))
+    else shell.interruption.hold()
+    if (body.AttachStdin || body.AttachStdout || body.AttachStderr) return runAttached(shell, Id, body, flags)
+    shell.print(`${Id}\n`)
+    await startContainer(shell, Id).catch((error: unknown) => {
+      throw explainStart(error)
+    })
+    return 0
   },
 }
 
-interface AttachedOptions {
-  autoRemove: boolean
-  detachKeys: string | undefined
-  sigProxy: boolean
-}
-
-async function runAttached(shell: Shell, id: string, body: CreateBody, options: AttachedOptions): Promise<number> {
-  const { connection } = shell
-  const hijacked = await connection.hijack({
+async function runAttached(shell: Shell, id: string, body: CreateBody, flags: FlagValues): Promise<number> {
+  const { AttachStdin: stdin, AttachStdout: stdout, AttachStderr: stderr, Tty: tty } = body
+  const detachKeys = flags.text('detach-keys') || shell.config.detachKeys || ''
+  const stream = await shell.connection.hijack({
     method: 'POST',
     path: `/containers/${id}/attach`,
-    query: {
-      stream: true,
-      stdin: body.AttachStdin,
-      stdout: body.AttachStdout,
-      stderr: body.AttachStderr,
-      detachKeys: options.detachKeys,
-    },
+    query: { stream: true, stdin, stdout, stderr, detachKeys: detachKeys || undefined },
   })
-  const stop = new AbortController()
-  const exit = waitForExit(shell, id, options.autoRemove ? 'removed' : 'next-exit', stop.signal)
-  const session = runSession(shell, hijacked, {
-    stdin: body.AttachStdin,
-    tty: body.Tty,
-    stdout: body.AttachStdout,
-    stderr: body.AttachStderr,
-  })
+  const isAutoRemoved = flags.boolean('rm') ?? false
+  const exit = waitForExit(shell, id, isAutoRemoved ? 'removed' : 'next-exit')
+  const session = runSession(shell, stream, { stdin, tty, stdout, stderr, detachKeys })
   session.catch(() => {}) // told of below
-  const stopProxy =
-    options.sigProxy && !body.Tty ? proxySignals((signal) => killContainer(shell, id, signal)) : () => {}
   try {
-    await exit.sent
-    try {
-      await startOrExplain(shell, id)
-    } catch (error) {
-      hijacked.socket.destroy()
-      stop.abort()
-      exit.code.catch(() => {})
-      throw error
-    }
-    const stopSize = body.Tty
-      ? followSize(shell, (h, w) =>
-          connection
-            .open({ method: 'POST', path: `/containers/${id}/resize`, query: { h, w } })
-            .then((response) => response.resume()),
-        )
-      : () => {}
-    try {
-      await session
-    } finally {
-      stopSize()
-    }
-    return await exitOrDetach(shell, id, body.Tty, exit.code, stop)
-  } finally {
-    stopProxy()
-  }
-}
-
-/** A session on a terminal can end by its detach keys: then the container still runs, and nobody waits for it. */
-async function exitOrDetach(
-  shell: Shell,
-  id: string,
-  isTty: boolean,
-  code: Promise<number>,
-  stop: AbortController,
-): Promise<number> {
-  if (!isTty) return code
-  const running = shell.connection
-    .json<{ State: { Running: boolean } }>({ method: 'GET', path: `/containers/${id}/json` })
-    .then(({ State }) => State.Running)
-    .catch(() => false)
-  const first = await Promise.race([code.then(() => false), running])
-  if (!first) return code
-  stop.abort()
-  code.catch(() => {})
-  return 0
-}
-
-interface Waiting {
-  /** Resolves once the engine has the request: from then on no exit is missed. */
-  sent: Promise<unknown>
-  code: Promise<number>
-}
-
-export function waitForExit(shell: Shell, id: string, condition: string, signal: AbortSignal): Waiting {
-  const response = shell.connection.open({
-    method: 'POST',
-    path: `/containers/${id}/wait`,
-    query: { condition },
-    signal,
-  })
-  const code = response.then(async (body) => {
-    let text = ''
-    for await (const chunk of body as AsyncIterable<Buffer>) text += chunk.toString()
-    const result = JSON.parse(text) as { StatusCode: number; Error?: { Message: string } | null }
-    if (result.Error) throw new ExitCode(CREATE_FAILURE_CODE, result.Error.Message)
-    return result.StatusCode
-  })
-  code.catch(() => {})
-  return { sent: response, code }
-}
-
-/** Docker's exit codes are decided by the text of the failure. */
-async function startOrExplain(shell: Shell, id: string): Promise<void> {
-  try {
-    const response = await shell.connection.open({ method: 'POST', path: `/containers/${id}/start` })
-    response.resume()
+    await startContainer(shell, id)
   } catch (error) {
-    if (isFailure(error, 'not-modified')) return
-    throw new ExitCode(
-      exitCodeOf(messageOf(error)),
-      `berth: ${messageOf(error)}\n\nRun 'berth run --help' for more information`,
-    )
+    stream.destroy()
+    await session.catch(() => {})
+    if (isAutoRemoved) await exit.code
+    throw explainStart(error)
   }
-}
-
-export function exitCodeOf(message: string): number {
-  if (/executable file not found|no such file or directory|system cannot find the file specified/.test(message))
-    return 127
-  if (/permission denied|is a directory/.test(message)) return 126
-  return CREATE_FAILURE_CODE
-}
-
-export async function killContainer(shell: Shell, id: string, signal: string): Promise<void> {
-  const response = await shell.connection.open({ method: 'POST', path: `/containers/${id}/kill`, query: { signal } })
-  response.resume()
+  if (tty && isTerminal(1)) followSize(resizeContainer(shell, id))
+  // Without output there may be nothing that ends the session but the container's end.
+  const ended = stdout || stderr ? session : Promise.race([session, exit.code.then(() => 'ended' as const)])
+  if ((await ended) === 'detached') return 0
+  return exit.code
 }

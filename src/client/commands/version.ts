@@ -1,7 +1,11 @@
 // version: the client's and the engine's.
-import { isFailure } from '../../base/failure.ts'
-import type { Command } from '../command.ts'
-import { renderTemplate } from '../format/template.ts'
+import { isFailure, messageOf } from '../../base/failure.ts'
+import { type Command, ExitCode } from '../command.ts'
+import { NEWEST_API_VERSION } from '../connection/connection.ts'
+import { goJson } from '../format/go-json.ts'
+import { formatTable } from '../format/table.ts'
+import { compileTemplate } from '../format/template.ts'
+import { INSPECT_FORMAT } from '../options/format-flags.ts'
 import { CLIENT_VERSION } from '../version.ts'
 
 interface EngineVersion {
@@ -9,77 +13,96 @@ interface EngineVersion {
   Version: string
   ApiVersion: string
   MinAPIVersion?: string
-  GitCommit?: string
-  GoVersion?: string
-  Os: string
-  Arch: string
-  KernelVersion?: string
-  Experimental?: boolean
-  BuildTime?: string
   Components?: { Name: string; Version: string; Details?: Record<string, string> }[]
+  [key: string]: unknown
 }
 
 export const version: Command = {
-  paths: ['version'],
-  usage: '[OPTIONS]',
-  summary: 'Show the Docker version information',
-  flags: [
-    {
-      name: 'format',
-      short: 'f',
-      kind: 'string',
-      usage: "Format output using a custom template ('json' or a Go template)",
-    },
-  ],
+  flags: [{ ...INSPECT_FORMAT, short: 'f' }],
   args: { min: 0, max: 0 },
   async run(shell, _args, flags) {
+    const format = flags.text('format') ?? ''
+    const render = format === '' || format === 'json' ? undefined : compile(format)
     const Client = {
       Version: CLIENT_VERSION,
-      ApiVersion: '1.52',
+      ApiVersion: NEWEST_API_VERSION,
+      DefaultAPIVersion: NEWEST_API_VERSION,
       Os: process.platform,
       Arch: process.arch === 'x64' ? 'amd64' : process.arch,
-      NodeVersion: process.versions.node,
+      Context: shell.context,
     }
-    let Server: EngineVersion | undefined
+    let Server: EngineVersion | null = null
     let failure: unknown
     try {
       Client.ApiVersion = await shell.connection.version()
       Server = await shell.connection.json<EngineVersion>({ method: 'GET', path: '/version' })
     } catch (error) {
-      if (!isFailure(error, 'unavailable')) throw error
+      if (!isFailure(error)) throw error
       failure = error
     }
-    const format = flags.text('format')
-    if (format === 'json') shell.print(`${JSON.stringify({ Client, Server })}\n`)
-    else if (format !== undefined) shell.print(`${renderTemplate(format, { Client, Server })}\n`)
+    const engine = Server?.Components?.find(({ Name }) => Name === 'Engine')?.Details
+    if (engine?.['BuildTime']) engine['BuildTime'] = formatBuildTime(engine['BuildTime'])
+    if (format === 'json') shell.print(`${goJson({ Client, Server })}\n`)
+    else if (render !== undefined) shell.print(`${render({ Client, Server })}\n`)
     else shell.print(formatVersion(Client, Server))
     if (failure !== undefined) throw failure
     return 0
   },
 }
 
+function compile(format: string): (data: unknown) => string {
+  try {
+    return compileTemplate(format)
+  } catch (error) {
+    throw new ExitCode(64, `template parsing error: ${messageOf(error).replace('template: ', 'template: version')}`)
+  }
+}
+
+const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')
+const DAYS = 'Sun Mon Tue Wed Thu Fri Sat'.split(' ')
+
+/** `Fri May 30 12:07:14 2025`, in the zone that it was written in. */
+function formatBuildTime(text: string): string {
+  const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d:\d\d)/.exec(text)
+  if (match === null) return text
+  const [, year = '', month = '', day = '', time = ''] = match
+  const weekday = DAYS[new Date(`${year}-${month}-${day}T00:00:00Z`).getUTCDay()]
+  return `${weekday} ${MONTHS[Number(month) - 1]} ${String(Number(day)).padStart(2)} ${time} ${year}`
+}
+
 function formatVersion(
-  client: { Version: string; ApiVersion: string; Os: string; Arch: string; NodeVersion: string },
-  server: EngineVersion | undefined,
+  client: { Version: string; ApiVersion: string; DefaultAPIVersion: string; Os: string; Arch: string; Context: string },
+  server: EngineVersion | null,
 ): string {
-  const lines = [
-    'Client: Berth',
-    ` Version:           ${client.Version}`,
-    ` API version:       ${client.ApiVersion}`,
-    ` OS/Arch:           ${client.Os}/${client.Arch}`,
+  const downgraded =
+    client.ApiVersion === client.DefaultAPIVersion ? '' : ` (downgraded from ${client.DefaultAPIVersion})`
+  const rows: string[][] = [
+    ['Client:'],
+    [' Version:', client.Version],
+    [' API version:', `${client.ApiVersion}${downgraded}`],
+    [' OS/Arch:', `${client.Os}/${client.Arch}`],
+    [' Context:', client.Context],
   ]
-  if (server !== undefined) {
-    lines.push('', `Server: ${server.Platform?.Name ?? ''}`)
-    for (const component of server.Components ?? []) {
-      lines.push(` ${component.Name}:`, `  Version:          ${component.Version}`)
-      if (component.Name === 'Engine')
-        lines.push(
-          `  API version:      ${server.ApiVersion} (minimum version ${server.MinAPIVersion ?? ''})`,
-          `  OS/Arch:          ${server.Os}/${server.Arch}`,
+  if (server !== null) {
+    const platform = server.Platform?.Name ?? ''
+    rows.push([''], [`Server:${platform === '' ? '' : ` ${platform}`}`])
+    for (const { Name, Version, Details = {} } of server.Components ?? []) {
+      rows.push([` ${Name}:`])
+      if (Name === 'Engine') {
+        rows.push(
+          ['  Version:', server.Version],
+          ['  API version:', `${Details['ApiVersion'] ?? ''} (minimum version ${Details['MinAPIVersion'] ?? ''})`],
+          ['  Go version:', Details['GoVersion'] ?? ''],
+          ['  Git commit:', Details['GitCommit'] ?? ''],
+          ['  Built:', Details['BuildTime'] ?? ''],
+          ['  OS/Arch:', `${Details['Os'] ?? ''}/${Details['Arch'] ?? ''}`],
+          ['  Experimental:', Details['Experimental'] ?? ''],
         )
-      for (const [key, value] of Object.entries(component.Details ?? {}))
-        if (['GitCommit', 'KernelVersion'].includes(key)) lines.push(`  ${`${key}:`.padEnd(18)}${value}`)
+        continue
+      }
+      rows.push(['  Version:', Version])
+      for (const key of Object.keys(Details).sort()) rows.push([`  ${key}:`, Details[key] ?? ''])
     }
   }
-  return `${lines.join('\n')}\n`
+  return formatTable(rows, 20, 1)
 }

@@ -1,24 +1,36 @@
-// The client's side of the Engine API: requests, streams and hijacked connections over a unix socket or TCP.
-import { type IncomingMessage, request as httpRequest, type RequestOptions } from 'node:http'
-import type { Socket } from 'node:net'
-import { Failure, type FailureCode } from '../../base/failure.ts'
+// The client's side of the Engine API: requests, streams and connections that become byte streams.
+import { Failure, type FailureCode, isFailure } from '../../base/failure.ts'
+import { type ByteStream, openByteStream, type Target } from './byte-stream.ts'
+import { type HttpResponse, readResponse, sendRequest } from './http.ts'
 
 export interface ApiCall {
   method: 'GET' | 'POST' | 'DELETE' | 'HEAD' | 'PUT'
   /** Without the version: `/containers/json`. */
   path: string
   query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
+  /** JSON, unless it is bytes. */
   body?: unknown
   headers?: Readonly<Record<string, string>>
   signal?: AbortSignal
 }
 
-export interface Hijacked {
-  socket: Socket
+export interface Endpoint {
+  /** As the user gave it, for messages: `unix:///run/berth.sock`. */
+  host: string
+  target: Target
+  /** `Host` of the requests, and prefix of their paths. */
+  hostHeader: string
+  basePath: string
+  /** HttpHeaders of config.json. */
+  headers: Readonly<Record<string, string>>
+  /** DOCKER_API_VERSION: no negotiation. */
+  apiVersion: string | undefined
 }
 
-/** The newest version this client speaks. */
-const NEWEST: readonly [number, number] = [1, 52]
+/** The newest version this client speaks: that of Docker 28. */
+export const NEWEST_API_VERSION = '1.50'
+/** A connection that nobody has used for this long may just be being closed by the engine. */
+const IDLE_MS_MAX = 1000
 
 const CODE_OF_STATUS: Record<number, FailureCode> = {
   304: 'not-modified',
@@ -31,142 +43,213 @@ const CODE_OF_STATUS: Record<number, FailureCode> = {
   503: 'unavailable',
 }
 
+/** What the engine says of itself in its answer to a ping. */
+export interface Ping {
+  apiVersion: string
+  osType: string
+  isExperimental: boolean
+}
+
 /** One engine. Calls reject with Failure whose text is the engine's own. */
 export class Connection {
   readonly host: string
-  readonly #target: RequestOptions
-  #version: Promise<string> | undefined
+  readonly #endpoint: Endpoint
+  #ping: Promise<Ping> | undefined
+  #idle: { stream: ByteStream; sinceMs: number } | undefined
 
-  constructor(host: string) {
-    this.host = host
-    this.#target = targetOf(host)
+  constructor(endpoint: Endpoint) {
+    this.host = endpoint.host
+    this.#endpoint = endpoint
   }
 
-  /** `1.52`, or what the engine speaks where that is older; asked once. */
-  version(): Promise<string> {
-    this.#version ??= this.#negotiate()
-    return this.#version
+  get target(): Target {
+    return this.#endpoint.target
+  }
+
+  /** `1.50`, or what the engine speaks where that is older; asked once. */
+  async version(): Promise<string> {
+    return this.#endpoint.apiVersion ?? olderOf((await this.ping()).apiVersion)
+  }
+
+  ping(): Promise<Ping> {
+    this.#ping ??= this.#askPing()
+    return this.#ping
   }
 
   async json<T>(call: ApiCall): Promise<T> {
-    const response = await this.open(call)
-    const text = (await collect(response)).toString('utf8')
+    const text = await this.text(call)
     return (text === '' ? undefined : JSON.parse(text)) as T
   }
 
-  /** The response whose body is still to be read; errors have been turned into failures. */
-  async open(call: ApiCall): Promise<IncomingMessage> {
-    const response = await this.#send(call)
-    const status = response.statusCode ?? 500
-    if (status < 200 || status >= 300) throw await failureOf(response, status)
-    return response
+  /** The whole body, as the engine wrote it. */
+  async text(call: ApiCall): Promise<string> {
+    return (await collect(await this.open(call))).toString('utf8')
   }
 
-  /** Attach and exec start: the connection becomes a byte stream. `head` bytes that came with the answer are put back. */
-  hijack(call: ApiCall): Promise<Hijacked> {
-    return this.#hijack(call)
+  /** For calls whose answer says nothing but that it went well. */
+  async send(call: ApiCall): Promise<void> {
+    await collect(await this.open(call))
   }
 
-  async #hijack(call: ApiCall): Promise<Hijacked> {
-    const options = await this.#options(call, { Connection: 'Upgrade', Upgrade: 'tcp' })
-    return new Promise((resolve, reject) => {
-      const outgoing = httpRequest({ ...options, agent: false })
-      outgoing.on('upgrade', (_response, socket: Socket, head) => {
-        if (head.length > 0) socket.unshift(head)
-        resolve({ socket })
-      })
-      outgoing.on('response', (response) => void failureOf(response, response.statusCode ?? 500).then(reject, reject))
-      outgoing.on('error', (error) => reject(this.#unreachable(error)))
-      outgoing.end(call.body === undefined ? undefined : JSON.stringify(call.body))
-    })
+  /** The body while it comes; errors have been turned into failures. */
+  async open(call: ApiCall): Promise<AsyncIterable<Uint8Array>> {
+    const { stream, response } = await this.#exchange(call, {})
+    if (response.status < 200 || response.status >= 300) {
+      const failure = failureOf(response.status, (await collect(response.body)).toString('utf8'), response.reason)
+      this.#giveBack(stream, response)
+      throw failure
+    }
+    return this.#body(stream, response)
   }
 
-  async #send(call: ApiCall): Promise<IncomingMessage> {
-    const options = await this.#options(call, {})
-    return new Promise((resolve, reject) => {
-      const outgoing = httpRequest(options, resolve)
-      outgoing.on('error', (error) => reject(this.#unreachable(error)))
-      outgoing.end(call.body === undefined ? undefined : JSON.stringify(call.body))
-    })
+  /** Attach and exec start: the connection becomes a byte stream. */
+  async hijack(call: ApiCall): Promise<ByteStream> {
+    const { stream, response } = await this.#exchange(call, { Connection: 'Upgrade', Upgrade: 'tcp' })
+    // Engines that don't know the upgrade answer 200 and go on with raw bytes.
+    if (response.status === 101 || response.status === 200) return stream
+    const text = (await collect(response.body)).toString('utf8')
+    stream.destroy()
+    throw failureOf(response.status, text, response.reason)
   }
 
-  async #options(call: ApiCall, headers: Record<string, string>): Promise<RequestOptions> {
-    const body = call.body === undefined ? {} : { 'Content-Type': 'application/json' }
-    return {
-      ...this.#target,
-      method: call.method,
-      path: `/v${await this.version()}${call.path}${formatQuery(call.query ?? {})}`,
-      headers: { Host: 'docker', 'User-Agent': 'Berth-Client', ...body, ...headers, ...call.headers },
-      ...(call.signal ? { signal: call.signal } : {}),
+  async *#body(stream: ByteStream, response: HttpResponse): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* response.body
+    } finally {
+      this.#giveBack(stream, response)
     }
   }
 
-  #negotiate(): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const outgoing = httpRequest(
-        { ...this.#target, method: 'HEAD', path: '/_ping', headers: { Host: 'docker' } },
-        (response) => {
-          response.resume()
-          resolve(olderOf(String(response.headers['api-version'] ?? '1.24')))
-        },
-      )
-      outgoing.on('error', (error) => reject(this.#unreachable(error)))
-      outgoing.end()
-    })
+  async #exchange(
+    call: ApiCall,
+    more: Record<string, string>,
+  ): Promise<{ stream: ByteStream; response: HttpResponse }> {
+    const version = await this.version()
+    const isJson = call.body !== undefined && !(call.body instanceof Uint8Array)
+    const request = {
+      method: call.method,
+      path: `${this.#endpoint.basePath}/v${version}${call.path}${formatQuery(call.query ?? {})}`,
+      headers: {
+        Host: this.#endpoint.hostHeader,
+        'User-Agent': 'Berth-Client',
+        ...this.#endpoint.headers,
+        ...(isJson ? { 'Content-Type': 'application/json' } : {}),
+        ...more,
+        ...call.headers,
+      },
+      body: call.body instanceof Uint8Array ? call.body : isJson ? JSON.stringify(call.body) : undefined,
+    }
+    const stream = await this.#take(call)
+    call.signal?.addEventListener('abort', () => stream.destroy(), { once: true })
+    try {
+      await sendRequest(stream, request)
+      return { stream, response: await readResponse(stream, call.method === 'HEAD') }
+    } catch (error) {
+      stream.destroy()
+      throw this.#broken(error, call)
+    }
   }
 
-  #unreachable(error: NodeJS.ErrnoException): Error {
-    if (error.name === 'AbortError') return error
-    if (['ENOENT', 'ECONNREFUSED', 'EACCES'].includes(error.code ?? ''))
+  async #take(call: ApiCall): Promise<ByteStream> {
+    const idle = this.#idle
+    this.#idle = undefined
+    if (idle?.stream.isOpen && Date.now() - idle.sinceMs < IDLE_MS_MAX) return idle.stream
+    idle?.stream.destroy()
+    try {
+      return await openByteStream(this.#endpoint.target)
+    } catch (error) {
+      throw this.#broken(error, call)
+    }
+  }
+
+  #giveBack(stream: ByteStream, response: HttpResponse): void {
+    if (this.#idle === undefined && response.isReusable()) this.#idle = { stream, sinceMs: Date.now() }
+    else stream.destroy()
+  }
+
+  async #askPing(): Promise<Ping> {
+    const call: ApiCall = { method: 'HEAD', path: '/_ping' }
+    const stream = await this.#take(call)
+    try {
+      const headers = { Host: this.#endpoint.hostHeader, 'User-Agent': 'Berth-Client', ...this.#endpoint.headers }
+      await sendRequest(stream, { ...call, path: `${this.#endpoint.basePath}/_ping`, headers, body: undefined })
+      const response = await readResponse(stream, true)
+      await collect(response.body)
+      this.#giveBack(stream, response)
+      return {
+        apiVersion: response.headers.get('api-version') ?? '1.24',
+        osType: response.headers.get('ostype') ?? '',
+        isExperimental: response.headers.get('docker-experimental') === 'true',
+      }
+    } catch (error) {
+      stream.destroy()
+      throw this.#broken(error, call)
+    }
+  }
+
+  #broken(thrown: unknown, call: ApiCall): Error {
+    const error = thrown as NodeJS.ErrnoException
+    const { target } = this.#endpoint
+    const url = `${target.kind === 'tcp' && target.tls ? 'https' : 'http'}://${target.kind === 'unix' ? encodeURIComponent(target.path) : this.#endpoint.hostHeader}${call.path === '/_ping' ? '' : `/v${this.#endpoint.apiVersion ?? NEWEST_API_VERSION}`}${call.path}`
+    const verb = `${call.method[0]}${call.method.slice(1).toLowerCase()}`
+    const during = (why: string) =>
+      new Failure('unavailable', `error during connect: ${verb} "${url}": ${why}`, { cause: error })
+    if (isFailure(error)) return during(error.message)
+    if (error.code === 'EACCES')
+      return new Failure(
+        'unavailable',
+        `permission denied while trying to connect to the Docker daemon socket at ${this.host}: ${verb} "${url}": dial unix ${target.kind === 'unix' ? target.path : ''}: connect: permission denied`,
+      )
+    if (['ENOENT', 'ECONNREFUSED', 'FailedToOpenSocket'].includes(error.code ?? ''))
       return new Failure(
         'unavailable',
         `Cannot connect to the Docker daemon at ${this.host}. Is the docker daemon running?`,
         { cause: error },
       )
-    return new Failure('unavailable', `error during connect: ${error.message}`, { cause: error })
+    return during(error.message)
   }
 }
 
-/** Everything of a response. */
-export async function collect(response: AsyncIterable<Uint8Array>): Promise<Buffer> {
+/** Everything of a body. */
+export async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of response) chunks.push(chunk)
+  for await (const chunk of body) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
 
-function targetOf(host: string): RequestOptions {
-  if (host.startsWith('unix://')) return { socketPath: host.slice('unix://'.length) }
-  const match = /^(?:tcp|http):\/\/([^/:]+|\[[^\]]+\]):(\d+)\/?$/.exec(host)
-  if (!match) throw new Failure('invalid-argument', `unable to parse docker host \`${host}\``)
-  return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(match[2]) }
-}
-
 function formatQuery(query: NonNullable<ApiCall['query']>): string {
-  const params = new URLSearchParams()
+  const pairs: string[] = []
+  const add = (key: string, value: string) => pairs.push(`${encodeURIComponent(key)}=${encodeURIComponent(value)}`)
   for (const [key, value] of Object.entries(query)) {
     if (value === undefined) continue
-    if (typeof value === 'object') for (const item of value) params.append(key, item)
-    else params.append(key, value === true ? '1' : value === false ? '0' : String(value))
+    if (typeof value === 'object') for (const item of value) add(key, item)
+    else add(key, value === true ? '1' : value === false ? '0' : String(value))
   }
-  const text = params.toString()
-  return text === '' ? '' : `?${text}`
+  return pairs.length === 0 ? '' : `?${pairs.join('&')}`
 }
 
+/** The lower of the engine's newest version and ours. */
 function olderOf(theirs: string): string {
-  const [major = 1, minor = 24] = theirs.split('.').map(Number)
-  const isNewer = major > NEWEST[0] || (major === NEWEST[0] && minor > NEWEST[1])
-  return isNewer ? NEWEST.join('.') : theirs
+  const number = (version: string) => version.split('.').map(Number)
+  const [major = 1, minor = 24] = number(theirs)
+  const [ourMajor = 1, ourMinor = 0] = number(NEWEST_API_VERSION)
+  return major > ourMajor || (major === ourMajor && minor > ourMinor) ? NEWEST_API_VERSION : theirs
 }
 
-async function failureOf(response: IncomingMessage, status: number): Promise<Failure> {
-  const text = (await collect(response)).toString('utf8')
-  return new Failure(CODE_OF_STATUS[status] ?? 'internal', `Error response from daemon: ${messageIn(text)}`)
+function failureOf(status: number, text: string, reason: string): Failure {
+  const code = CODE_OF_STATUS[status] ?? 'internal'
+  if (text.trim() === '')
+    return new Failure(
+      code,
+      `request returned ${reason} for API route and version, check if the server supports the requested API version`,
+    )
+  return new Failure(code, `Error response from daemon: ${messageIn(text)}`)
 }
 
 function messageIn(text: string): string {
   try {
     const body = JSON.parse(text) as { message?: unknown }
-    if (typeof body.message === 'string') return body.message
+    if (typeof body.message === 'string') return body.message.trim()
   } catch {
     // attach errors are plain text
   }

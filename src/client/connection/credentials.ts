@@ -1,34 +1,33 @@
 // What `docker login` left in config.json, as the header the engine wants.
-import { spawnSync } from 'node:child_process'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
-import { readTextIfExists } from '../../base/atomic-file.ts'
-
-interface ConfigFile {
-  auths?: Record<string, { auth?: string; identitytoken?: string }>
-  credsStore?: string
-  credHelpers?: Record<string, string>
-}
+import type { ConfigFile } from './config-file.ts'
 
 const HUB = 'https://index.docker.io/v1/'
 
 /** `X-Registry-Auth` for the registry that `name` lives on; no header where nothing is known of it. */
-export function readAuthHeader(name: string, env: NodeJS.ProcessEnv): Record<string, string> {
-  const text = readTextIfExists(join(env['DOCKER_CONFIG'] || join(homedir(), '.docker'), 'config.json'))
-  if (text === undefined) return {}
-  const config = JSON.parse(text) as ConfigFile
+export async function readAuthHeader(
+  name: string,
+  config: ConfigFile,
+  env: NodeJS.ProcessEnv,
+): Promise<Record<string, string>> {
   const [first = ''] = name.split('/')
-  const key = name.includes('/') && /[.:]|^localhost$/.test(first) && first !== 'docker.io' ? first : HUB
+  const isRemote = name.includes('/') && /[.:]|^localhost$/.test(first)
+  const key = isRemote && first !== 'docker.io' && first !== 'index.docker.io' ? first : HUB
   const helper = config.credHelpers?.[key] ?? config.credsStore
-  const found = helper === undefined ? fromFile(config, key) : fromHelper(helper, key)
+  const found =
+    fromEnvironment(env['DOCKER_AUTH_CONFIG'], key) ??
+    (helper === undefined ? fromFile(config, key) : await fromHelper(helper, key))
   if (found === undefined) return {}
   return { 'X-Registry-Auth': Buffer.from(JSON.stringify({ ...found, serveraddress: key })).toString('base64url') }
 }
 
 type Credentials = { username: string; password: string } | { identitytoken: string }
 
+function fromEnvironment(text: string | undefined, key: string): Credentials | undefined {
+  return text ? fromFile(JSON.parse(text) as ConfigFile, key) : undefined
+}
+
 function fromFile(config: ConfigFile, key: string): Credentials | undefined {
-  const entry = config.auths?.[key] ?? config.auths?.[`https://${key}`]
+  const entry = config.auths?.[key] ?? config.auths?.[`https://${key}`] ?? config.auths?.[`http://${key}`]
   if (entry?.identitytoken) return { identitytoken: entry.identitytoken }
   if (!entry?.auth) return undefined
   const text = Buffer.from(entry.auth, 'base64').toString('utf8')
@@ -37,8 +36,9 @@ function fromFile(config: ConfigFile, key: string): Credentials | undefined {
 }
 
 /** docker-credential-helpers' protocol: the server on standard input, JSON on standard output. */
-function fromHelper(helper: string, key: string): Credentials | undefined {
+async function fromHelper(helper: string, key: string): Promise<Credentials | undefined> {
   if (!/^[\w.-]+$/.test(helper)) return undefined
+  const { spawnSync } = await import('node:child_process')
   const { status, stdout } = spawnSync(`docker-credential-${helper}`, ['get'], {
     input: key,
     encoding: 'utf8',

@@ -1,31 +1,56 @@
-// Lists of rows by `--format`: table (ours or the user's columns), json, or a template per row.
+// Lists of rows by `--format`: a table (ours or the user's columns), json, or a template per row.
+import { goJson, sortKeys } from './go-json.ts'
 import { formatTable } from './table.ts'
-import { renderTemplate } from './template.ts'
+import { compileTemplate } from './template.ts'
 
-/** A column's header and where its cell comes from in a row. */
-export type Columns<Row> = readonly { field: keyof Row & string; header: string; hidden?: boolean }[]
+export interface RowFormat {
+  /** What the user wants; undefined and '' mean the table. */
+  format: string | undefined
+  /** `{{.ID}}\t{{.Image}}`: the columns of the plain table. */
+  defaultTable: string
+  /** By the names of the rows' fields. */
+  headers: Readonly<Record<string, string>>
+  /** Go's name of a row's type, for messages. */
+  type: string
+}
 
-const ESCAPES: Record<string, string> = { '\\t': '\t', '\\n': '\n' }
+/** A row's fields in any order; functions are methods with an argument. */
+export type Row = Record<string, unknown>
 
-export function formatRows<Row extends object>(
-  rows: readonly Row[],
-  columns: Columns<Row>,
-  format: string | undefined,
-): string {
-  const text = (format ?? 'table').replace(/\\[tn]/g, (sequence) => ESCAPES[sequence] ?? sequence)
-  if (text === 'json') return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
-  if (text === 'table') {
-    const shown = columns.filter((column) => !column.hidden)
-    return formatTable([
-      shown.map(({ header }) => header),
-      ...rows.map((row) => shown.map(({ field }) => String(row[field]))),
-    ])
-  }
-  if (text.startsWith('table ')) {
-    const template = text.slice('table '.length)
-    const headers = Object.fromEntries(columns.map(({ field, header }) => [field, header]))
-    const lines = [headers, ...rows].map((row) => renderTemplate(template, row).split('\t'))
-    return formatTable(lines)
-  }
-  return rows.map((row) => `${renderTemplate(text, row)}\n`).join('')
+const readEscapes = (text: string) => text.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
+
+export function isTable(format: string | undefined): boolean {
+  return format === undefined || format === '' || format.startsWith('table')
+}
+
+/** Throws TemplateError. */
+export function formatRows(rows: readonly Row[], { format, defaultTable, headers, type }: RowFormat): string {
+  if (format === 'json') return rows.map((row) => `${rowJson(row)}\n`).join('')
+  const isPlain = format === undefined || format === '' || format === 'table'
+  const isTabled = isTable(format)
+  const raw = isPlain ? defaultTable : isTabled ? format.slice('table'.length) : format
+  const render = compileTemplate(readEscapes(raw.replace(/^ +| +$/g, '')))
+  const lines = rows.map((row) => render(withJson(row), { type }))
+  if (!isTabled) return lines.map((line) => `${line}\n`).join('')
+  return alignCells([render(headers, { isHeader: true }), ...lines].map((line) => `${line}\n`).join(''))
+}
+
+/** Cells end with tabs, lines with line ends, as text/tabwriter reads them. */
+export function alignCells(text: string): string {
+  const lines = text.split('\n')
+  const rest = lines.pop() ?? ''
+  const aligned = formatTable(lines.map((line) => line.split('\t')))
+  return rest === '' ? aligned : aligned + rest
+}
+
+function rowJson(row: Row): string {
+  const fields = Object.entries(row).filter(([, value]) => typeof value !== 'function')
+  return goJson(sortKeys(Object.fromEntries(fields)), true)
+}
+
+/** `{{json .}}` of a row is its JSON, with the keys in order. Fields stay getters: what no template shows is not computed. */
+function withJson(row: Row): Row {
+  const toJSON = () =>
+    sortKeys(Object.fromEntries(Object.entries(row).filter(([, value]) => typeof value !== 'function')))
+  return Object.defineProperty(row, 'toJSON', { value: toJSON, enumerable: false, configurable: true })
 }

@@ -1,15 +1,27 @@
-// The syntax of Go's text/template: text and actions into a tree.
-import { Failure } from '../../base/failure.ts'
+// The syntax of Go's text/template: text and actions into a tree whose nodes know where they stand.
+import { FUNCTIONS } from './template-functions.ts'
+import { TemplateError } from './template-error.ts'
+import { type Token, tokenize } from './template-tokens.ts'
 
-export type Expression =
-  | { kind: 'field'; path: string[] }
-  | { kind: 'variable'; name: string; path: string[] }
-  | { kind: 'literal'; value: unknown }
-  | { kind: 'identifier'; name: string }
-  | { kind: 'group'; pipeline: Pipeline; path: string[] }
+interface Place {
+  /** Offset of the node in the template, as Go reports it. */
+  at: number
+  /** The node as Go would print it. */
+  source: string
+}
+
+export type Expression = Place &
+  (
+    | { kind: 'dot' }
+    | { kind: 'field'; path: string[] }
+    | { kind: 'variable'; name: string; path: string[] }
+    | { kind: 'literal'; value: unknown }
+    | { kind: 'identifier'; name: string }
+    | { kind: 'group'; pipeline: Pipeline; path: string[] }
+  )
 
 export interface Pipeline {
-  /** `$x :=`; for range the value's variable. */
+  /** `$x :=`, or `$x =`; for range the value's variable. */
   variable: string | undefined
   commands: Expression[][]
 }
@@ -20,7 +32,7 @@ export type Node =
   | { kind: 'action'; pipeline: Pipeline }
   | ({ kind: 'if' } & Block)
   | ({ kind: 'with' } & Block)
-  | ({ kind: 'range'; key: string | undefined } & Block)
+  | ({ kind: 'range'; key: string | undefined; at: number } & Block)
 
 interface Open {
   node: Extract<Node, { body: Node[] }>
@@ -29,7 +41,7 @@ interface Open {
   depth: number
 }
 
-/** Throws Failure in Go's words where blocks do not match or an action is malformed. */
+/** Throws TemplateError in Go's words where blocks do not match or an action is malformed. */
 export function parseTemplate(text: string): Node[] {
   const root: Node[] = []
   const open: Open[] = []
@@ -39,67 +51,71 @@ export function parseTemplate(text: string): Node[] {
       if (piece !== '') target().push({ kind: 'text', text: piece })
       continue
     }
-    const [, keyword = '', rest = ''] = /^(if|range|with|else|end)?\b\s*([\s\S]*)$/.exec(piece.action) ?? []
+    const tokens = tokenize(piece.action, piece.at)
+    const keyword = tokens[0]?.text ?? ''
     if (keyword === 'end') closeBlock(open)
-    else if (keyword === 'else') turnToElse(open, rest)
-    else if (keyword === '') target().push({ kind: 'action', pipeline: parsePipeline(piece.action) })
-    else {
-      const node = openNode(keyword as 'if' | 'range' | 'with', rest)
+    else if (keyword === 'else') turnToElse(open, tokens.slice(1))
+    else if (keyword === 'if' || keyword === 'with' || keyword === 'range') {
+      const node = openNode(keyword, tokens.slice(1))
       target().push(node)
       open.push({ node, target: node.body, depth: 1 })
-    }
+    } else target().push({ kind: 'action', pipeline: parsePipeline(tokens, 'command') })
   }
-  if (open.length > 0) throw malformed('unexpected EOF')
+  if (open.length > 0) throw new TemplateError('parse', 'unexpected EOF')
   return root
 }
 
-function openNode(keyword: 'if' | 'range' | 'with', text: string): Extract<Node, { body: Node[] }> {
-  if (keyword !== 'range') return { kind: keyword, pipeline: parsePipeline(text), body: [], otherwise: [] }
-  const pair = /^(\$\w+)\s*,\s*(\$\w+\s*:=[\s\S]*)$/.exec(text)
-  return { kind: 'range', key: pair?.[1], pipeline: parsePipeline(pair?.[2] ?? text), body: [], otherwise: [] }
+function openNode(keyword: 'if' | 'range' | 'with', tokens: Token[]): Extract<Node, { body: Node[] }> {
+  const block = { body: [], otherwise: [] }
+  if (keyword !== 'range') return { kind: keyword, pipeline: parsePipeline(tokens, keyword), ...block }
+  const hasKey = tokens[1]?.text === ',' && tokens[0]?.text.startsWith('$')
+  const key = hasKey ? tokens[0]?.text : undefined
+  const pipeline = parsePipeline(hasKey ? tokens.slice(2) : tokens, 'range')
+  return { kind: 'range', key, at: tokens[0]?.at ?? 0, pipeline, ...block }
 }
 
 function closeBlock(open: Open[]): void {
   const block = open.pop()
-  if (block === undefined) throw malformed('unexpected {{end}}')
+  if (block === undefined) throw new TemplateError('parse', 'unexpected {{end}}')
   for (let more = block.depth; more > 1; more--) open.pop()
 }
 
-function turnToElse(open: Open[], rest: string): void {
+function turnToElse(open: Open[], rest: Token[]): void {
   const block = open.at(-1)
-  if (block === undefined) throw malformed('unexpected {{else}}')
+  if (block === undefined) throw new TemplateError('parse', 'unexpected {{else}}')
   block.target = block.node.otherwise
-  const nested = /^(if|with)\s+([\s\S]*)$/.exec(rest)
-  if (nested === null) return
-  const node = openNode(nested[1] as 'if' | 'with', nested[2] ?? '')
+  const keyword = rest[0]?.text
+  if (keyword !== 'if' && keyword !== 'with') return
+  const node = openNode(keyword, rest.slice(1))
   block.target.push(node)
   open.push({ node, target: node.body, depth: block.depth + 1 })
 }
 
 /** Text and actions in turn; `{{-` and `-}}` trim the text beside them, comments vanish. */
-function* split(text: string): Generator<string | { action: string }> {
-  let rest = text
+function* split(text: string): Generator<string | { action: string; at: number }> {
+  let position = 0
   let trimNext = false
   for (;;) {
-    const start = rest.indexOf('{{')
-    let before = start < 0 ? rest : rest.slice(0, start)
+    const start = text.indexOf('{{', position)
+    let before = text.slice(position, start < 0 ? undefined : start)
     if (trimNext) before = before.trimStart()
     if (start < 0) {
       yield before
       return
     }
-    const end = findEnd(rest, start + 2)
-    let action = rest.slice(start + 2, end)
-    if (/^-\s/.test(action)) {
+    const end = findEnd(text, start + 2)
+    let from = start + 2
+    let to = end
+    if (/^-\s/.test(text.slice(from, from + 2))) {
       before = before.trimEnd()
-      action = action.slice(1)
+      from += 1
     }
-    trimNext = /\s-$/.test(action)
-    if (trimNext) action = action.slice(0, -1)
+    trimNext = /\s-$/.test(text.slice(from, to))
+    if (trimNext) to -= 1
     yield before
-    action = action.trim()
-    if (!action.startsWith('/*')) yield { action }
-    rest = rest.slice(end + 2)
+    const action = text.slice(from, to)
+    if (!action.trimStart().startsWith('/*')) yield { action, at: from }
+    position = end + 2
   }
 }
 
@@ -109,77 +125,76 @@ function findEnd(text: string, from: number): number {
   for (let at = from; at < text.length; at++) {
     const letter = text[at] ?? ''
     if (quote !== '') {
+      if (letter === '\n' && quote === '"') throw new TemplateError('parse', 'unterminated quoted string')
       if (letter === '\\' && quote === '"') at++
       else if (letter === quote) quote = ''
     } else if (letter === '"' || letter === '`') quote = letter
     else if (text.startsWith('}}', at)) return at
   }
-  throw malformed('unclosed action')
+  throw new TemplateError('parse', quote === '' ? 'unclosed action' : 'unterminated quoted string')
 }
 
-const TOKEN = /\s+|(:=)|("(?:[^"\\]|\\.)*"|`[^`]*`)|(-?\d+(?:\.\d+)?)|(\$\w*(?:\.\w+)*)|((?:\.\w+)+|\.)|(\w+)|([|()])/y
-
-function tokenize(text: string): string[] {
-  const tokens: string[] = []
-  TOKEN.lastIndex = 0
-  while (TOKEN.lastIndex < text.length) {
-    const at = TOKEN.lastIndex
-    const match = TOKEN.exec(text)
-    if (match === null) throw malformed(`unexpected ${JSON.stringify(text[at])} in operand`)
-    if (match[0].trim() !== '') tokens.push(match[0])
-  }
-  return tokens
-}
-
-function parsePipeline(text: string): Pipeline {
-  const tokens = tokenize(text)
-  if (tokens.length === 0) throw malformed('missing value for command')
-  const pipeline = readPipeline(tokens)
-  if (tokens.length > 0) throw malformed(`unexpected ${JSON.stringify(tokens[0])} in operand`)
+function parsePipeline(tokens: Token[], context: string): Pipeline {
+  const rest = [...tokens]
+  const pipeline = readPipeline(rest, context)
+  const [extra] = rest
+  if (extra !== undefined)
+    throw new TemplateError('parse', `unexpected ${extra.text === ')' ? 'right paren' : extra.text} in input`)
   return pipeline
 }
 
-function readPipeline(tokens: string[]): Pipeline {
+function readPipeline(tokens: Token[], context: string): Pipeline {
   let variable: string | undefined
-  if (tokens[1] === ':=') {
-    variable = tokens.shift()
+  if (tokens[1]?.text === ':=' || tokens[1]?.text === '=') {
+    variable = tokens.shift()?.text
     tokens.shift()
   }
   const commands: Expression[][] = [[]]
-  while (tokens.length > 0 && tokens[0] !== ')') {
-    const token = tokens.shift() ?? ''
-    if (token === '|') commands.push([])
-    else commands.at(-1)?.push(readExpression(token, tokens))
+  while (tokens.length > 0 && tokens[0]?.text !== ')') {
+    const token = tokens.shift() as Token
+    if (token.text !== '|') commands.at(-1)?.push(readExpression(token, tokens))
+    else if (tokens.length > 0) commands.push([]) // a bar at the end is let go, as Go does
   }
-  if (commands.some((command) => command.length === 0)) throw malformed('missing value for command')
+  if (commands.some((command) => command.length === 0)) throw new TemplateError('parse', `missing value for ${context}`)
   return { variable, commands }
 }
 
-const CONSTANT: Record<string, unknown> = { true: true, false: false, nil: undefined }
+const CONSTANT: Record<string, unknown> = { true: true, false: false, nil: null }
 
-function readExpression(token: string, tokens: string[]): Expression {
-  if (token === '(') {
-    const pipeline = readPipeline(tokens)
-    if (tokens.shift() !== ')') throw malformed('unclosed left paren')
-    const next = tokens[0]
-    return { kind: 'group', pipeline, path: next?.startsWith('.') && next !== '.' ? pathOf(tokens.shift() ?? '') : [] }
+function readExpression({ text, at }: Token, tokens: Token[]): Expression {
+  const place = { at, source: text }
+  if (text === '(') {
+    const inside = readPipeline(tokens, 'parenthesized pipeline')
+    if (tokens.shift()?.text !== ')') throw new TemplateError('parse', 'unclosed left paren')
+    const path = /^\.\w/.test(tokens[0]?.text ?? '') && tokens[0]?.isJoined ? pathOf(tokens.shift()?.text ?? '') : []
+    const source = `(${inside.commands.map((words) => words.map((word) => word.source).join(' ')).join(' | ')})`
+    return { kind: 'group', pipeline: inside, path, at, source }
   }
-  if (token.startsWith('"')) return { kind: 'literal', value: JSON.parse(token) }
-  if (token.startsWith('`')) return { kind: 'literal', value: token.slice(1, -1) }
-  if (/^-?\d/.test(token)) return { kind: 'literal', value: Number(token) }
-  if (token.startsWith('$')) {
-    const [name = '$', ...path] = token.split('.')
-    return { kind: 'variable', name, path }
+  if (text.startsWith('"')) return { kind: 'literal', value: unquote(text), ...place }
+  if (text.startsWith('`')) return { kind: 'literal', value: text.slice(1, -1), ...place }
+  if (/^[+-]?\d/.test(text)) return { kind: 'literal', value: Number(text), ...place }
+  if (text === '.') return { kind: 'dot', ...place }
+  if (text.startsWith('$')) {
+    const [name = '$', ...path] = text.split('.')
+    return { kind: 'variable', name, path, ...place, at: at + (path.length > 0 ? name.length : 0) }
   }
-  if (token.startsWith('.')) return { kind: 'field', path: pathOf(token) }
-  if (token in CONSTANT) return { kind: 'literal', value: CONSTANT[token] }
-  return { kind: 'identifier', name: token }
+  if (text.startsWith('.')) {
+    const path = pathOf(text)
+    return { kind: 'field', path, ...place, at: at + (path.length > 1 ? 1 + (path[0]?.length ?? 0) : 0) }
+  }
+  if (text in CONSTANT) return { kind: 'literal', value: CONSTANT[text], ...place }
+  if (!(text in FUNCTIONS)) throw new TemplateError('parse', `function ${JSON.stringify(text)} not defined`)
+  return { kind: 'identifier', name: text, ...place }
+}
+
+function unquote(text: string): unknown {
+  try {
+    return JSON.parse(text.replaceAll('\t', '\\t'))
+  } catch {
+    throw new TemplateError('parse', 'invalid syntax')
+  }
 }
 
 function pathOf(token: string): string[] {
   return token.split('.').filter((part) => part !== '')
-}
-
-function malformed(why: string): Failure {
-  return new Failure('invalid-argument', `template parsing error: template: :1: ${why}`)
 }

@@ -1,0 +1,39 @@
+// JSON as Go's encoder writes it.
+
+/** Compact. `isForHtml`: the encoder's own habit of escaping what HTML gives a meaning. */
+export function goJson(value: unknown, isForHtml = false): string {
+  const text = (JSON.stringify(value ?? null) ?? 'null').replace(/\u2028/g, '\\u2028').replace(/\u2029/g, '\\u2029')
+  return isForHtml ? text.replace(/[<>&]/g, (letter) => `\\u00${letter.charCodeAt(0).toString(16)}`) : text
+}
+
+/** Keys in the order of Go's maps. */
+export function sortKeys<T>(value: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/**
+ * Indents JSON without changing a byte of its values: what the engine wrote, numbers past 2^53 included.
+ * Whitespace between the tokens is expected to be none or any.
+ */
+export function indentJson(text: string, indent: string): string {
+  let out = ''
+  let depth = 0
+  const newline = () => `\n${indent.repeat(depth)}`
+  const TOKEN = /\s+|"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/y
+  let isEmpty = false
+  for (let match = TOKEN.exec(text); match !== null; match = TOKEN.exec(text)) {
+    const [token] = match
+    if (token.trim() === '') continue
+    if (token === '}' || token === ']') {
+      depth--
+      out += isEmpty ? token : newline() + token
+      isEmpty = false
+      continue
+    }
+    if (isEmpty) out += newline()
+    isEmpty = token === '{' || token === '['
+    if (isEmpty) depth++
+    out += token === ',' ? `,${newline()}` : token === ':' ? ': ' : token
+  }
+  return out
+}

@@ -1,0 +1,33 @@
+// Moments on the command line: RFC 3339, seconds since the epoch, or a Go duration back from now.
+import { goQuote } from '../format/go-quote.ts'
+import { invalid, parseDuration } from './values.ts'
+
+/** Seconds since the epoch, as the Engine API wants them. Undefined where nothing is given. */
+export function parseMoment(text: string | undefined, subject?: string, nowMs = Date.now()): string | undefined {
+  if (!text) return undefined
+  const durationNs = tryDuration(text)
+  if (durationNs !== undefined) return formatSeconds(BigInt(nowMs) * 1_000_000n - BigInt(durationNs))
+  const match = /^(\d{4}-\d\d-\d\d)(?:[T](\d\d:\d\d(?::\d\d)?|\d\d)(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/.exec(text)
+  if (match !== null) {
+    const [, day, clock = '00:00:00', fraction = '', zone] = match
+    const time = clock.length === 2 ? `${clock}:00:00` : clock.length === 5 ? `${clock}:00` : clock
+    // Without a zone it is local time.
+    const ms = Date.parse(`${day}T${time}${zone ?? ''}`)
+    if (!Number.isNaN(ms)) return formatSeconds(BigInt(ms) * 1_000_000n + BigInt(fraction.slice(1, 10).padEnd(9, '0')))
+  }
+  if (/^-?\d+(\.\d+)?$/.test(text)) return text
+  const why = `failed to parse value as time or duration: ${goQuote(text)}`
+  throw invalid(subject === undefined ? why : `invalid value for ${goQuote(subject)}: ${why}`)
+}
+
+function tryDuration(text: string): number | undefined {
+  try {
+    return parseDuration(text)
+  } catch {
+    return undefined
+  }
+}
+
+function formatSeconds(nanoseconds: bigint): string {
+  return `${nanoseconds / 1_000_000_000n}.${String(nanoseconds % 1_000_000_000n).padStart(9, '0')}`
+}
