@@ -6,6 +6,7 @@ import * as zlib from 'node:zlib'
 import type { Decompress as FzstdDecompress } from 'fzstd'
 import { Failure } from '../../base/failure.ts'
 import type { Fd } from '../../linux/kernel.ts'
+import { ZstdWindows } from './zstd-windows.ts'
 
 export type Compression = 'gzip' | 'zstd' | 'none'
 
@@ -20,8 +21,7 @@ export function detectCompression(start: Uint8Array): Compression {
 
 const READ_SIZE = 256 * 1024
 const OUTPUT_SIZE = 512 * 1024
-/** What the zstd program accepts without being asked twice. */
-const ZSTD_WINDOW_MAX = 128 * 1024 * 1024
+const ZSTD_SLICE_SIZE = 1024
 
 export type Decompress = (blob: Fd) => AsyncGenerator<Buffer>
 
@@ -32,7 +32,7 @@ export type Decompress = (blob: Fd) => AsyncGenerator<Buffer>
  */
 export async function loadDecompress(start: Uint8Array): Promise<Decompress> {
   const compression = detectCompression(start)
-  const chunks = await decoderOf(compression, start)
+  const chunks = await decoderOf(compression)
   return async function* decompressed(blob) {
     try {
       yield* chunks(blob)
@@ -42,10 +42,9 @@ export async function loadDecompress(start: Uint8Array): Promise<Decompress> {
   }
 }
 
-async function decoderOf(compression: Compression, start: Uint8Array): Promise<Decompress> {
+async function decoderOf(compression: Compression): Promise<Decompress> {
   if (compression === 'none') return blobChunks
   if (compression === 'gzip') return (blob) => through(blob, zlib.createGunzip(GUNZIP_OPTIONS))
-  if (zstdWindowSize(start) > ZSTD_WINDOW_MAX) throw new Failure('invalid-argument', 'zstd: window size too large')
   if ('createZstdDecompress' in zlib) {
     // Node 22.15 and later; unknown to the types of Node 20.
     const create = zlib.createZstdDecompress as (options: object) => NodeJS.ReadWriteStream
@@ -83,22 +82,18 @@ async function* unzstd(blob: Fd, Decompress: typeof FzstdDecompress): AsyncGener
   const stream = new Decompress((data) => {
     ready.push(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
   })
+  const windows = new ZstdWindows()
   for await (const chunk of blobChunks(blob)) {
-    stream.push(chunk)
-    yield* ready
-    ready = []
+    windows.push(chunk)
+    // Slice by slice: what the decoder makes of one is all held at once, and three bytes can mean 128 KiB.
+    for (let at = 0; at < chunk.length; at += ZSTD_SLICE_SIZE) {
+      stream.push(chunk.subarray(at, at + ZSTD_SLICE_SIZE))
+      yield* ready
+      ready = []
+    }
   }
   stream.push(new Uint8Array(0), true)
   yield* ready
-}
-
-/** Of the frame that starts here (RFC 8878, 3.1.1.1); 0 where another kind of frame starts. */
-function zstdWindowSize(start: Uint8Array): number {
-  if (start[0] !== 0x28 || start.length < 6) return 0
-  const isSingleSegment = (start[4]! & 0x20) !== 0
-  if (isSingleSegment) return 0 // the content's own size, which is bounded by what the layer may hold
-  const exponent = start[5]! >> 3
-  return 2 ** (10 + exponent) * (1 + (start[5]! & 7) / 8)
 }
 
 function damaged(compression: Compression, error: unknown): unknown {
