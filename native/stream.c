@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 enum { LINE_LIMIT = NAME_LIMIT + 32, FRAME_HEADER = 8, WANTS_IN = 4, PUNCH_SIZE = 8 << 20 };
+enum { TURN = 16 }; // reads or sends before others have their turn
 
 struct client {
   int fd;
@@ -71,7 +72,7 @@ void accept_client(int listener) {
 // ---- output
 
 static void drain_spill(struct client *c) {
-  while (backlog(c)) {
+  for (int i = 0; backlog(c) && i < TURN; i++) {
     // By copy: sendfile(2) would lend the file's pages to the socket, and the next bytes spilled would be written over them.
     size_t size = backlog(c) < sizeof read_buffer ? backlog(c) : sizeof read_buffer;
     ssize_t sent = pread(c->spill, read_buffer, size, (off_t)c->spill_start);
@@ -205,10 +206,11 @@ static void block_input(struct client *c) {
   if (c->p->in >= 0 && !c->p->in_watched) c->p->in_watched = watch(c->p->in, EPOLLOUT, ON_IN, (uint32_t)(c->p - processes)) == 0;
 }
 
-// From the client's socket to the process, as much as both can take. Bytes leave the socket only once they are written.
-static void pump_input(struct client *c) {
+// From the client's socket to the process, as much as both can take. Bytes leave the socket only once they are written. A client that
+// never stops sending has its turn, like everyone; one that has hung up has only what its socket holds, and no other turn to come.
+static void pump_input(struct client *c, bool is_last) {
   c->input_blocked = false;
-  while (!c->input_done) {
+  for (int i = 0; !c->input_done && (is_last || i < TURN); i++) {
     struct process *p = c->p;
     bool is_wanted = p && (c->wants & WANTS_IN) && !p->stdin_closed && (p->terminal || p->want_stdin);
     if (is_wanted && p->in < 0) { // its terminal is still to come
@@ -236,7 +238,7 @@ void on_input_ready(struct process *p) {
   if (p->in_watched) unwatch(p->in);
   p->in_watched = false;
   for (int i = 0; i < CLIENT_LIMIT; i++)
-    if (clients[i].is_open && clients[i].p == p && clients[i].input_blocked) pump_input(&clients[i]);
+    if (clients[i].is_open && clients[i].p == p && clients[i].input_blocked) pump_input(&clients[i], !clients[i].is_watched);
 }
 
 // ---- attach <process> <flags>
@@ -289,7 +291,7 @@ void on_client(int index, uint32_t events) {
   if (c->is_finished && !backlog(c)) return close_client(c);
   if (c->p && (events & EPOLLOUT)) update_pause(c->p);
   if (!c->is_attached && (events & (EPOLLIN | EPOLLHUP))) read_line(c);
-  if (c->is_open && c->is_attached && (events & (EPOLLIN | EPOLLHUP)) && !c->input_blocked) pump_input(c);
+  if (c->is_open && c->is_attached && (events & (EPOLLIN | EPOLLHUP)) && !c->input_blocked) pump_input(c, (events & EPOLLHUP) != 0);
   if (c->is_open && (events & (EPOLLHUP | EPOLLERR))) {
     // Gone for good. What it has sent before still goes to the process, as far as that reads.
     c->spill_start = c->spill_end = 0;
