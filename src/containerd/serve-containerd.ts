@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { Failure, messageOf } from '../base/failure.ts'
 import { createLog, type Log, type LogLevel } from '../base/log.ts'
 import { UndoStack } from '../base/undo-stack.ts'
+import { releaseStartPagesSoon } from '../linux/release-pages.ts'
 import { serveGrpc } from '../wire/grpc/serve-grpc.ts'
 import { openContainerd } from './open-containerd.ts'
 import { CONTAINERD_VERSION } from './services/version.ts'
@@ -70,6 +71,7 @@ async function serve(settings: Settings, log: Log): Promise<void> {
     version: CONTAINERD_VERSION,
     ms: Math.round(performance.now()),
   })
+  releaseStartPagesSoon()
   const signal = await stopped
   log.info('containerd stops', { signal })
 }

@@ -10,6 +10,7 @@ import type { EngineConfig } from './config.ts'
 import { superviseContainerd } from './containerd/supervise-containerd.ts'
 import { listenOn, parseListenAddress } from './http/listen.ts'
 import { createApiServer } from './http/server.ts'
+import { releaseStartPagesSoon } from '../linux/release-pages.ts'
 import { loadConfig } from './load-config.ts'
 import { lockDataRoot, removePidFile, writePidFile } from './pid-file.ts'
 import { formatHelp } from './settings/parse-flags.ts'
@@ -65,6 +66,7 @@ async function serveUntilTold(config: EngineConfig, log: Log, surroundings: Surr
     closing.defer(() => closeServer(server))
   }
   log.info('Daemon has completed initialization')
+  releaseStartPagesSoon()
   log.info(`Processing signal '${await told}'`)
 }
 
