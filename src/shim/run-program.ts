@@ -16,23 +16,29 @@ const waitpid = libcIntFunction('waitpid', 'int', 'ptr', 'int')
 
 /**
  * Blocks until the program ends; returns its exit status, 128 + signal where it was killed. Its environment is empty.
+ * @param name what a failure calls the program.
  * @param passed a descriptor that it gets as number 3; every other one of this process closes itself (O_CLOEXEC).
  */
-export function runProgram(program: string, argv: readonly string[], passed: number | undefined): number {
+export function runProgram(
+  program: string,
+  argv: readonly string[],
+  passed: number | undefined,
+  name = program,
+): number {
   const pid = new Int32Array(1)
   const actions = Buffer.alloc(ACTIONS_SIZE)
   const texts = argv.map((argument) => Buffer.from(`${cString(argument, 'posix_spawn')}\0`))
   const pointers = new BigUint64Array([...texts.map(addressOf), 0n])
-  requireSpawned(initActions(actions), program)
+  requireSpawned(initActions(actions), name)
   try {
-    requireSpawned(addDup2(actions, STDERR, STDERR), program) // it may complain; Node closes its own standard streams on exec
-    if (passed !== undefined) requireSpawned(addDup2(actions, passed, PASSED_FD), program)
+    requireSpawned(addDup2(actions, STDERR, STDERR), name) // it may complain; Node closes its own standard streams on exec
+    if (passed !== undefined) requireSpawned(addDup2(actions, passed, PASSED_FD), name)
     const path = cString(program, 'posix_spawn')
-    requireSpawned(posixSpawn(pid, path, actions, null, bytesOf(pointers), bytesOf(new BigUint64Array(1))), program)
+    requireSpawned(posixSpawn(pid, path, actions, null, bytesOf(pointers), bytesOf(new BigUint64Array(1))), name)
   } finally {
     destroyActions(actions)
   }
-  return waitFor(pid[0] ?? 0, program)
+  return waitFor(pid[0] ?? 0, name)
 }
 
 function bytesOf(pointers: BigUint64Array): Uint8Array {

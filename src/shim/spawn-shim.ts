@@ -15,7 +15,12 @@ export function spawnShimWith(shimProgram: string): SpawnShim {
     // Synchronous: a file of a few KiB in a tmpfs is written sooner than a thread of the pool is woken.
     writeFileSync(planPath, encodeShimPlan(settings, plan), { mode: 0o600 })
     // It exits 0 once its sockets listen, and lives on as a child of its own; another status is an errno.
-    const status = runProgram(sealProgram(shimProgram), ['berth-shim', settings.label, settings.bundle], rootfs)
+    const status = runProgram(
+      sealProgram(shimProgram),
+      ['berth-shim', settings.label, settings.bundle],
+      rootfs,
+      shimProgram,
+    )
     if (status !== 0) {
       rmSync(planPath, { force: true })
       throw new StepFailure(undefined, status)

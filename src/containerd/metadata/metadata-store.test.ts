@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -130,3 +130,12 @@ test('a key that the database can not hold is refused', () =>
     assert.throws(() => store.bucket<number>('x').put('k'.repeat(1025), 1), { code: 'invalid-argument' })
     await store.close()
   }))
+
+test('a file that is no database is refused, and left as it is', async () => {
+  for (const bytes of [Buffer.alloc(20_000, 'x'), Buffer.from('short'), Buffer.alloc(8192)])
+    await withDirectory(async (directory) => {
+      writeFileSync(join(directory, 'meta.db'), bytes)
+      await assert.rejects(MetadataStore.open(directory), { code: 'data-loss', message: /meta\.db is damaged/ })
+      assert.deepEqual(readFileSync(join(directory, 'meta.db')), bytes)
+    })
+})

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { type Log, silentLog } from '../../base/log.ts'
+import { checkDatabase } from './check-database.ts'
 import { type Codec, jsonCodec } from './codec.ts'
 import { type Change, Journal } from './journal.ts'
 
@@ -46,6 +47,7 @@ export class MetadataStore {
   private constructor(directory: string, log: Log) {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#log = log
+    checkDatabase(join(directory, 'meta.db'))
     this.#database = open<Buffer, string>({
       path: join(directory, 'meta.db'),
       noSubdir: true,

@@ -15,6 +15,8 @@ export class ContainerStore {
   readonly directory: string
   readonly #byId = new Map<string, Container>()
   readonly #idByName = new Map<string, string>()
+  /** Records that could not be read: what they name is not ours to use, nor to remove. */
+  readonly #unusable = new Set<string>()
   readonly #background = new Set<Promise<void>>()
   readonly #closing = new AbortController()
   readonly execs = new ExecStore()
@@ -32,6 +34,7 @@ export class ContainerStore {
       try {
         store.#load(path, name)
       } catch (error) {
+        store.#unusable.add(name)
         log.error('container record is not usable', { path, error: String(error) })
       }
     }
@@ -45,6 +48,9 @@ export class ContainerStore {
     if (text === undefined) return rmSync(path, { recursive: true, force: true })
     const record = JSON.parse(text) as ContainerRecord
     if (record.version !== 1 || record.id !== id) throw new Error(`version ${record.version} of ${record.id}`)
+    for (const part of ['image', 'config', 'hostConfig', 'state', 'volumes'] as const)
+      if (typeof record[part] !== 'object' || record[part] === null) throw new Error(`${part} is missing`)
+    if (typeof record.name !== 'string' || this.hasName(record.name)) throw new Error(`name ${record.name}`)
     this.#index(new Container(record, path))
   }
 
@@ -99,6 +105,11 @@ export class ContainerStore {
   /** By the full id only. */
   get(id: string): Container | undefined {
     return this.#byId.get(id)
+  }
+
+  /** There is a record of it, if perhaps one that this version cannot read: what bears its id is not to be swept. */
+  isKnown(id: string): boolean {
+    return this.#byId.has(id) || this.#unusable.has(id)
   }
 
   /** Newest first, as Docker lists them. */

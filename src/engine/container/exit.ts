@@ -1,4 +1,5 @@
 // What happens when a container's first process has ended: the state, the events, the restart or the removal.
+import { rmSync } from 'node:fs'
 import { formatRfc3339Nano } from '../../base/clock.ts'
 import { messageOf } from '../../base/failure.ts'
 import { nextTurn } from '../../base/next-turn.ts'
@@ -7,7 +8,7 @@ import { endExecsOf } from '../exec/exec-exit.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
 import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
-import { netnsPath } from './paths.ts'
+import { netnsPath, streamSocketPath } from './paths.ts'
 import { removeContainer } from './remove.ts'
 import { decideRestart } from './restart-policy.ts'
 import { restartAfter } from './restart-later.ts'
@@ -96,6 +97,7 @@ async function releaseRun(engine: Engine, container: Container): Promise<void> {
     () => deleteTask(engine, container.id),
     () => deleteContainerdRecord(engine, container.id),
     () => engine.netns.remove(netnsPath(engine, container.id)),
+    () => rmSync(streamSocketPath(engine, container.id), { force: true }), // a shim that was killed leaves it
   ]
   for (const step of steps) {
     try {

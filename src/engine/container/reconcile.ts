@@ -126,7 +126,7 @@ async function settleDown(engine: Engine, container: Container, task: Process | 
 
 /** Everything of ours that no record names. Called once, before the first request is served. */
 async function sweep(engine: Engine): Promise<void> {
-  const isOwned = (id: string) => engine.containers.get(id) !== undefined
+  const isOwned = (id: string) => engine.containers.isKnown(id)
   const live = new Set(
     engine.containers.list().flatMap((container) => (isAlive(container.state) ? [container.id] : [])),
   )
@@ -149,7 +149,7 @@ async function sweep(engine: Engine): Promise<void> {
 
 /** After containerd was away: what could not be removed meanwhile. Containers that are being started now keep what they have. */
 async function sweepAgain(engine: Engine): Promise<void> {
-  const isOwned = (id: string) => engine.containers.get(id) !== undefined
+  const isOwned = (id: string) => engine.containers.isKnown(id)
   try {
     await sweepContainerd(engine)
     await sweepSnapshots(engine, isOwned)
@@ -175,6 +175,7 @@ async function sweepContainerd(engine: Engine): Promise<void> {
         return await container.lock.run(async () => {
           if (!isAlive(container.state)) await removeRun(engine, id)
         })
+      if (engine.containers.isKnown(id)) return
       await removeRun(engine, id)
       await engine.network.detach(id)
     }),
