@@ -1,99 +1,114 @@
-// The body of POST /containers/create and of update: types are checked here, once, so that the rest of the engine can trust them.
+// The bodies of POST /containers/create and of update: types are checked here, once, so that the rest of the engine can trust them.
 import type { ContainerCreateRequest, HostConfig } from '../../api/container-types.ts'
 import { Failure } from '../../base/failure.ts'
+import { BOOL, decodeGo, each, type GoType, INTEGER, list, map, STRING, struct, WORDS } from '../http/go-json.ts'
 
-type Check = (value: unknown) => boolean
-type Shape = Readonly<Record<string, Check>>
+const STRINGS = list(STRING)
+const EMPTY = struct('struct {}', {})
+const THROTTLES = list(struct('blkiodev.ThrottleDevice', { Path: STRING, Rate: INTEGER }))
 
-const isString: Check = (value) => typeof value === 'string'
-const isBoolean: Check = (value) => typeof value === 'boolean'
-const isNumber: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value)
-const isStrings: Check = (value) => Array.isArray(value) && value.every(isString)
-const isNumbers: Check = (value) => Array.isArray(value) && value.every(isNumber)
-const isObject: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isStringMap: Check = (value) => isObject(value) && Object.values(value as object).every(isString)
-const isObjectMap: Check = (value) => isObject(value) && Object.values(value as object).every(isObject)
-const isObjects: Check = (value) => Array.isArray(value) && value.every(isObject)
+const HEALTH = struct('container.HealthConfig', {
+  Test: STRINGS,
+  ...each(INTEGER, 'Interval Timeout StartPeriod StartInterval Retries'),
+})
 
-const CONFIG: Shape = {
-  ...fields(isString, 'Hostname Domainname User Image WorkingDir MacAddress StopSignal'),
-  ...fields(isBoolean, 'AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce ArgsEscaped NetworkDisabled'),
-  ...fields(isStrings, 'Env Cmd Entrypoint OnBuild Shell'),
-  ...fields(isObjectMap, 'ExposedPorts Volumes'),
-  ...fields(isObject, 'Healthcheck HostConfig NetworkingConfig'),
-  Labels: isStringMap,
-  StopTimeout: isNumber,
+const RESTART_POLICY = struct('container.RestartPolicy', { Name: STRING, MaximumRetryCount: INTEGER })
+
+/** What `update` can change, too. */
+const RESOURCES: Record<string, GoType> = {
+  ...each(
+    INTEGER,
+    'CpuShares Memory BlkioWeight CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime KernelMemory KernelMemoryTCP MemoryReservation MemorySwap MemorySwappiness NanoCpus PidsLimit CpuCount CpuPercent IOMaximumIOps IOMaximumBandwidth',
+  ),
+  ...each(STRING, 'CgroupParent CpusetCpus CpusetMems'),
+  ...each(THROTTLES, 'BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps'),
+  BlkioWeightDevice: list(struct('blkiodev.WeightDevice', { Path: STRING, Weight: INTEGER })),
+  Devices: list(struct('container.DeviceMapping', each(STRING, 'PathOnHost PathInContainer CgroupPermissions'))),
+  DeviceCgroupRules: STRINGS,
+  DeviceRequests: list(
+    struct('container.DeviceRequest', {
+      Driver: STRING,
+      Count: INTEGER,
+      DeviceIDs: STRINGS,
+      Capabilities: list(STRINGS),
+      Options: map(STRING),
+    }),
+  ),
+  OomKillDisable: BOOL,
+  Init: BOOL,
+  Ulimits: list(struct('container.Ulimit', { Name: STRING, Soft: INTEGER, Hard: INTEGER })),
 }
 
-const HOST_CONFIG: Shape = {
-  ...fields(
-    isString,
-    'ContainerIDFile NetworkMode VolumeDriver CgroupnsMode IpcMode Cgroup PidMode UTSMode UsernsMode Runtime Isolation CgroupParent CpusetCpus CpusetMems',
-  ),
-  ...fields(isBoolean, 'AutoRemove Privileged PublishAllPorts ReadonlyRootfs OomKillDisable Init'),
-  ...fields(
-    isNumber,
-    'OomScoreAdj ShmSize CpuShares Memory BlkioWeight CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime KernelMemory KernelMemoryTCP MemoryReservation MemorySwap MemorySwappiness NanoCpus PidsLimit CpuCount CpuPercent IOMaximumIOps IOMaximumBandwidth',
-  ),
-  ...fields(
-    isStrings,
-    'Binds VolumesFrom CapAdd CapDrop Dns DnsOptions DnsSearch ExtraHosts GroupAdd Links SecurityOpt MaskedPaths ReadonlyPaths DeviceCgroupRules',
-  ),
-  ...fields(isStringMap, 'Annotations StorageOpt Tmpfs Sysctls'),
-  ...fields(
-    isObjects,
-    'Mounts BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps Devices DeviceRequests Ulimits',
-  ),
-  ConsoleSize: isNumbers,
-  LogConfig: (value) => isObject(value) && fits(value as object, LOG_CONFIG),
-  RestartPolicy: (value) => isObject(value) && fits(value as object, RESTART_POLICY),
-  PortBindings: (value) => isObject(value) && Object.values(value as object).every(isBindingList),
-}
+const MOUNT = struct('mount.Mount', {
+  ...each(STRING, 'Type Source Target Consistency'),
+  ReadOnly: BOOL,
+  BindOptions: struct('mount.BindOptions', {
+    Propagation: STRING,
+    ...each(BOOL, 'NonRecursive CreateMountpoint ReadOnlyNonRecursive ReadOnlyForceRecursive'),
+  }),
+  VolumeOptions: struct('mount.VolumeOptions', {
+    NoCopy: BOOL,
+    Labels: map(STRING),
+    Subpath: STRING,
+    DriverConfig: struct('mount.Driver', { Name: STRING, Options: map(STRING) }),
+  }),
+  ImageOptions: struct('mount.ImageOptions', { Subpath: STRING }),
+  TmpfsOptions: struct('mount.TmpfsOptions', { SizeBytes: INTEGER, Mode: INTEGER, Options: list(STRINGS) }),
+})
 
-const LOG_CONFIG: Shape = { Type: isString, Config: isStringMap }
-const RESTART_POLICY: Shape = { Name: isString, MaximumRetryCount: isNumber }
-const PORT_BINDING: Shape = { HostIp: isString, HostPort: isString }
+const HOST_CONFIG = struct('container.HostConfig', {
+  ...RESOURCES,
+  ...each(
+    STRING,
+    'ContainerIDFile NetworkMode VolumeDriver CgroupnsMode IpcMode Cgroup PidMode UTSMode UsernsMode Runtime Isolation',
+  ),
+  ...each(BOOL, 'AutoRemove Privileged PublishAllPorts ReadonlyRootfs'),
+  ...each(INTEGER, 'OomScoreAdj ShmSize'),
+  ...each(
+    STRINGS,
+    'Binds VolumesFrom CapAdd CapDrop Dns DnsOptions DnsSearch ExtraHosts GroupAdd Links SecurityOpt MaskedPaths ReadonlyPaths',
+  ),
+  ...each(map(STRING), 'Annotations StorageOpt Tmpfs Sysctls'),
+  Mounts: list(MOUNT),
+  ConsoleSize: list(INTEGER),
+  LogConfig: struct('container.LogConfig', { Type: STRING, Config: map(STRING) }),
+  RestartPolicy: RESTART_POLICY,
+  PortBindings: map(list(struct('nat.PortBinding', { HostIp: STRING, HostPort: STRING }))),
+})
 
-/** Throws invalid-argument naming the field. Unknown fields are ignored; null stands for absent anywhere. */
+const ENDPOINT = struct('network.EndpointSettings', {
+  IPAMConfig: struct('network.EndpointIPAMConfig', { IPv4Address: STRING, IPv6Address: STRING, LinkLocalIPs: STRINGS }),
+  ...each(STRINGS, 'Links Aliases DNSNames'),
+  ...each(STRING, 'MacAddress NetworkID EndpointID Gateway IPAddress IPv6Gateway GlobalIPv6Address'),
+  ...each(INTEGER, 'GwPriority IPPrefixLen GlobalIPv6PrefixLen'),
+  DriverOpts: map(STRING),
+})
+
+const CREATE_REQUEST = struct('ContainerConfigWrapper', {
+  ...each(STRING, 'Hostname Domainname User Image WorkingDir MacAddress StopSignal'),
+  ...each(BOOL, 'AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce ArgsEscaped NetworkDisabled'),
+  ...each(STRINGS, 'Env OnBuild'),
+  ...each(WORDS, 'Cmd Entrypoint Shell'),
+  ...each(map(EMPTY), 'ExposedPorts Volumes'),
+  Labels: map(STRING),
+  StopTimeout: INTEGER,
+  Healthcheck: HEALTH,
+  HostConfig: HOST_CONFIG,
+  NetworkingConfig: struct('network.NetworkingConfig', { EndpointsConfig: map(ENDPOINT) }),
+})
+
+const UPDATE = struct('UpdateConfig', { ...RESOURCES, RestartPolicy: RESTART_POLICY })
+
+/** Throws invalid-argument in the words of Go's decoder. */
 export function decodeCreateRequest(body: unknown): ContainerCreateRequest {
-  if (body === undefined || body === null || !isObject(body))
+  if (body === undefined || body === null)
     throw new Failure('invalid-argument', 'config cannot be empty in order to create a container')
-  const request = { ...(body as Record<string, unknown>) }
-  // Old clients send a command as one string.
-  for (const key of ['Cmd', 'Entrypoint']) if (typeof request[key] === 'string') request[key] = [request[key]]
-  requireShape(request, CONFIG, '')
-  if (request['HostConfig']) requireShape(request['HostConfig'], HOST_CONFIG, 'HostConfig.')
-  return request as ContainerCreateRequest
+  return decodeGo(body, CREATE_REQUEST) as ContainerCreateRequest
 }
 
-export function decodeHostConfig(body: unknown): HostConfig {
-  if (!isObject(body)) throw new Failure('invalid-argument', 'invalid JSON: an object is expected')
-  requireShape(body as object, HOST_CONFIG, '')
-  return body as HostConfig
-}
-
-function isBindingList(value: unknown): boolean {
-  return value === null || (Array.isArray(value) && value.every((each) => isObject(each) && fits(each, PORT_BINDING)))
-}
-
-function fits(value: object, shape: Shape): boolean {
-  return wrongField(value, shape) === undefined
-}
-
-function requireShape(value: object, shape: Shape, prefix: string): void {
-  const wrong = wrongField(value, shape)
-  if (wrong !== undefined)
-    throw new Failure('invalid-argument', `invalid JSON: cannot unmarshal the value of field ${prefix}${wrong}`)
-}
-
-function wrongField(value: object, shape: Shape): string | undefined {
-  for (const [name, item] of Object.entries(value)) {
-    const check = Object.hasOwn(shape, name) ? shape[name] : undefined
-    if (check && item !== null && item !== undefined && !check(item)) return name
-  }
-  return undefined
-}
-
-function fields(check: Check, names: string): Shape {
-  return Object.fromEntries(names.split(' ').map((name) => [name, check]))
+/** Of an update; throws like the other. */
+export function decodeUpdate(body: unknown): HostConfig {
+  if (body === undefined || body === null)
+    throw new Failure('invalid-argument', 'invalid JSON: got EOF while reading request body')
+  return decodeGo(body, UPDATE) as HostConfig
 }

@@ -8,7 +8,7 @@ import { logsHandler } from '../logs/handler.ts'
 import { attachClient, requireAttachable } from './attach.ts'
 import type { Container } from './container.ts'
 import { createContainer } from './create.ts'
-import { decodeCreateRequest, decodeHostConfig } from './decode-create-request.ts'
+import { decodeCreateRequest, decodeUpdate } from './decode-create-request.ts'
 import { parseDetachKeys } from './detach-keys.ts'
 import { inspectContainer } from './inspect.ts'
 import { killContainer } from './kill.ts'
@@ -59,7 +59,7 @@ export function containerHandlers(engine: Engine): Handlers {
       return { kind: 'empty', status: 200 }
     },
     'POST /containers/{id}/update': async (request) => {
-      const warnings = await updateContainer(engine, find(request), decodeHostConfig(await request.json()))
+      const warnings = await updateContainer(engine, find(request), decodeUpdate(await request.json()))
       return { kind: 'json', status: 200, body: { Warnings: warnings } }
     },
     'DELETE /containers/{id}': verb((container, { query }) => {

@@ -1,29 +1,55 @@
 // The bodies of exec's create and start, checked once. Throws invalid-argument.
 import { Failure } from '../../base/failure.ts'
+import { BOOL, decodeGo, each, INTEGER, list, STRING, struct, WORDS } from '../http/go-json.ts'
 import type { ExecConfig } from './exec-store.ts'
 
-type Fields = Readonly<Record<string, unknown>>
+interface ExecFields {
+  Cmd?: string[] | null
+  Env?: string[] | null
+  User?: string
+  WorkingDir?: string
+  DetachKeys?: string
+  Privileged?: boolean
+  Tty?: boolean
+  Detach?: boolean
+  AttachStdin?: boolean
+  AttachStdout?: boolean
+  AttachStderr?: boolean
+  ConsoleSize?: number[] | null
+}
+
+const FIELDS = {
+  Cmd: WORDS,
+  Env: list(STRING),
+  ...each(STRING, 'User WorkingDir DetachKeys'),
+  ...each(BOOL, 'Privileged Tty Detach AttachStdin AttachStdout AttachStderr'),
+  ConsoleSize: list(INTEGER),
+}
+const CREATE = struct('ExecOptions', FIELDS)
+const START = struct('ExecStartOptions', FIELDS)
 
 export type DecodedExecConfig = Omit<ExecConfig, 'detachKeys'>
 
 export function decodeExecConfig(body: unknown): {
   -readonly [Key in keyof DecodedExecConfig]: DecodedExecConfig[Key]
 } {
-  const fields = asFields(body)
-  const command = typeof fields['Cmd'] === 'string' ? [fields['Cmd']] : strings(fields, 'Cmd')
+  if (body === undefined || body === null)
+    throw new Failure('invalid-argument', 'invalid JSON: got EOF while reading request body')
+  const fields = decodeGo(body, CREATE) as ExecFields
+  const command = fields.Cmd ?? []
   if (command.length === 0) throw new Failure('invalid-argument', 'No exec command specified')
   return {
     command,
-    env: strings(fields, 'Env'),
-    user: text(fields, 'User'),
-    workingDir: text(fields, 'WorkingDir'),
-    privileged: truth(fields, 'Privileged'),
-    terminal: truth(fields, 'Tty'),
-    attachStdin: truth(fields, 'AttachStdin'),
-    attachStdout: truth(fields, 'AttachStdout'),
-    attachStderr: truth(fields, 'AttachStderr'),
-    detachKeysText: text(fields, 'DetachKeys'),
-    consoleSize: size(fields),
+    env: fields.Env ?? [],
+    user: fields.User ?? '',
+    workingDir: fields.WorkingDir ?? '',
+    privileged: fields.Privileged === true,
+    terminal: fields.Tty === true,
+    attachStdin: fields.AttachStdin === true,
+    attachStdout: fields.AttachStdout === true,
+    attachStderr: fields.AttachStderr === true,
+    detachKeysText: fields.DetachKeys ?? '',
+    consoleSize: sizeOf(fields.ConsoleSize),
   }
 }
 
@@ -34,42 +60,13 @@ export interface DecodedExecStart {
 }
 
 export function decodeExecStart(body: unknown): DecodedExecStart {
-  const fields = asFields(body ?? {})
-  return { detach: truth(fields, 'Detach'), terminal: truth(fields, 'Tty'), consoleSize: size(fields) }
+  const fields = decodeGo(body ?? {}, START) as ExecFields
+  return { detach: fields.Detach === true, terminal: fields.Tty === true, consoleSize: sizeOf(fields.ConsoleSize) }
 }
 
-function asFields(body: unknown): Fields {
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
-    throw new Failure('invalid-argument', 'invalid JSON: an object is expected')
-  return body as Fields
-}
-
-function text(fields: Fields, name: string): string {
-  const value = fields[name] ?? ''
-  if (typeof value !== 'string') throw wrong(name)
-  return value
-}
-
-function truth(fields: Fields, name: string): boolean {
-  const value = fields[name] ?? false
-  if (typeof value !== 'boolean') throw wrong(name)
-  return value
-}
-
-function strings(fields: Fields, name: string): string[] {
-  const value = fields[name] ?? []
-  if (!Array.isArray(value) || !value.every((each) => typeof each === 'string')) throw wrong(name)
-  return value
-}
-
-function size(fields: Fields): readonly [height: number, width: number] | undefined {
-  const value = fields['ConsoleSize']
-  if (value === undefined || value === null) return undefined
-  if (!Array.isArray(value) || value.length !== 2 || !value.every((each) => Number.isSafeInteger(each) && each >= 0))
-    throw wrong('ConsoleSize')
-  return [Math.min(Number(value[0]), 0xffff), Math.min(Number(value[1]), 0xffff)]
-}
-
-function wrong(name: string): Failure {
-  return new Failure('invalid-argument', `invalid JSON: cannot unmarshal the value of field ${name}`)
+function sizeOf(size: readonly number[] | null | undefined): readonly [height: number, width: number] | undefined {
+  if (size === undefined || size === null) return undefined
+  const [height = 0, width = 0] = size
+  const clamp = (cells: number) => Math.min(Math.max(cells, 0), 0xffff)
+  return [clamp(height), clamp(width)]
 }

@@ -11,6 +11,8 @@ export interface EntryOptions {
   until: string | undefined
   timestamps: boolean
   details: boolean
+  /** With `details`: what every entry has, beside what its line says. */
+  attributes?: Readonly<Record<string, string>>
   /** Docker's frames, or for a terminal the bare bytes. */
   framed: boolean
 }
@@ -114,7 +116,7 @@ export class EntryEncoder {
     if (!this.#isChosenFixed(time)) return
     if (!(entry.stream === 'stderr' ? options.stderr : options.stdout)) return
     const stamp = options.timestamps ? `${time} ` : ''
-    const details = options.details ? `${formatAttributes(entry.attributes)} ` : ''
+    const details = options.details ? `${formatAttributes({ ...options.attributes, ...entry.attributes })} ` : ''
     const prefix = Buffer.from(stamp + details, 'utf8')
     this.#reserve(FRAME_HEADER + prefix.length + entry.payload.length)
     const frame = this.#used

@@ -4,6 +4,7 @@ import { countsAsRunning } from '../container/container-state.ts'
 import { Failure } from '../../base/failure.ts'
 import { isTrue } from '../http/query.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
+import { logAttributes } from './log-attributes.ts'
 import { parseLogTime } from './log-time.ts'
 import { readLog } from './read-log.ts'
 import { writeTo } from './write-to.ts'
@@ -22,6 +23,7 @@ export function logsHandler(container: Container, request: ApiRequest): ApiRespo
     until: version.atLeast('1.35') ? parseLogTime('until', query.get('until')) : undefined,
     timestamps: isTrue(query, 'timestamps'),
     details: isTrue(query, 'details'),
+    ...(isTrue(query, 'details') ? { attributes: logAttributes(container) } : {}),
     framed: !container.hasTerminal,
     tail: parseTail(query.get('tail')),
     follow: isTrue(query, 'follow') && countsAsRunning(container.state),
