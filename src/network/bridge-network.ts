@@ -1,4 +1,5 @@
 // A bridge network: an address, a cable and published ports for each endpoint, kept in step with records on disk.
+import { isDeepStrictEqual } from 'node:util'
 import { mkdirSync } from 'node:fs'
 import { Failure, isFailure, messageOf, withSubject } from '../base/failure.ts'
 import { generateId } from '../base/ids.ts'
@@ -51,7 +52,9 @@ export async function openBridgeNetwork(kernel: Kernel, log: Log, options: Netwo
       createdAt: known?.createdAt ?? new Date().toISOString(),
     }
     const ownsBridge = bridge.isNew || options.bridge === undefined || known?.ownsBridge === true
-    records.saveNetwork({ ...description, ownsBridge })
+    const record = { ...description, ownsBridge }
+    // Written only where it says something new: a full disk must not keep an engine from coming back.
+    if (!isDeepStrictEqual(record, known)) records.saveNetwork(record)
     return new BridgeNetwork({ kernel, log, options, records, socket, bridge, description, ownsBridge })
   } catch (error) {
     socket.close()

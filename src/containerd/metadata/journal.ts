@@ -1,6 +1,18 @@
 // Changes that the database has not taken in yet, as files that survive a crash of the process. Written without fsync: a change costs one write(2).
 import { createHash } from 'node:crypto'
-import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../../base/failure.ts'
 
@@ -11,6 +23,9 @@ export interface Change {
 }
 
 const NAME = /^journal\.(\d{1,15})$/
+/** Room kept back for removals: on a full disk they are what makes room. */
+const RESERVE = 'reserve'
+const RESERVE_BYTES = 256 * 1024
 const CHECKSUM_BYTES = 8
 const HEADER_BYTES = 4 + CHECKSUM_BYTES
 const REMOVED = 0xffffffff
@@ -39,13 +54,33 @@ export class Journal {
   append(changes: readonly Change[]): void {
     const record = encodeRecord(changes)
     try {
+      this.#write(record)
+    } catch (error) {
+      const isRemoval = changes.every(({ value }) => value === undefined)
+      if (!isRemoval || !this.#useReserve(record))
+        throw new Failure('resource-exhausted', `write the metadata journal: ${messageOf(error)}`, { cause: error })
+    }
+    this.#size += record.length
+  }
+
+  #write(record: Uint8Array): void {
+    try {
       let at = 0
       while (at < record.length) at += writeSync(this.#file, record, at)
     } catch (error) {
       ftruncateSync(this.#file, this.#size) // half a record would hide those after it
-      throw new Failure('resource-exhausted', `write the metadata journal: ${messageOf(error)}`, { cause: error })
+      throw error
     }
-    this.#size += record.length
+  }
+
+  #useReserve(record: Uint8Array): boolean {
+    try {
+      truncateSync(join(this.#directory, RESERVE), 0)
+      this.#write(record)
+      return true
+    } catch {
+      return false // it was used already: the first error is told
+    }
   }
 
   /** Later changes go to a new generation. @returns the number of the last one closed, for `dropThrough`. */
@@ -63,12 +98,24 @@ export class Journal {
   dropThrough(generation: number): void {
     for (const old of listGenerations(this.#directory))
       if (old <= generation) rmSync(join(this.#directory, `journal.${old}`), { force: true })
+    fillReserve(this.#directory)
   }
 
   close(): void {
     const empty = fstatSync(this.#file).size === 0
     closeSync(this.#file)
     if (empty) rmSync(join(this.#directory, `journal.${this.#generation}`), { force: true })
+  }
+}
+
+/** As far as there is room; the next time is soon enough. */
+function fillReserve(directory: string): void {
+  const path = join(directory, RESERVE)
+  try {
+    if (statSync(path, { throwIfNoEntry: false })?.size === RESERVE_BYTES) return
+    writeFileSync(path, Buffer.alloc(RESERVE_BYTES), { mode: 0o600 })
+  } catch {
+    // The disk is full now.
   }
 }
 

@@ -48,6 +48,7 @@ export class MetadataStore {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#log = log
     checkDatabase(join(directory, 'meta.db'))
+    surviveFailedCommits()
     this.#database = open<Buffer, string>({
       path: join(directory, 'meta.db'),
       noSubdir: true,
@@ -65,7 +66,7 @@ export class MetadataStore {
   /** Opens or creates; brings in what a killed process left in its journal. */
   static async open(directory: string, log: Log = silentLog): Promise<MetadataStore> {
     const store = new MetadataStore(directory, log)
-    if (store.#pending.size > 0) await store.flush()
+    if (store.#pending.size > 0) await store.flush().catch((error: unknown) => store.#flushLater(error))
     else store.#journal.dropThrough(store.#journal.rotate())
     return store
   }
@@ -170,27 +171,61 @@ export class MetadataStore {
   #scheduleFlush(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      this.flush().catch((error) => {
-        // The journal still holds it all; the disk may have room again later.
-        this.#log.error('metadata could not be flushed', { error: messageOf(error) })
-        this.#scheduleFlush()
-      })
+      this.flush().catch((error: unknown) => this.#flushLater(error))
     }, FLUSH_DELAY_MS).unref()
+  }
+
+  /** The journal still holds it all; the disk may have room again later. */
+  #flushLater(error: unknown): void {
+    this.#log.error('metadata could not be flushed', { error: messageOf(error) })
+    this.#scheduleFlush()
   }
 
   async #flushPending(): Promise<void> {
     const generation = this.#journal.rotate()
     const changes = [...this.#pending]
     try {
-      await this.#database.batch(() => {
-        for (const [key, { value }] of changes)
-          if (value === undefined) void this.#database.remove(key)
-          else void this.#database.put(key, Buffer.from(value))
-      })
+      // All of one turn are one transaction; were they not, the journal, which stays until all are on disk, would make up for it.
+      await allOf(
+        changes.map(([key, { value }]) =>
+          value === undefined ? this.#database.remove(key) : this.#database.put(key, Buffer.from(value)),
+        ),
+      )
     } catch (error) {
       throw new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, { cause: error })
     }
     for (const [key, change] of changes) if (this.#pending.get(key) === change) this.#pending.delete(key)
     this.#journal.dropThrough(generation)
+  }
+}
+
+/** Waits for all of them, so that none rejects unseen. Throws what a failed commit hides: the reason hangs on the error as a promise. */
+async function allOf(writes: readonly Promise<boolean>[]): Promise<void> {
+  const failed = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected')
+  if (failed === undefined) return
+  const error: unknown = failed.reason
+  throw isCommitFailure(error) ? await error.commitError.catch((reason: unknown) => reason) : error
+}
+
+function isCommitFailure(error: unknown): error is Error & { commitError: Promise<never> } {
+  return error instanceof Error && 'commitError' in error && error.commitError instanceof Promise
+}
+
+/**
+ * The library makes one more promise of each commit and keeps it to itself: where the commit fails, on a full disk for one, that alone
+ * would end the process. Whoever wrote is told by the promise of his own.
+ */
+const surviveFailedCommits = once(() => {
+  process.on('unhandledRejection', (reason) => {
+    if (!isCommitFailure(reason)) throw reason
+    reason.commitError.catch(() => {})
+  })
+})
+
+function once(work: () => void): () => void {
+  let isDone = false
+  return () => {
+    if (!isDone) work()
+    isDone = true
   }
 }

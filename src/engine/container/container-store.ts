@@ -13,6 +13,7 @@ const ID = /^[0-9a-f]{64}$/
 export class ContainerStore {
   /** `<data-root>/containers`. */
   readonly directory: string
+  readonly #log: Log
   readonly #byId = new Map<string, Container>()
   readonly #idByName = new Map<string, string>()
   /** Records that could not be read: what they name is not ours to use, nor to remove. */
@@ -21,13 +22,14 @@ export class ContainerStore {
   readonly #closing = new AbortController()
   readonly execs = new ExecStore()
 
-  private constructor(directory: string) {
+  private constructor(directory: string, log: Log) {
     this.directory = directory
+    this.#log = log
   }
 
   /** Reads every record. What cannot be read is left alone and told of: it may be a newer version's. */
   static open(directory: string, log: Log): ContainerStore {
-    const store = new ContainerStore(directory)
+    const store = new ContainerStore(directory, log)
     for (const name of existsSync(directory) ? readdirSync(directory) : []) {
       if (!ID.test(name)) continue
       const path = join(directory, name)
@@ -51,13 +53,13 @@ export class ContainerStore {
     for (const part of ['image', 'config', 'hostConfig', 'state', 'volumes'] as const)
       if (typeof record[part] !== 'object' || record[part] === null) throw new Error(`${part} is missing`)
     if (typeof record.name !== 'string' || this.hasName(record.name)) throw new Error(`name ${record.name}`)
-    this.#index(new Container(record, path))
+    this.#index(new Container(record, path, this.#log))
   }
 
   /** Adds a new container under its name. Throws conflict with Docker's text when the name is taken. */
   add(record: ContainerRecord): Container {
     this.#requireFree(record.name)
-    const container = new Container(record, join(this.directory, record.id))
+    const container = new Container(record, join(this.directory, record.id), this.#log)
     this.#index(container)
     return container
   }

@@ -3,7 +3,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ContainerConfig, HostConfig, Mount } from '../../api/container-types.ts'
 import { replaceFileSync } from '../../base/atomic-file.ts'
-import { Failure } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
+import type { Log } from '../../base/log.ts'
 import { Mutex } from '../../base/mutex.ts'
 import type { Endpoint } from '../../network/network.ts'
 import type { ProcessSpec } from '../../oci/runtime-spec.ts'
@@ -101,9 +102,12 @@ export class Container {
   cleanup: Promise<void> = Promise.resolve()
   isGone = false
 
-  constructor(record: ContainerRecord, directory: string) {
+  readonly #log: Log
+
+  constructor(record: ContainerRecord, directory: string, log: Log) {
     this.record = record
     this.directory = directory
+    this.#log = log
   }
 
   get id(): string {
@@ -137,6 +141,15 @@ export class Container {
   /** Writes the record; a few tens of microseconds. A removed container is not written again. */
   save(): void {
     if (!this.isGone) replaceFileSync(join(this.directory, RECORD_FILE), JSON.stringify(this.record))
+  }
+
+  /** As `save`, where the change has happened already: a full disk only costs the memory of it, and after a restart containerd tells what is true. */
+  saveState(): void {
+    try {
+      this.save()
+    } catch (error) {
+      this.#log.error('saving a container failed', { container: this.id, error: messageOf(error) })
+    }
   }
 
   makeDirectory(): void {

@@ -32,7 +32,7 @@ export async function handleExit(engine: Engine, container: Container, exit: Tas
     publishDeath(engine, container)
     await leaveNetwork(engine, container)
     // The record of a container that goes anyway is not worth its while: after a crash containerd tells of the exit again.
-    if (!isLast) container.save()
+    if (!isLast) container.saveState()
     container.cleanup = engine.containers.track(releaseRun(engine, container))
     container.waiters.tellStopped(container.exitStatus())
     if (delayMs !== undefined) restartAfter(engine, container, delayMs)

@@ -44,7 +44,7 @@ export async function sendSignal(engine: Engine, container: Container, signal: n
     const isStop = meansStop(container, signal)
     if (isStop) container.isToldToExit = true
     record.wasStopped = true
-    container.save()
+    container.saveState()
     if (isStop && cancelRestart(container)) return container.waiters.tellStopped(container.exitStatus())
     if (state.status === 'restarting') return
     await deliver(engine, container, signal)
@@ -72,7 +72,7 @@ async function thaw(engine: Engine, container: Container): Promise<void> {
   try {
     await engine.containerd.tasks.resume({ containerId: container.id })
     container.state.status = 'running'
-    container.save()
+    container.saveState()
   } catch (error) {
     engine.log.warn('cannot unpause container', { container: container.id, error: messageOf(error) })
   }

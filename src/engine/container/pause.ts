@@ -19,7 +19,7 @@ export async function pauseContainer(engine: Engine, container: Container): Prom
     }
     await call(`cannot pause container ${container.id}`, engine.containerd.tasks.pause({ containerId: container.id }))
     container.state.status = 'paused'
-    container.save()
+    container.saveState()
     publishContainerEvent(engine, container, 'pause')
   })
 }
@@ -32,7 +32,7 @@ export async function unpauseContainer(engine: Engine, container: Container): Pr
       engine.containerd.tasks.resume({ containerId: container.id }),
     )
     container.state.status = 'running'
-    container.save()
+    container.saveState()
     publishContainerEvent(engine, container, 'unpause')
   })
 }

@@ -101,7 +101,7 @@ function recordRunning(engine: Engine, container: Container, task: Process): voi
   state.status = status
   state.pid = task.pid
   record.endpoint ??= engine.network.endpoints().find(({ key }) => key === container.id)
-  container.save()
+  container.saveState()
 }
 
 /** What an earlier engine was in the middle of: a removal, a restart, a start that did not get to the end. */
@@ -117,7 +117,7 @@ async function settleDown(engine: Engine, container: Container, task: Process | 
     if (task !== undefined) await deleteTask(engine, container.id)
     if (record.endpoint !== undefined) {
       record.endpoint = undefined
-      container.save()
+      container.saveState()
     }
   })
   if (record.hostConfig.AutoRemove === true && state.status === 'exited')
@@ -218,7 +218,7 @@ async function startByPolicy(engine: Engine): Promise<void> {
       engine.log.error('starting a container failed', { container: container.id, error: messageOf(error) })
       await container.lock.run(() => {
         if (container.state.status === 'restarting') container.state.status = 'exited'
-        container.save()
+        container.saveState()
       })
     })
   }

@@ -29,7 +29,7 @@ export function cancelRestart(container: Container): boolean {
   pending?.cancel()
   if (container.state.status !== 'restarting') return false
   container.state.status = 'exited'
-  container.save()
+  container.saveState()
   return true
 }
 

@@ -105,11 +105,7 @@ async function runTask(engine: Engine, container: Container, created: Promise<nu
   state.error = ''
   publishContainerEvent(engine, container, 'start')
   // After the client's answer: should a crash come before, containerd tells that it runs.
-  nextTurn()
-    .then(() => container.save())
-    .catch((error: unknown) =>
-      engine.log.error('saving a container failed', { container: container.id, error: messageOf(error) }),
-    )
+  void nextTurn().then(() => container.saveState())
 }
 
 function requireStartable(container: Container): void {
@@ -151,7 +147,7 @@ async function joinNetwork(engine: Engine, container: Container, undo: UndoStack
   const { config, hostConfig } = container.record
   undo.defer(async () => {
     await leaveNetwork(engine, container)
-    container.save()
+    container.saveState()
   })
   container.record.endpoint = await engine.network.attach({
     key: container.id,
@@ -195,6 +191,6 @@ function noteFailure(container: Container, error: unknown): void {
   container.hasFailedToStart = true
   state.error = messageOf(error)
   if (state.exitCode === 0) state.exitCode = UNKNOWN_EXIT_CODE
-  container.save()
+  container.saveState()
   for (const client of container.waitingClients) client.cancel()
 }

@@ -46,7 +46,7 @@ function handleTaskEvent(
     }
     case '/tasks/oom':
       container.state.oomKilled = true
-      container.save()
+      container.saveState()
       publishContainerEvent(engine, container, 'oom')
       return
     default:
