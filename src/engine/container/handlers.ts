@@ -108,7 +108,7 @@ async function list(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
 
 async function inspect(engine: Engine, container: Container, request: ApiRequest): Promise<ApiResponse> {
   const sizes = isTrue(request.query, 'size') ? await measureSizes(engine, container) : undefined
-  return { kind: 'json', status: 200, body: inspectContainer(engine, container, sizes) }
+  return { kind: 'json', status: 200, body: inspectContainer(engine, container, sizes, request.version) }
 }
 
 function stopOptions({ query, version }: ApiRequest): StopOptions {

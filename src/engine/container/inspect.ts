@@ -1,4 +1,6 @@
 // GET /containers/{id}/json: everything there is to know about a container.
+import type { ContainerConfig } from '../../api/container-types.ts'
+import type { ApiVersion } from '../http/route.ts'
 import { isAlive } from './container-state.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
@@ -14,6 +16,7 @@ export function inspectContainer(
   engine: Engine,
   container: Container,
   sizes: ContainerSizes | undefined,
+  version: ApiVersion,
 ): Record<string, unknown> {
   const { record } = container
   const hasFiles = record.hasRun || isAlive(container.state)
@@ -37,14 +40,23 @@ export function inspectContainer(
     AppArmorProfile: '',
     ExecIDs: runningExecIds(engine, container),
     HostConfig: record.hostConfig,
-    ...(record.image.manifest === undefined ? {} : { ImageManifestDescriptor: record.image.manifest }),
-    Storage: { RootFS: { Snapshot: { Name: STORAGE_DRIVER } } },
-    GraphDriver: { Data: null, Name: STORAGE_DRIVER },
+    ...(record.image.manifest === undefined || !version.atLeast('1.48')
+      ? {}
+      : { ImageManifestDescriptor: record.image.manifest }),
+    ...(version.atLeast('1.52')
+      ? { Storage: { RootFS: { Snapshot: { Name: STORAGE_DRIVER } } } }
+      : { GraphDriver: { Data: null, Name: STORAGE_DRIVER } }),
     ...(sizes === undefined ? {} : { SizeRw: sizes.writableBytes, SizeRootFs: sizes.totalBytes }),
     Mounts: mountPoints(container),
-    Config: record.config,
-    NetworkSettings: networkSettings(container, engine.network.describe(), netnsPath(engine, record.id)),
+    Config: inspectConfig(container, version),
+    NetworkSettings: networkSettings(container, engine.network.describe(), netnsPath(engine, record.id), version),
   }
+}
+
+/** The address of the interface is its network's affair since 1.44; the field itself is gone since 1.52. */
+function inspectConfig({ record }: Container, version: ApiVersion): ContainerConfig {
+  const { MacAddress, ...config } = record.config
+  return MacAddress && !version.atLeast('1.52') ? { ...config, MacAddress } : config
 }
 
 export function inspectState(container: Container): Record<string, unknown> {

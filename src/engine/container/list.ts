@@ -31,7 +31,7 @@ export async function listContainers(engine: Engine, options: ListOptions): Prom
   const currentIds = await resolveReferences(engine, chosen)
   return Promise.all(
     chosen.map(async (container) => ({
-      ...summarize(engine, container, currentIds),
+      ...summarize(engine, container, currentIds, options.version),
       ...(options.withSizes ? await sizesOf(engine, container) : {}),
     })),
   )
@@ -46,23 +46,32 @@ async function resolveReferences(engine: Engine, containers: readonly Container[
   return new Map(found)
 }
 
-function summarize(engine: Engine, container: Container, currentIds: Map<string, string>): Record<string, unknown> {
+function summarize(
+  engine: Engine,
+  container: Container,
+  currentIds: Map<string, string>,
+  version: ApiVersion,
+): Record<string, unknown> {
   const { record, state } = container
+  const { Annotations } = record.hostConfig
+  const annotations = Annotations && version.atLeast('1.46') ? { Annotations } : {}
   const reference = record.config.Image ?? ''
   return {
     Id: record.id,
     Names: [`/${record.name}`],
     Image: currentIds.get(reference) === record.image.id ? reference : record.image.id,
     ImageID: record.image.id,
-    ...(record.image.manifest === undefined ? {} : { ImageManifestDescriptor: record.image.manifest }),
+    ...(record.image.manifest === undefined || !version.atLeast('1.48')
+      ? {}
+      : { ImageManifestDescriptor: record.image.manifest }),
     Command: commandText(record.path, record.args),
     Created: Math.floor(container.createdAtMs / 1000),
     Ports: isAlive(state) ? portSummaries(record.config, record.endpoint) : [],
     Labels: record.config.Labels ?? {},
     State: state.status,
     Status: statusText(state, engine.clock.now()),
-    HostConfig: { NetworkMode: record.hostConfig.NetworkMode ?? 'default' },
-    Health: { Status: 'none', FailingStreak: 0 },
+    HostConfig: { NetworkMode: record.hostConfig.NetworkMode ?? 'default', ...annotations },
+    ...(version.atLeast('1.52') ? { Health: { Status: 'none', FailingStreak: 0 } } : {}),
     NetworkSettings: { Networks: networksOf(container, engine.network.describe()) },
     Mounts: mountPoints(container),
   }

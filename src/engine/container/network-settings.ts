@@ -1,6 +1,7 @@
 // How a container's place in the network is shown by inspect and list.
 import { Failure } from '../../base/failure.ts'
 import type { NetworkDescription } from '../../network/network.ts'
+import type { ApiVersion } from '../http/route.ts'
 import type { Container } from './container.ts'
 import { portMap } from './port-bindings.ts'
 import { isAlive } from './container-state.ts'
@@ -53,14 +54,23 @@ export function networkSettings(
   container: Container,
   network: NetworkDescription,
   sandboxPath: string,
+  version: ApiVersion,
 ): Record<string, unknown> {
   const { config, endpoint, state } = { ...container.record }
   const isUp = isAlive(state)
   return {
-    Bridge: '',
     SandboxID: isUp ? container.id : '',
     SandboxKey: isUp && networkKind(container) !== 'host' ? sandboxPath : '',
     Ports: isUp ? portMap(config, endpoint) : {},
+    ...(version.atLeast('1.52') ? {} : defaultBridgeSettings(container)),
+    Networks: networksOf(container, network),
+  }
+}
+
+/** Before 1.52 the default bridge's endpoint stands here once more. */
+function defaultBridgeSettings({ record: { endpoint } }: Container): Record<string, unknown> {
+  return {
+    Bridge: '',
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,
@@ -74,6 +84,5 @@ export function networkSettings(
     IPPrefixLen: endpoint?.prefixLength ?? 0,
     IPv6Gateway: '',
     MacAddress: endpoint?.macAddress ?? '',
-    Networks: networksOf(container, network),
   }
 }
