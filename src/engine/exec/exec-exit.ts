@@ -33,6 +33,8 @@ export function endExecsOf(engine: Engine, container: Container): void {
   }
 }
 
+/** Of a container that is gone. One that has ended stays known for its while: its client asks for the exit code only now. */
 export function forgetExecsOf(engine: Engine, container: Container): void {
-  for (const id of [...container.execIds]) engine.containers.execs.delete(id)
+  const { execs } = engine.containers
+  for (const id of [...container.execIds]) if (execs.get(id)?.state.kind !== 'exited') execs.delete(id)
 }
