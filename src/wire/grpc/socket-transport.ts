@@ -26,6 +26,8 @@ import type { GrpcTransport } from './transport.ts'
 
 /** A server that hangs is found out by this; one that died closes the socket. */
 const PING_INTERVAL_MS = 30_000
+/** The death of the other side closes the socket; this is for one that hangs. One that is busy with two hundred containers may take its time. */
+const PING_LIMIT_MS = 60_000
 
 /**
  * Does not connect yet. A call while nobody listens rejects with `unavailable`; the next call tries again.
@@ -122,7 +124,7 @@ function isListened(path: string): Promise<boolean> {
 
 function pingOrDestroy(session: ClientHttp2Session): void {
   if (session.destroyed) return
-  const timer = setTimeout(() => session.destroy(new Error('no answer to a ping')), 10_000).unref()
+  const timer = setTimeout(() => session.destroy(new Error('no answer to a ping')), PING_LIMIT_MS).unref()
   session.ping(() => clearTimeout(timer))
 }
 
