@@ -67,7 +67,7 @@ def check_run():
 def check_life():
     events = client.events(decode=True, filters={"type": "container"})
     seen = []
-    thread = threading.Thread(target=lambda: seen.extend((e["Action"], e["id"]) for e in events), daemon=True)
+    thread = threading.Thread(target=lambda: seen.extend((e["Action"], e["Actor"]["ID"]) for e in events), daemon=True)
     thread.start()
     container = client.containers.create(
         image,

@@ -1,6 +1,7 @@
 // The small verbs on a task's processes: kill, pause, resume, resize, close-io.
 import { Failure } from '../../base/failure.ts'
-import { INIT_PROCESS } from '../../shim/shim.ts'
+import { ERRNO } from '../../linux/kernel-error.ts'
+import { INIT_PROCESS, StepFailure } from '../../shim/shim.ts'
 import { requireProcess, requireShim, type Task } from './task.ts'
 import type { TaskHost } from './task-host.ts'
 
@@ -20,8 +21,18 @@ export async function killTask(
     for (const pid of task.cgroup.pids()) killIfThere(host, pid, signal)
     return
   }
-  if (process.status.kind === 'stopped') throw new Failure('not-found', 'process already finished: not found')
-  await requireShim(task).kill(execId === '' ? INIT_PROCESS : execId, signal)
+  if (process.status.kind === 'stopped') throw alreadyFinished()
+  try {
+    await requireShim(task).kill(execId === '' ? INIT_PROCESS : execId, signal)
+  } catch (error) {
+    // It has ended, and the news of that is on its way.
+    if (error instanceof StepFailure && error.errno === ERRNO.ESRCH) throw alreadyFinished()
+    throw error
+  }
+}
+
+function alreadyFinished(): Failure {
+  return new Failure('not-found', 'process already finished: not found')
 }
 
 function killIfThere(host: TaskHost, pid: number, signal: number): void {
