@@ -68,6 +68,7 @@ export async function openEngine(options: {
     await Promise.all([reconcileContainers(engine), dropOldLeases(containerd, engine.id)])
     const close = async () => {
       images.close()
+      await engine.containers.close()
       await leaveKernel(engine)
     }
     return { engine, handlers: allHandlers(engine), close }

@@ -1,5 +1,6 @@
 // What a container is doing, with what is remembered of its last run: Docker's `State`.
 import { ZERO_TIME } from '../../base/clock.ts'
+import type { Health } from './health-result.ts'
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead'
 
@@ -23,6 +24,8 @@ export interface ContainerState {
   /** RFC 3339; Go's zero time where it never happened. */
   startedAt: string
   finishedAt: string
+  /** Of containers with a health check, from the first start on. */
+  health?: Health
 }
 
 export function initialState(): ContainerState {

@@ -91,6 +91,8 @@ export class Container {
   /** The automatic restart under way. */
   pendingRestart: { cancel(): void } | undefined
   lastRestartDelayMs: number | undefined
+  /** Ends the health checks of the run under way. */
+  healthWatch: AbortController | undefined
   /** Stop, or a signal that means it, was sent to this run: no policy brings it back. */
   isToldToExit = false
   isRemoving = false

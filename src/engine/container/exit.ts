@@ -10,6 +10,7 @@ import { isAlive } from './container-state.ts'
 import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
 import { netnsPath, streamSocketPath } from './paths.ts'
 import { removeContainer } from './remove.ts'
+import { endHealth } from './watch-health.ts'
 import { decideRestart } from './restart-policy.ts'
 import { restartAfter } from './restart-later.ts'
 import { deleteContainerdRecord, deleteTask } from './tasks.ts'
@@ -62,6 +63,7 @@ function recordExit(engine: Engine, container: Container, exit: TaskExit): numbe
   if (delayMs !== undefined) record.restartCount++
   state.status = delayMs === undefined ? 'exited' : 'restarting'
   state.pid = 0
+  endHealth(container)
   state.exitCode = exit.exitCode
   state.finishedAt = formatRfc3339Nano(exitedAtMs, Number(exit.exitedAtNs % 1_000_000n))
   container.isToldToExit = false

@@ -73,6 +73,7 @@ export function inspectState(container: Container): Record<string, unknown> {
     Error: state.error,
     StartedAt: state.startedAt,
     FinishedAt: state.finishedAt,
+    ...(state.health === undefined ? {} : { Health: state.health }),
   }
 }
 

@@ -75,7 +75,7 @@ export function matchesFilter(container: Container, filter: ListFilter): boolean
     filters.pattern('id', record.id) &&
     (filters.pattern('name', record.name) || filters.pattern('name', `/${record.name}`)) &&
     filters.labels('label', record.config.Labels ?? {}) &&
-    filters.exact('health', 'none') &&
+    filters.exact('health', state.health?.Status ?? 'none') &&
     filters.exact('isolation', record.hostConfig.Isolation ?? '') &&
     !filters.boolean('is-task', false) &&
     matchesAncestor(container, filter) &&

@@ -71,7 +71,9 @@ function summarize(
     State: state.status,
     Status: statusText(state, engine.clock.now()),
     HostConfig: { NetworkMode: record.hostConfig.NetworkMode ?? 'default', ...annotations },
-    ...(version.atLeast('1.52') ? { Health: { Status: 'none', FailingStreak: 0 } } : {}),
+    ...(version.atLeast('1.52')
+      ? { Health: { Status: state.health?.Status ?? 'none', FailingStreak: state.health?.FailingStreak ?? 0 } }
+      : {}),
     NetworkSettings: { Networks: networksOf(container, engine.network.describe()) },
     Mounts: mountPoints(container),
   }

@@ -11,6 +11,7 @@ import type { Engine } from '../engine.ts'
 import { dropOldLeases } from '../image/lease.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
+import { watchHealth } from './watch-health.ts'
 import { handleExit } from './exit.ts'
 import { netnsDirectory, netnsPath, streamsDirectory } from './paths.ts'
 import { publishContainerEvent } from './publish-event.ts'
@@ -76,6 +77,7 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
     (task.status === Status.RUNNING || task.status === Status.PAUSED || task.status === Status.PAUSING)
   if (isUp) {
     await container.lock.run(() => recordRunning(engine, container, task))
+    if (container.healthWatch === undefined) watchHealth(engine, container, { isNewRun: false })
     return
   }
   if (isAlive(state)) {

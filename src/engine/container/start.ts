@@ -15,6 +15,7 @@ import { publishRequests } from './port-bindings.ts'
 import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
 import { removeContainer } from './remove.ts'
 import { cancelRestart } from './restart-later.ts'
+import { watchHealth } from './watch-health.ts'
 import {
   createTask,
   deleteContainerdRecord,
@@ -104,6 +105,7 @@ async function runTask(engine: Engine, container: Container, created: Promise<nu
   state.exitCode = 0
   state.error = ''
   publishContainerEvent(engine, container, 'start')
+  watchHealth(engine, container, { isNewRun: true })
   // After the client's answer: should a crash come before, containerd tells that it runs.
   void nextTurn().then(() => container.saveState())
 }

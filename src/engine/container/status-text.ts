@@ -9,7 +9,7 @@ export function statusText(state: ContainerState, nowMs: number): string {
     case 'created':
       return 'Created'
     case 'running':
-      return `Up ${since(state.startedAt)}`
+      return `Up ${since(state.startedAt)}${healthText(state)}`
     case 'paused':
       return `Up ${since(state.startedAt)} (Paused)`
     case 'restarting':
@@ -23,4 +23,9 @@ export function statusText(state: ContainerState, nowMs: number): string {
     default:
       return unreachable(state.status)
   }
+}
+
+function healthText({ health }: ContainerState): string {
+  if (health === undefined) return ''
+  return health.Status === 'starting' ? ' (health: starting)' : ` (${health.Status})`
 }
