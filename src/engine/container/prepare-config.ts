@@ -11,11 +11,12 @@ import { chooseMacAddress } from './networking-config.ts'
 import { parsePort } from './port-bindings.ts'
 import { adaptHostConfig } from './spec/adapt-host-config.ts'
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './spec/build-runtime-spec.ts'
+import { discardLimits } from './spec/discard-limits.ts'
 import { mergeImageConfig } from './spec/merge-image-config.ts'
 import { buildResources } from './spec/resources.ts'
 import { validateCreate } from './spec/validate-create.ts'
 import { validateHostConfig } from './spec/validate-host-config.ts'
-import { specHost, validationFacts } from './spec-facts.ts'
+import { limitFacts, specHost, validationFacts } from './spec-facts.ts'
 
 const RUNTIME = 'runc'
 
@@ -38,7 +39,9 @@ export function prepareConfig(
   const merged = mergeImageConfig(normalizePorts(requested), image.config.config ?? {})
   // What was asked for is judged before defaults make it look as if more had been.
   const warnings = validateCreate(merged, withoutNulls(requestedHost ?? {}), validationFacts(engine))
-  const hostConfig = withDefaults(engine, requestedHost ?? {})
+  const allowedHost = { ...requestedHost }
+  warnings.push(...discardLimits(allowedHost, limitFacts(engine)))
+  const hostConfig = withDefaults(engine, allowedHost)
   checkLogConfig(hostConfig.LogConfig?.Type ?? '', hostConfig.LogConfig?.Config ?? {})
   checkBindSources(hostConfig)
   checkOthers(engine, hostConfig)

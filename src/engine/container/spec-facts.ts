@@ -1,6 +1,8 @@
 // The machine and the daemon as specs and checks need to know them, gathered once per engine.
 import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import type { Engine } from '../engine.ts'
+import { cgroupFacts } from '../system/cgroup-facts.ts'
+import type { LimitFacts } from './spec/discard-limits.ts'
 import { readSpecHost } from './spec/spec-host.ts'
 import type { SpecDefaults, SpecHost } from './spec/spec-input.ts'
 import type { ValidationFacts } from './spec/validate-host-config.ts'
@@ -17,6 +19,7 @@ const INIT_NAMES = [
 interface Facts {
   host: SpecHost
   validation: ValidationFacts
+  limits: LimitFacts
 }
 
 const gathered = new WeakMap<Engine, Facts>()
@@ -27,6 +30,10 @@ export function specHost(engine: Engine): SpecHost {
 
 export function validationFacts(engine: Engine): ValidationFacts {
   return factsOf(engine).validation
+}
+
+export function limitFacts(engine: Engine): LimitFacts {
+  return factsOf(engine).limits
 }
 
 export function specDefaults(engine: Engine): SpecDefaults {
@@ -54,6 +61,7 @@ function gather(): Facts {
   const host = readSpecHost({ cgroupVersion })
   return {
     host,
+    limits: cgroupFacts(),
     validation: {
       runtimes: RUNTIMES,
       capabilities: host.capabilities,

@@ -34,3 +34,16 @@ test('a host with cgroup2 alone, or with systemd alone beside it, is v2', () => 
 test('a host without any is v1 without controllers', () => {
   assert.equal(versionOf(parseHierarchies('')), 1)
 })
+
+test('what something was mounted over is not there any more', () => {
+  const lines = [
+    '600 599 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw',
+    '604 600 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory',
+    '610 600 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw',
+    '618 600 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw',
+    '',
+  ]
+  const found = parseHierarchies(lines.join('\n'))
+  assert.deepEqual(found, { v1: [], unified: '/sys/fs/cgroup' })
+  assert.equal(versionOf(found), 2)
+})

@@ -15,10 +15,14 @@ const V1_CONTROLLERS = new Set([
 /** Hierarchies that are mounted twice count once; so do those of which only a part is mounted (root not `/`), as in a container. */
 export function parseHierarchies(mountinfo: string): Hierarchies {
   const found: Hierarchies = { v1: [], unified: undefined }
-  const seen = new Set<string>()
+  const seen = new Map<string, string>()
   for (const line of mountinfo.split('\n')) {
+    if (line === '') continue
     const [before = '', after = ''] = line.split(' - ')
     const mountpoint = unescapePath(before.split(' ')[4] ?? '')
+    // What is mounted over a directory hides what was mounted below it before.
+    found.v1 = found.v1.filter((hierarchy) => !hierarchy.mountpoint.startsWith(`${mountpoint}/`))
+    if (found.unified?.startsWith(`${mountpoint}/`)) found.unified = undefined
     const [fstype, , superOptions = ''] = after.split(' ')
     if (fstype === 'cgroup2') found.unified ??= mountpoint
     if (fstype !== 'cgroup') continue
@@ -26,8 +30,8 @@ export function parseHierarchies(mountinfo: string): Hierarchies {
     const controllers = options.filter((option) => V1_CONTROLLERS.has(option))
     const title = options.find((option) => option.startsWith('name='))
     const key = title ?? controllers.join(',')
-    if (key === '' || seen.has(key)) continue
-    seen.add(key)
+    if (key === '' || found.v1.some((hierarchy) => hierarchy.mountpoint === seen.get(key))) continue
+    seen.set(key, mountpoint)
     found.v1.push({ name: mountpoint.slice(mountpoint.lastIndexOf('/') + 1), controllers, mountpoint })
   }
   return found
