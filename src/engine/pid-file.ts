@@ -22,8 +22,11 @@ export function removePidFile(path: string): void {
   if (Number(readTextIfExists(path)?.trim()) === process.pid) rmSync(path, { force: true })
 }
 
-/** Held until this process ends, however it ends: the kernel gives an abstract socket's name back. Two engines on one data root would destroy it. */
-export async function lockDataRoot(dataRoot: string): Promise<void> {
+/**
+ * Held until it is given back by calling the result, or this process ends, however it ends: the kernel gives an abstract socket's name back.
+ * Two engines on one data root would destroy it.
+ */
+export async function lockDataRoot(dataRoot: string): Promise<() => void> {
   const name = `\0berth/${createHash('sha256').update(dataRoot).digest('hex').slice(0, 32)}`
   const lock: Server = createServer((socket) => socket.destroy())
   lock.unref()
@@ -33,6 +36,7 @@ export async function lockDataRoot(dataRoot: string): Promise<void> {
     )
     lock.listen(name, resolve)
   })
+  return () => void lock.close()
 }
 
 /** A process of that name lives. */
