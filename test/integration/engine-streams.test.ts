@@ -364,5 +364,6 @@ test('exec: streams, codes, directory, user, environment, and its end with the c
   await engine.ok('kill', id)
   assert.equal((await running).code, 137)
   await engine.ok('rm', id)
-  assert.equal((await call(engine.socketPath, `GET /exec/${created}/json`)).status, 404)
+  const ended = JSON.parse((await call(engine.socketPath, `GET /exec/${created}/json`)).body) as Record<string, unknown>
+  assert.deepEqual([ended['Running'], ended['ExitCode']], [false, 137])
 })
