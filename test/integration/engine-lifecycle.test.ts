@@ -401,7 +401,7 @@ describe('list', () => {
       [['label=tier'], ['made', 'up']],
       [['label=tier=back', 'label=x'], ['up']],
       [['label=tier=none'], []],
-      [['ancestor=' + image], ['done', 'made', 'up']],
+      [[`ancestor=${image}`], ['done', 'made', 'up']],
       [['ancestor=nothing'], []],
       [['before=up'], ['made']],
       [['since=up'], ['done']],

@@ -245,7 +245,7 @@ describe('terminals', () => {
     const limit = setTimeout(() => child.kill('SIGKILL'), 20_000)
     await new Promise((resolve) => child.once('close', resolve))
     clearTimeout(limit)
-    assert.match(text, /20 70[^]*33 44/)
+    assert.match(text, /20 70[\s\S]*33 44/)
   })
 })
 
