@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
+import { run } from '../harness/command.ts'
 import { pushBusybox } from '../harness/images.ts'
 import { type TestRegistry, startRegistry } from '../harness/registry.ts'
 
@@ -34,6 +35,8 @@ before(async () => {
 after(async () => {
   await registry[Symbol.asyncDispose]()
   await engine[Symbol.asyncDispose]()
+  // A parent that a user names stays, like Docker's.
+  await run(['sh', '-c', 'rmdir /sys/fs/cgroup/*/berth-test /sys/fs/cgroup/berth-test 2>/dev/null'])
 })
 
 /** `docker run --rm <options> <image> sh -c <script>`. */
