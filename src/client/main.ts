@@ -97,7 +97,11 @@ async function runCommand(
   }
   const wrong = checkCount(command, parsed.args)
   if (wrong !== undefined) {
-    const see = wrong.startsWith('requires at least') ? 'See' : wrong.startsWith('requires at most') ? 'SRun' : 'Run'
+    const see = /^requires at least \d+ argument/.test(wrong)
+      ? 'See'
+      : wrong.startsWith('requires at most')
+        ? 'SRun'
+        : 'Run'
     printError(`${programName}: '${path}' ${wrong}${usage}${see} '${path} --help' for more information\n`)
     return 1
   }

@@ -7,6 +7,7 @@ import type { FlagValues } from '../flags.ts'
 import { CONTAINER_FLAGS } from '../options/container-flags.ts'
 import { buildCreateBody, type CreateBody } from '../options/create-body.ts'
 import { familiarName, parseReference } from '../options/reference.ts'
+import { parsePlatform } from '../options/platform.ts'
 import { isIpAddress } from '../options/publish.ts'
 import { terminalSize } from '../terminal/streams.ts'
 import { withHelp } from './container-calls.ts'
@@ -88,6 +89,7 @@ async function createOrPull(shell: Shell, body: CreateBody, flags: FlagValues): 
   if (flags.boolean('use-api-socket')) mountApiSocket(shell, body)
   const policy = flags.text('pull') ?? 'missing'
   const platform = flags.text('platform') || shell.env['DOCKER_DEFAULT_PLATFORM'] || undefined
+  if (platform !== undefined) checkPlatform(platform)
   const isQuiet = flags.boolean('quiet') ?? false
   const pull = async () => {
     const { pullImage } = await import('../pull-image.ts')
@@ -115,6 +117,14 @@ async function createOrPull(shell: Shell, body: CreateBody, flags: FlagValues): 
   const warnings = [...(created.Warnings ?? []), ...dnsWarnings(body)]
   for (const warning of warnings) shell.printError(`WARNING: ${warning}\n`)
   return created.Id
+}
+
+function checkPlatform(platform: string): void {
+  try {
+    parsePlatform(platform)
+  } catch (error) {
+    throw new Failure('invalid-argument', `error parsing specified platform: ${messageOf(error)}`)
+  }
 }
 
 function dnsWarnings(body: CreateBody): string[] {

@@ -6,6 +6,7 @@ import { goQuote } from '../format/go-quote.ts'
 import { compileTemplate } from '../format/template.ts'
 import type { Flag } from '../flags.ts'
 import { INSPECT_FORMAT } from '../options/format-flags.ts'
+import { parsePlatform } from '../options/platform.ts'
 
 type Kind = 'container' | 'image' | 'network' | 'volume'
 
@@ -46,10 +47,22 @@ export const inspectContainers: Command = {
 }
 
 export const inspectImages: Command = {
-  flags: [FORMAT],
+  flags: [
+    FORMAT,
+    {
+      ...{ name: 'platform', kind: 'string' },
+      usage: `Inspect a specific platform of the multi-platform image.
+If the image or the server is not multi-platform capable, the command will error out if the platform does not match.
+'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)`,
+    },
+  ],
   args: { min: 1 },
-  run: (shell, names, flags) =>
-    describe(shell, names, flags.text('format'), (name) => load(shell, 'image', name, false)),
+  run(shell, names, flags) {
+    const platform = flags.text('platform') ? JSON.stringify(parsePlatform(flags.text('platform') ?? '')) : undefined
+    return describe(shell, names, flags.text('format'), (name) =>
+      shell.connection.text({ method: 'GET', path: PATHS.image(name), query: { platform } }),
+    )
+  },
 }
 
 function load(shell: Shell, kind: Kind, name: string, size: boolean): Promise<string> {

@@ -85,8 +85,7 @@ export const ps: Command = {
 
 /** Docker tries the template before it asks; sizes cost the engine much, so they are asked for only where they are shown. */
 function checkFormat(format: string): boolean {
-  if (['', 'table', 'raw'].includes(format)) return false
-  if (format === 'json') return true
+  if (['', 'table', 'raw', 'json'].includes(format)) return false
   try {
     renderTemplate(format, emptyRow(), { type: TYPE })
   } catch (error) {

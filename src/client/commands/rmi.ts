@@ -1,6 +1,7 @@
 // rmi: DELETE /images/{name}.
 import { isFailure, messageOf } from '../../base/failure.ts'
 import { type Command, ExitCode } from '../command.ts'
+import { parsePlatform } from '../options/platform.ts'
 
 export const rmi: Command = {
   flags: [
@@ -17,7 +18,7 @@ export const rmi: Command = {
     const platforms = flags
       .list('platform')
       .flatMap((each) => each.split(','))
-      .map((each) => JSON.stringify(platformOf(each)))
+      .map((each) => JSON.stringify(parsePlatform(each)))
     const query = {
       force: force || undefined,
       noprune: flags.boolean('no-prune') || undefined,
@@ -42,9 +43,4 @@ export const rmi: Command = {
     shell.printError(`${text}\n`)
     return 0
   },
-}
-
-function platformOf(text: string): object {
-  const [os = '', architecture = '', variant] = text.split('/')
-  return { architecture, os, ...(variant === undefined ? {} : { variant }) }
 }

@@ -1,6 +1,6 @@
 // version: the client's and the engine's.
 import { isFailure, messageOf } from '../../base/failure.ts'
-import { type Command, ExitCode } from '../command.ts'
+import { type Command, ExitCode, type Shell } from '../command.ts'
 import { NEWEST_API_VERSION } from '../connection/connection.ts'
 import { goJson } from '../format/go-json.ts'
 import { formatTable } from '../format/table.ts'
@@ -43,7 +43,7 @@ export const version: Command = {
     const engine = Server?.Components?.find(({ Name }) => Name === 'Engine')?.Details
     if (engine?.['BuildTime']) engine['BuildTime'] = formatBuildTime(engine['BuildTime'])
     if (format === 'json') shell.print(`${goJson({ Client, Server })}\n`)
-    else if (render !== undefined) shell.print(`${render({ Client, Server })}\n`)
+    else if (render !== undefined) shell.print(`${execute(render, shell, { Client, Server })}\n`)
     else shell.print(formatVersion(Client, Server))
     if (failure !== undefined) throw failure
     return 0
@@ -54,8 +54,22 @@ function compile(format: string): (data: unknown) => string {
   try {
     return compileTemplate(format)
   } catch (error) {
-    throw new ExitCode(64, `template parsing error: ${messageOf(error).replace('template: ', 'template: version')}`)
+    throw new ExitCode(64, `template parsing error: ${named(messageOf(error))}`)
   }
+}
+
+/** Docker gives this template a name, and ends the line that it could not fill. */
+function execute(render: (data: unknown) => string, shell: Shell, data: unknown): string {
+  try {
+    return render(data)
+  } catch (error) {
+    shell.print('\n')
+    throw new ExitCode(1, named(messageOf(error)))
+  }
+}
+
+function named(message: string): string {
+  return message.replace('template: :', 'template: version:').replace('executing ""', 'executing "version"')
 }
 
 const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')

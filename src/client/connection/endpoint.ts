@@ -31,7 +31,7 @@ export async function resolveEndpoint(
   directory: string,
   env: NodeJS.ProcessEnv,
 ): Promise<ResolvedEndpoint> {
-  if (flags.hosts.length > 1) throw failedTo('specify only one -H')
+  if (flags.hosts.length > 1) throw failedTo('Specify only one -H')
   if (flags.hosts.length > 0 && flags.context !== undefined)
     throw new Failure('invalid-argument', 'conflicting options: cannot specify both --host and --context')
   const envHost = env['BERTH_HOST'] || env['DOCKER_HOST']

@@ -27,7 +27,7 @@ export function requireTerminal(attachStdin: boolean, tty: boolean): void {
 /** Copies both ways until the engine ends its side. The terminal is raw meanwhile, and as before afterwards. */
 export async function runSession(shell: Shell, stream: ByteStream, options: SessionOptions): Promise<SessionEnd> {
   const isRaw = options.tty && options.stdin && isTerminal(0)
-  const restore = isRaw ? makeRaw(shell) : () => {}
+  const restore = isRaw ? await enterRaw(shell) : () => {}
   try {
     const detached = forwardInput(stream, options)
     if (!options.stdout && !options.stderr) return await detached
@@ -42,14 +42,14 @@ export async function runSession(shell: Shell, stream: ByteStream, options: Sess
   }
 }
 
-function makeRaw(shell: Shell): () => void {
-  process.stdin.setRawMode(true)
+/** Also a signal or an exception finds the terminal put back. */
+async function enterRaw(shell: Shell): Promise<() => void> {
+  const { makeRaw } = await import('../terminal/raw-mode.ts')
+  const undo = await makeRaw()
   let isDone = false
   const restore = () => {
-    if (isDone) return
+    if (!isDone) undo()
     isDone = true
-    process.stdin.setRawMode(false)
-    process.stdin.pause()
   }
   process.once('exit', restore)
   shell.interruption.beforeExit(restore)

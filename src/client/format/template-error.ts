@@ -1,6 +1,7 @@
 // What is wrong with a template, in the words of Go's text/template.
 import { Failure } from '../../base/failure.ts'
 
+/** A template without a name of its own stands as `template: :`. */
 export class TemplateError extends Failure {
   /** `parse`: the text is no template; `execute`: it does not fit the data. */
   readonly stage: 'parse' | 'execute'
