@@ -17,6 +17,7 @@ import { createApiServer } from '../src/engine/http/server.ts'
 import { loadConfig } from '../src/engine/load-config.ts'
 import { openEngine } from '../src/engine/open-engine.ts'
 import { lockDataRoot } from '../src/engine/pid-file.ts'
+import { openNativeKernel } from '../src/linux/native-kernel.ts'
 
 export interface BerthOptions {
   /** Holds everything, as `data` and `exec`. One program at a time. */
@@ -40,7 +41,7 @@ export async function openBerth(options: BerthOptions): Promise<Berth> {
   const roots = ['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'exec')]
   const { config } = loadConfig([...roots, ...flags])
   await using undo = new UndoStack((error) => log.warn('closing', { error: String(error) }))
-  undo.defer(await lockDataRoot(config.dataRoot))
+  undo.defer(lockDataRoot(openNativeKernel(), config.dataRoot))
   const containerd = undo.use(
     await openContainerd({
       root: join(config.dataRoot, 'containerd'),

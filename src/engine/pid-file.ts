@@ -1,10 +1,10 @@
 // The daemon's pid file, and the lock that keeps a second engine off the same data.
-import { createHash } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
 import { Failure } from '../base/failure.ts'
+import type { Kernel } from '../linux/kernel.ts'
+import { tryLockFile } from '../linux/lock-file.ts'
 
 /** Throws in Docker's words when the process it names is a living engine; a pid that another program got since is no hindrance. */
 export function writePidFile(path: string, programName: string): void {
@@ -23,20 +23,15 @@ export function removePidFile(path: string): void {
 }
 
 /**
- * Held until it is given back by calling the result, or this process ends, however it ends: the kernel gives an abstract socket's name back.
- * Two engines on one data root would destroy it.
+ * Held until it is given back by calling the result, or this process ends, however it ends. Two engines on one data root would destroy it.
+ * Makes the directory where there is none.
  */
-export async function lockDataRoot(dataRoot: string): Promise<() => void> {
-  const name = `\0berth/${createHash('sha256').update(dataRoot).digest('hex').slice(0, 32)}`
-  const lock: Server = createServer((socket) => socket.destroy())
-  lock.unref()
-  await new Promise<void>((resolve, reject) => {
-    lock.once('error', () =>
-      reject(new Failure('already-exists', `another engine is running on the data root ${dataRoot}`)),
-    )
-    lock.listen(name, resolve)
-  })
-  return () => void lock.close()
+export function lockDataRoot(kernel: Pick<Kernel, 'flock'>, dataRoot: string): () => void {
+  mkdirSync(dataRoot, { recursive: true, mode: 0o710 })
+  const release = tryLockFile(kernel, join(dataRoot, 'lock'))
+  if (release === undefined)
+    throw new Failure('already-exists', `another engine is running on the data root ${dataRoot}`)
+  return release
 }
 
 /** A process of that name lives. */

@@ -12,6 +12,7 @@ import { listenOn, parseListenAddress } from './http/listen.ts'
 import { createApiServer } from './http/server.ts'
 import { releaseStartPagesSoon } from '../linux/release-pages.ts'
 import { loadConfig } from './load-config.ts'
+import { openNativeKernel } from '../linux/native-kernel.ts'
 import { lockDataRoot, removePidFile, writePidFile } from './pid-file.ts'
 import { formatHelp } from './settings/parse-flags.ts'
 
@@ -46,7 +47,7 @@ export async function runDaemon(surroundings: Surroundings): Promise<number> {
 async function serveUntilTold(config: EngineConfig, log: Log, surroundings: Surroundings): Promise<void> {
   const told = nextSignal()
   await using closing = new UndoStack((error) => log.warn('shutdown', { error: messageOf(error) }))
-  await lockDataRoot(config.dataRoot)
+  lockDataRoot(openNativeKernel(), config.dataRoot)
   writePidFile(config.pidFile, PROGRAM)
   closing.defer(() => removePidFile(config.pidFile))
   const address = config.containerdAddress ?? startContainerd(config, log, surroundings, closing)
