@@ -73,6 +73,7 @@ export function buildCreateBody(
     WorkingDir: flags.text('workdir') ?? '',
     Entrypoint: entrypoint === undefined ? null : [entrypoint],
     ...(mac ? { MacAddress: mac } : {}),
+    OnBuild: null,
     Labels: parseKeyValues(readLabels(flags.list('label-file'), flags.list('label'))),
     ...(flags.text('stop-signal') ? { StopSignal: flags.text('stop-signal') } : {}),
     ...(flags.has('stop-timeout') ? { StopTimeout: flags.number('stop-timeout') } : {}),
@@ -102,8 +103,8 @@ function buildHostConfig(flags: FlagValues, binds: string[], portBindings: objec
     VolumeDriver: flags.text('volume-driver') ?? '',
     VolumesFrom: orNull(flags.list('volumes-from')),
     ...(flags.has('annotation') ? { Annotations: parseKeyValues(flags.list('annotation')) } : {}),
-    CapAdd: orNull(flags.list('cap-add')),
-    CapDrop: orNull(flags.list('cap-drop')),
+    CapAdd: orNull(capabilities(flags.list('cap-add'))),
+    CapDrop: orNull(capabilities(flags.list('cap-drop'))),
     CgroupnsMode: requireMode(flags, 'cgroupns', 'CGROUP', /^(|private|host)$/),
     Dns: flags.list('dns').map((address) => address.trim()),
     DnsOptions: flags.list('dns-option'),
@@ -160,6 +161,14 @@ function buildHostConfig(flags: FlagValues, binds: string[], portBindings: objec
 
 function orNull<T>(items: T[]): T[] | null {
   return items.length === 0 ? null : items
+}
+
+/** By their full names, each once, in order. */
+function capabilities(names: readonly string[]): string[] {
+  const full = names
+    .map((name) => name.trim().toUpperCase())
+    .map((name) => (name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`))
+  return [...new Set(full)].sort()
 }
 
 function requireMode(flags: FlagValues, flag: string, name: string, valid: RegExp): string {
@@ -249,8 +258,11 @@ function buildHealth(flags: FlagValues): { Healthcheck?: object } {
   return {
     Healthcheck: {
       ...(command === '' ? {} : { Test: ['CMD-SHELL', command] }),
-      ...{ Interval: interval, Timeout: timeout, StartPeriod: startPeriod, StartInterval: startInterval },
-      Retries: retries,
+      ...(interval === 0 ? {} : { Interval: interval }),
+      ...(timeout === 0 ? {} : { Timeout: timeout }),
+      ...(startPeriod === 0 ? {} : { StartPeriod: startPeriod }),
+      ...(startInterval === 0 ? {} : { StartInterval: startInterval }),
+      ...(retries === 0 ? {} : { Retries: retries }),
     },
   }
 }

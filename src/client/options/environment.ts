@@ -26,8 +26,7 @@ function readPairs(file: string, lookUp: ((name: string) => string | undefined) 
       throw invalid(`invalid env file (${file}): variable '${key}' contains whitespaces`)
     if (key === '') throw invalid(`invalid env file (${file}): no variable name on line '${line}'`)
     if (equals >= 0) return [line]
-    if (lookUp === undefined) return [line]
-    const value = lookUp(line)
+    const value = lookUp?.(line.trim()) // a label without a value is let go, as Docker does in a file
     return value === undefined ? [] : [`${line.trim()}=${value}`]
   })
 }
