@@ -26,7 +26,7 @@ const registry = await startRegistry(`${directory}/registry`)
 const busybox = `${registry.host}/busybox:latest`
 const debian = `${registry.host}/debian:bench`
 await pushBusybox(registry.host)
-await pushDebian(registry.host, 'debian:bench')
+await pushDebian(registry.host, 'debian:bench', { upper: 'gzip' })
 const berth = await startBerth()
 const dockerd = await startDockerd()
 const peers: Peer[] = dockerd === undefined ? [berth] : [berth, dockerd]

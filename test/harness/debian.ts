@@ -63,8 +63,12 @@ for d in usr usr/share usr/share/doc etc opt etc/apt; do chown --reference=tree/
 // Times last, and from the finished tree: making entries in a directory changes it.
 const LAYER_TIMES = `for d in usr/share/doc usr/share usr etc/apt etc opt .; do touch -r tree/$d layer/$d; done`
 
-/** Pushes the image; with `expectedTree` the tree it must unpack to is left there. */
-export async function pushDebian(host: string, name: string, expectedTree?: string): Promise<void> {
+/** Pushes the image; with `expectedTree` the tree it must unpack to is left there. A dockerd of before 23 knows no zstd. */
+export async function pushDebian(
+  host: string,
+  name: string,
+  { expectedTree, upper = 'zstd' }: { expectedTree?: string; upper?: 'gzip' | 'zstd' } = {},
+): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'berth-debian-'))
   try {
     const base = await debianBase()
@@ -89,7 +93,7 @@ export async function pushDebian(host: string, name: string, expectedTree?: stri
     await must(['tar', '-C', `${directory}/layer`, ...TAR, '-cf', `${directory}/layer.tar`, '.'])
     const layers = [
       { tar: base, compression: 'gzip' as const },
-      { tar: `${directory}/layer.tar`, compression: 'zstd' as const },
+      { tar: `${directory}/layer.tar`, compression: upper },
     ]
     await pushImage(host, name, {
       layers,

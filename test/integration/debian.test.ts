@@ -15,7 +15,7 @@ let image: string
 before(async () => {
   engine = await startEngine()
   registry = await startRegistry(`${engine.directory}/registry`)
-  await pushDebian(registry.host, 'debian:test', `${engine.directory}/expected`)
+  await pushDebian(registry.host, 'debian:test', { expectedTree: `${engine.directory}/expected` })
   image = `${registry.host}/debian:test`
 })
 

@@ -7,6 +7,7 @@ import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { type Log, silentLog } from '../../base/log.ts'
+import { spreadDirectories } from '../../linux/spread-directories.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { infoOf, SnapshotRecords } from './snapshot-records.ts'
 import type { Labels, Mount, SnapshotInfo, Snapshotter, SnapshotUsage } from './snapshotter.ts'
@@ -41,6 +42,7 @@ export class OverlaySnapshotter implements Snapshotter {
     this.#mountOptions = overlayOptions()
     // Images hold set-user-ID programs that are nobody else's business.
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    spreadDirectories(this.#directory)
     this.#sweep()
   }
 
