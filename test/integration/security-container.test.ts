@@ -261,7 +261,7 @@ test('an image full of links to the host keeps them to itself', async () => {
     `rmdir dev && ln -s ${up}${host} dev
      ln -s ${host}/secret data; ln -s ${up}${host}/made work; ln -s ${host} tmpfs
      rm etc/passwd && ln -s ${host}/secret/file etc/passwd
-     ln -s ${up}${host} etc/resolv.conf; ln -s ${host}/secret/file etc/hosts
+     ln -s ${up}${host}/resolv etc/resolv.conf; ln -s ${host}/secret/file etc/hosts
      mkdir -p esc; ln -s ${up}${host}/secret esc/link`,
     {
       Volumes: { '/data': {}, '/esc/link': {}, [`/${up}${host}/secret`]: {} },
@@ -281,9 +281,13 @@ test('an image full of links to the host keeps them to itself', async () => {
     name,
     'sh',
     '-c',
-    'pwd; cat /data/* /esc/link/* /etc/passwd; ls /dev | head -3; touch /dev/x /data/x /work/x',
+    'pwd -P; cut -d" " -f5 /proc/self/mountinfo; cat /data/* /esc/link/* /etc/passwd; touch /dev/x /data/x /work/x',
   )
   assert.doesNotMatch(seen.stdout + seen.stderr, /host secret/)
+  // Where the links lead to, but inside.
+  const lines = seen.stdout.split('\n')
+  assert.equal(lines[0], `${host}/made`, seen.stderr)
+  for (const place of [host, `${host}/secret`]) assert.ok(lines.includes(place), place)
   assert.deepEqual(listAll(host), before)
 })
 
