@@ -127,10 +127,10 @@ function parseSshHost(given: string): ParsedHost {
     throw refuse(`query parameters are not allowed: ${JSON.stringify(url.search || url.hash)}`)
   const path = url.pathname === '/' ? '' : url.pathname
   const argv = [
-    'ssh',
+    ...['ssh', '-o', 'ConnectTimeout=30', '-T'],
     ...(url.username === '' ? [] : ['-l', decodeURIComponent(url.username)]),
     ...(url.port === '' ? [] : ['-p', url.port]),
-    ...['-o', 'ConnectTimeout=30', '-T', '--', url.hostname, 'docker'],
+    ...['--', url.hostname, 'docker'],
     ...(path === '' ? [] : [`--host=${quoteForShell(`unix://${path}`)}`]),
     ...['system', 'dial-stdio'],
   ]

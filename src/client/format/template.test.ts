@@ -27,7 +27,7 @@ const cases: [string, string][] = [
   ['{{len .Ports}}{{/* nothing */}}', '2'],
   ['{{(index .Ports 0)}}', '80'],
   ['{{if and .Name (not .Nothing)}}yes{{end}}', 'yes'],
-  ['{{.Nothing}}', '<no value>'],
+  ['{{.Nothing}}', '<nil>'],
   ['{{join (split "a,b" ",") "-"}}', 'a-b'],
 ]
 
