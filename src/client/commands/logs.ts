@@ -1,6 +1,6 @@
 // logs: GET /containers/{id}/logs.
-import { StdcopyDecoder } from '../../wire/stdcopy.ts'
 import type { Command } from '../command.ts'
+import { makeFrameWriter } from '../connection/copy-streams.ts'
 import { parseMoment } from '../options/moment.ts'
 import { writeBytes } from '../terminal/streams.ts'
 import { inspectContainer } from './container-calls.ts'
@@ -37,17 +37,8 @@ export const logs: Command = {
         until: parseMoment(flags.text('until'), 'until'),
       },
     })
-    const decoder = new StdcopyDecoder()
-    for await (const chunk of body) {
-      if (Config.Tty) {
-        await writeBytes(1, chunk)
-        continue
-      }
-      for (const { stream, payload } of decoder.decode(chunk)) {
-        if (stream === 'systemerr') throw new Error(`error from daemon in stream: ${Buffer.from(payload).toString()}`)
-        await writeBytes(stream === 'stderr' ? 2 : 1, payload)
-      }
-    }
+    const writeFrames = makeFrameWriter({ stdout: true, stderr: true })
+    for await (const chunk of body) await (Config.Tty ? writeBytes(1, chunk) : writeFrames(chunk))
     return 0
   },
 }

@@ -47,7 +47,7 @@ export async function openBunStream(target: Exclude<Target, { kind: 'command' }>
   socket = await bun.connect({
     ...where,
     socket: {
-      data: (_socket, bytes) => inbox.push(Uint8Array.from(bytes)),
+      data: (_socket, bytes) => inbox.push(bytes.slice()),
       drain: () => drained?.(),
       end: () => inbox.end(),
       close,

@@ -1,11 +1,11 @@
 // A process's streams on this terminal: what attach, run, start and exec share.
 import { messageOf } from '../../base/failure.ts'
-import { StdcopyDecoder } from '../../wire/stdcopy.ts'
 import { ExitCode, type Shell } from '../command.ts'
 import { DetachScanner, parseDetachKeys } from '../terminal/detach-keys.ts'
 import { logLine } from '../terminal/log-line.ts'
 import { isTerminal, terminalSize, writeBytes } from '../terminal/streams.ts'
 import type { ByteStream } from './byte-stream.ts'
+import { makeFrameWriter } from './copy-streams.ts'
 
 export interface SessionOptions {
   /** Forward standard input. */
@@ -85,16 +85,10 @@ function detachKeysOf(text: string): number[] {
 
 /** Whether the stream is framed depends on the terminal alone: engines before API 1.42 do not say so in the content type. */
 async function copyOutput(stream: ByteStream, { tty, stdout, stderr }: SessionOptions): Promise<void> {
-  const decoder = new StdcopyDecoder()
+  const writeFrames = makeFrameWriter({ stdout, stderr })
   for (let chunk = await stream.read(); chunk !== undefined; chunk = await stream.read()) {
-    if (tty) {
-      if (stdout) await writeBytes(1, chunk)
-      continue
-    }
-    for (const { stream: name, payload } of decoder.decode(chunk)) {
-      if (name === 'systemerr') throw new Error(`error from daemon in stream: ${Buffer.from(payload).toString()}`)
-      if (name === 'stderr' ? stderr : stdout) await writeBytes(name === 'stderr' ? 2 : 1, payload)
-    }
+    if (!tty) await writeFrames(chunk)
+    else if (stdout) await writeBytes(1, chunk)
   }
 }
 
