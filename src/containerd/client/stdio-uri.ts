@@ -30,20 +30,41 @@ export function formatStdioUri(stdio: TaskStdio): string {
 /** Undefined for anything that is not of our scheme; throws on a malformed one. */
 export function parseStdioUri(text: string): TaskStdio | undefined {
   if (!text.startsWith('berth://')) return undefined
-  const url = new URL(text)
+  const url = parseUrl(text)
   const query = url.searchParams
-  const socketPath = decodeURIComponent(url.pathname)
-  if (url.host !== '' || !socketPath.startsWith('/'))
-    throw new Failure('invalid-argument', `stdio: no absolute path in ${text}`)
+  const socketPath = requirePath(decodePath(url.pathname), text)
+  if (url.host !== '') throw new Failure('invalid-argument', `stdio: no absolute path in ${text}`)
   const log = query.get('log') === null ? undefined : parseLog(query, text)
   return { socketPath, log, stdinOnce: query.get('stdin-once') === '1' }
 }
 
 function parseLog(query: URLSearchParams, text: string): NonNullable<TaskStdio['log']> {
-  const path = query.get('path')
-  if (query.get('log') !== 'json-file' || path === null || !path.startsWith('/'))
-    throw new Failure('invalid-argument', `stdio: unknown log in ${text}`)
+  if (query.get('log') !== 'json-file') throw new Failure('invalid-argument', `stdio: unknown log in ${text}`)
+  const path = requirePath(query.get('path') ?? '', text)
   return { path, maxSizeBytes: parseCount(query, 'max-size', 0), maxFiles: parseCount(query, 'max-file', 1) }
+}
+
+function parseUrl(text: string): URL {
+  try {
+    return new URL(text)
+  } catch (error) {
+    throw new Failure('invalid-argument', `stdio: not a URI: ${text}`, { cause: error })
+  }
+}
+
+/** Empty for what is no UTF-8. */
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return ''
+  }
+}
+
+/** The kernel would end a path at a NUL, and open another file than the one that was checked. */
+function requirePath(path: string, text: string): string {
+  if (path.startsWith('/') && !path.includes('\0')) return path
+  throw new Failure('invalid-argument', `stdio: no absolute path in ${text}`)
 }
 
 function parseCount(query: URLSearchParams, key: string, fallback: number): number {
