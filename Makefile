@@ -14,7 +14,7 @@ NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1 --optimize-for-size
 DEMO_PACKAGES := busybox-static docker-registry skopeo nftables curl psmisc iproute2 procps
 TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli strace
 
-.PHONY: help build check test test-unit test-root demo bench gen clean
+.PHONY: help build check test test-unit test-root fuzz demo bench gen clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -66,6 +66,14 @@ test-root: build ## real kernel, real processes, real clients
 	node build/js/test/harness/prepare.js
 	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node --test --test-reporter=$(REPORTER) --test-concurrency=1 $$(find build/js/test/integration -name '$(TESTS)' | sort)
 
+# FUZZ_SEED and FUZZ_ONLY, which a failure prints, show it again. The C part needs gcc with its sanitizers.
+fuzz: build ## every parser against broken input, FUZZ_SECONDS each
+	node build/js/test/fuzz/run.js
+	gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -o build/fuzz-native test/fuzz/native.c native/plan.c native/control.c
+	build/fuzz-native $(FUZZ_SECONDS) $${FUZZ_SEED:-$$RANDOM}
+
+FUZZ_SECONDS ?= 5
+export FUZZ_SECONDS
 REPORTER ?= spec
 TESTS ?= *.test.js
 

@@ -1,0 +1,199 @@
+// Fuzzes what of the shim reads bytes: plan files (plan.c) and control frames (control.c), built with the address and undefined behaviour
+// sanitizers by `make fuzz`. Arguments: seconds, seed.
+#define _GNU_SOURCE
+#include "../../native/shim.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+// What control.c asks of its siblings: a table of processes that never run.
+struct process processes[PROCESS_LIMIT];
+uint32_t init_failure[2];
+int refuse(int error) { return (void)error, -1; }
+int watch(int fd, uint32_t events, enum event_kind kind, uint32_t index) { return (void)fd, (void)events, (void)kind, (void)index, 0; }
+void begin_shutdown(void) {}
+void close_input(struct process *p) { p->stdin_closed = true; }
+void forget_process(struct process *p) { p->state = FREE; }
+int kill_process(struct process *p, int signal) { return (void)p, (void)signal, 0; }
+bool is_name(const char *name, size_t size) { return size > 0 && size <= NAME_LIMIT && memchr(name, 0, size) == NULL; }
+const char *record_name(const struct process *p, const char *prefix) { return (void)p, (void)prefix, "fuzz-record"; }
+struct process *find_process(const char *name, size_t size) {
+  for (int i = 0; i < PROCESS_LIMIT; i++)
+    if (processes[i].state != FREE && strlen(processes[i].name) == size && memcmp(processes[i].name, name, size) == 0) return &processes[i];
+  return NULL;
+}
+
+static uint64_t state;
+static uint32_t below(uint32_t bound) {
+  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+  return (uint32_t)(state >> 32) % bound;
+}
+
+// Walks a process's steps as run_steps does, and each body in some way.
+static void walk(const struct process_plan *plan) {
+  volatile uint64_t sum = 0;
+  struct cursor c = plan->steps;
+  for (uint32_t i = 0; i < plan->step_count && !c.bad; i++) {
+    take_u8(&c), take_u8(&c);
+    for (int count = take_u8(&c); count > 0; count--) take_u32(&c);
+    uint32_t size;
+    const uint8_t *bytes = take_bytes(&c, &size);
+    if (c.bad) break;
+    struct cursor body = {bytes, bytes + size, false};
+    while (!body.bad && body.at < body.end) {
+      uint32_t length;
+      switch (below(4)) {
+      case 0: sum += take_u64(&body); break;
+      case 1: sum += strlen(take_text(&body)); break;
+      case 2: sum += take_u16(&body); break;
+      default:
+        if (take_bytes(&body, &length) && length) sum += body.at[-1];
+      }
+    }
+  }
+  sum += strlen(plan->cgroup);
+}
+
+int spawn_process(struct process *p, const struct process_plan *plan, int rootfs) {
+  (void)rootfs;
+  walk(plan);
+  *p = (struct process){.state = below(2) ? CREATED : EXITED, .channel = -1, .waiter = -1, .out = {-1, -1}, .listed = true};
+  strcpy(p->name, "exec");
+  return 0;
+}
+
+static size_t put(uint8_t *to, uint64_t value, int size) {
+  for (int i = 0; i < size; i++) to[i] = (uint8_t)(value >> (8 * i));
+  return (size_t)size;
+}
+static size_t put_text(uint8_t *to, const char *text) {
+  size_t size = strlen(text);
+  put(to, size, 4);
+  memcpy(to + 4, text, size + 1);
+  return size + 5;
+}
+
+static size_t sample_plan(uint8_t *to, bool has_settings) {
+  size_t at = put(to, 0x4e4c5042, 4);
+  at += put(to + at, 1, 2);
+  at += put(to + at, has_settings, 2);
+  if (has_settings) {
+    at += put_text(to + at, "/run/streams/x");
+    at += put_text(to + at, "/data/x.log");
+    at += put(to + at, 1 << 20, 8) + put(to + at + 8, 3, 4) + put(to + at + 12, 1, 1) + put(to + at + 13, 1 << 20, 8);
+    at += put(to + at, 60, 4) + put(to + at + 4, 60, 4);
+  }
+  at += put(to + at, 0x20000, 8) + put(to + at + 8, 4, 1);
+  at += put_text(to + at, "/sys/fs/cgroup/x");
+  at += put(to + at, 2, 4);
+  for (int i = 0; i < 2; i++) {
+    at += put(to + at, 7, 1) + put(to + at + 1, 1, 1) + put(to + at + 2, 1, 1) + put(to + at + 3, 2, 4) + put(to + at + 7, 9, 4);
+    at += put_text(to + at, "name");
+  }
+  return at;
+}
+
+static size_t sample_frames(uint8_t *to) {
+  size_t at = 0;
+  for (int i = 0; i < 6; i++) {
+    uint16_t type = (uint16_t)(1 + below(9));
+    const char *name = below(2) ? "init" : "exec";
+    size_t size = 2 + strlen(name) + (type == 3 ? 2 + strlen("plan-x") : 4);
+    at += put(to + at, size, 4) + put(to + at + 4, type, 2) + put(to + at + 6, i, 2);
+    at += put(to + at, strlen(name), 2);
+    memcpy(to + at, name, strlen(name));
+    at += strlen(name);
+    if (type == 3) {
+      at += put(to + at, strlen("plan-x"), 2);
+      memcpy(to + at, "plan-x", strlen("plan-x"));
+      at += strlen("plan-x");
+    } else {
+      at += put(to + at, 9, 4);
+    }
+  }
+  return at;
+}
+
+static size_t mutate(uint8_t *bytes, size_t size, size_t room) {
+  static const uint32_t numbers[] = {0, 1, 0x7f, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff};
+  for (uint32_t changes = below(4); changes > 0; changes--) {
+    uint32_t at = below((uint32_t)size + 1);
+    switch (below(4)) {
+    case 0: size = at ? at : size; break;
+    case 1:
+      if (at < size) bytes[at] = (uint8_t)below(256);
+      break;
+    case 2:
+      if (at + 4 <= size) put(bytes + at, numbers[below(8)], 4);
+      break;
+    default:
+      if (size * 2 < room) memmove(bytes + at, bytes, size), size += at;
+    }
+  }
+  return size;
+}
+
+static void write_plan(const char *name, const uint8_t *bytes, size_t size) {
+  int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (fd < 0 || write(fd, bytes, size) != (ssize_t)size) abort();
+  close(fd);
+}
+
+static void fuzz_plan(uint8_t *bytes, size_t room) {
+  bool has_settings = below(2);
+  write_plan("plan", bytes, mutate(bytes, sample_plan(bytes, has_settings), room));
+  struct plan_file file;
+  struct process_plan plan;
+  if (open_plan("plan", &file)) return;
+  int error = file.has_settings ? take_settings(&file.cursor) : 0;
+  if (!error && !take_process_plan(&file.cursor, &plan)) walk(&plan);
+  close_plan(&file);
+}
+
+static void fuzz_control(uint8_t *bytes, size_t room, int listener, const struct sockaddr *address, socklen_t length) {
+  memset(processes, 0, sizeof processes);
+  processes[0] = (struct process){.name = "init", .state = RUNNING, .channel = -1, .waiter = -1, .out = {-1, -1}, .listed = true};
+  write_plan("plan-x", bytes, mutate(bytes, sample_plan(bytes, false), room));
+  int client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  if (connect(client, address, length) < 0) abort();
+  accept_control(listener);
+  size_t size = mutate(bytes, sample_frames(bytes), room), sent = 0;
+  while (sent < size) {
+    size_t part = 1 + below((uint32_t)(size - sent));
+    ssize_t done = send(client, bytes + sent, part, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (done <= 0) break;
+    sent += (size_t)done;
+    on_control(0, 0);
+    while (recv(client, bytes + room, 4096, MSG_DONTWAIT) > 0) continue;
+  }
+  close_controls();
+  close(client);
+}
+
+int main(int count, char **arguments) {
+  static uint8_t bytes[(1 << 16) + 4096];
+  if (count != 3) return 2;
+  state = strtoull(arguments[2], NULL, 10) * 0x9e3779b97f4a7c15 + 1;
+  char directory[] = "/tmp/fuzz-XXXXXX";
+  if (!mkdtemp(directory) || chdir(directory) < 0) return 1;
+  // A name that the kernel chooses: nothing to remove.
+  struct sockaddr_storage address;
+  socklen_t length = sizeof address;
+  int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  struct sockaddr family = {.sa_family = AF_UNIX};
+  if (bind(listener, &family, sizeof family.sa_family) < 0 || listen(listener, 1) < 0) return 1;
+  if (getsockname(listener, (struct sockaddr *)&address, &length) < 0) return 1;
+  long rounds = 0;
+  for (time_t end = time(NULL) + atoi(arguments[1]); time(NULL) < end; rounds++) {
+    fuzz_plan(bytes, 1 << 16);
+    fuzz_control(bytes, 1 << 16, listener, (struct sockaddr *)&address, length);
+  }
+  unlink("plan"), unlink("plan-x");
+  if (chdir("/") < 0 || rmdir(directory) < 0) return 1;
+  printf("%-20s %9ld inputs, seed %s\n", "plans and frames", rounds, arguments[2]);
+  return 0;
+}
