@@ -41,7 +41,7 @@ build/bin/berth: build/js/.done
 # The daemons' modules in a few files: they start in two thirds of the time.
 build/lib/.done: build/js/.done
 	rm -rf $(@D)
-	$(BIN)/bun build --target=node --splitting --minify-syntax --minify-whitespace --external lmdb --external koffi \
+	$(BUN) build --target=node --splitting --minify-syntax --minify-whitespace --external lmdb --external koffi \
 	  --outdir $(@D) --entry-naming '[name].js' $(addprefix build/js/,$(DAEMON_ENTRIES)) >/dev/null
 	@touch $@
 
