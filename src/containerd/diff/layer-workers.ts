@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { releaseMemorySoon } from '../../linux/release-memory.ts'
 import type { LayerAnswer, LayerJob } from './layer-job.ts'
 
 const IDLE_MS = 2000
@@ -64,12 +65,14 @@ export class LayerWorkers {
       this.#dispatch()
     })
     worker.on('error', (error) => this.#lost(worker, new Failure('internal', `layer worker: ${messageOf(error)}`)))
+    worker.once('exit', releaseMemorySoon)
     worker.on('exit', () => this.#lost(worker, new Failure('cancelled', 'context canceled')))
     return worker
   }
 
   #rest(worker: Worker): void {
     worker.unref()
+    releaseMemorySoon() // what came in, layer by layer
     const timer = setTimeout(() => {
       this.#idle.splice(
         this.#idle.findIndex((idle) => idle.worker === worker),

@@ -4,6 +4,7 @@ import { openContentSink } from '../../containerd/client/content-writer.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { gcSnapshotLabel } from '../../containerd/client/labels.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { releaseMemorySoon } from '../../linux/release-memory.ts'
 import { isConfigType } from '../../oci/media-type.ts'
 import { IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-image-config.ts'
 import { familiarName, familiarReference, withDefaultTag } from '../../oci/parse-reference.ts'
@@ -40,6 +41,7 @@ export async function pullImage(
   const recordName = recordNameOf(reference)
   const before = await findByRecordName(engine, recordName)
   await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+  using _memory = { [Symbol.dispose]: releaseMemorySoon }
   await using unpacker = new LayerUnpacker({
     client: lease.client,
     progress: options.reporter,
