@@ -26,8 +26,10 @@ if [ -n "$missing" ]; then
 	policy=/usr/sbin/policy-rc.d
 	[ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy; trap 'rm -f $policy' EXIT; }
 	apt-get update -qq >/dev/null 2>&1 || true
+	# A package of its own since Debian 13; before, docker.io has it.
+	apt-cache show docker-cli >/dev/null 2>&1 || missing=$(printf '%s' "$missing" | sed 's/ docker-cli//')
 	# shellcheck disable=SC2086
-	apt-get install -y -qq --no-install-recommends $missing >/tmp/berth-apt.log 2>&1 || {
+	[ -z "$missing" ] || apt-get install -y -qq --no-install-recommends $missing >/tmp/berth-apt.log 2>&1 || {
 		tail -20 /tmp/berth-apt.log >&2
 		fail "could not install:$missing"
 	}
