@@ -1,6 +1,6 @@
 // The daemon's pid file, and the lock that keeps a second engine off the same data.
 import { mkdirSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
 import { Failure } from '../base/failure.ts'
 import type { Kernel } from '../linux/kernel.ts'
@@ -34,10 +34,14 @@ export function lockDataRoot(kernel: Pick<Kernel, 'flock'>, dataRoot: string): (
   return release
 }
 
-/** A process of that name lives. */
+/** A process of that name lives: by the title that our programs give themselves, or, in the moment before, by its command line. */
 export function isProgram(pid: number, name: string): boolean {
   try {
-    return readTextIfExists(`/proc/${pid}/comm`)?.trim() === name.slice(0, 15)
+    if (/^State:\s+[ZX]/m.test(readTextIfExists(`/proc/${pid}/status`) ?? 'State: X')) return false
+    const [program = '', script = ''] = (readTextIfExists(`/proc/${pid}/cmdline`) ?? '')
+      .split('\0')
+      .filter((word) => !word.startsWith('--'))
+    return basename(program) === name || basename(script).replace(/\.js$/, '') === name
   } catch {
     return false // it ended between open and read
   }

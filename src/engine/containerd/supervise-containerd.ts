@@ -1,6 +1,6 @@
 // The engine's own containerd: started if none runs, adopted after a crash of the engine, started again when it dies.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../../base/atomic-file.ts'
@@ -61,15 +61,10 @@ interface Life {
 
 async function supervise(options: ContainerdOptions, life: Life): Promise<void> {
   const { log, clock } = options
-  const adopted = Number(readTextIfExists(life.pidFile) || 0)
-  if (adopted > 0 && isProgram(adopted, PROGRAM)) {
-    log.info('containerd is still running', { pid: adopted, address: life.address })
-    life.state.pid = adopted
-    await untilGone(clock, life, adopted)
-    if (!life.signal.aborted) log.error('containerd has ended, it is started again', { pid: adopted })
-  }
   let pauseMs = 0
   while (!life.signal.aborted) {
+    await followRunning(options, life)
+    if (life.signal.aborted) return
     const startedAt = clock.now()
     const reason = await runOnce(options, life)
     if (life.signal.aborted) return
@@ -77,6 +72,31 @@ async function supervise(options: ContainerdOptions, life: Life): Promise<void> 
     pauseMs = wasHealthy ? 0 : Math.min(Math.max(pauseMs * 2, RETRY_MS_MIN), RETRY_MS_MAX)
     log.error('containerd has ended, it is started again', { reason, pauseMs })
     await clock.sleep(pauseMs, life.signal)
+  }
+}
+
+/**
+ * Adopts a containerd that runs already, and resolves when it has ended. The pid file tells of it; or its own lock does, where an engine was killed between starting it
+ * and writing the file.
+ */
+async function followRunning(options: ContainerdOptions, life: Life): Promise<void> {
+  const lock = join(options.dataRoot, 'containerd', 'lock')
+  const [told, holder] = [life.pidFile, lock].map((file) => Number(readTextIfExists(file) || 0)) as [number, number]
+  const adopted = isProgram(told, PROGRAM) ? told : holdsOpen(holder, lock) ? holder : undefined
+  if (adopted === undefined) return
+  options.log.info('containerd is still running', { pid: adopted, address: life.address })
+  life.state.pid = adopted
+  replaceFileSync(life.pidFile, String(adopted), 0o644)
+  await untilGone(options.clock, life, adopted)
+  if (!life.signal.aborted) options.log.error('containerd has ended, it is started again', { pid: adopted })
+}
+
+/** The lock file keeps the last holder's pid, which another program may have got since. */
+function holdsOpen(pid: number, path: string): boolean {
+  try {
+    return pid > 0 && readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === path)
+  } catch {
+    return false // it has ended
   }
 }
 
