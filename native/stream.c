@@ -12,12 +12,13 @@
 #include <unistd.h>
 
 enum { LINE_LIMIT = NAME_LIMIT + 32, FRAME_HEADER = 8, WANTS_IN = 4, PUNCH_SIZE = 8 << 20 };
-enum { TURN = 16 }; // reads or sends before others have their turn
+enum { TURN = 16 };        // reads or sends before others have their turn
+enum { GOODBYE_SECONDS = 5 }; // for a client to hang up after it was told the end
 
 struct client {
   int fd;
   struct process *p; // NULL before `attach` and after its output has ended
-  bool is_open, is_attached, input_done, input_blocked, is_finished, is_watched;
+  bool is_open, is_attached, input_done, input_blocked, is_finished, is_watched, is_told;
   uint8_t wants; // bit 0 stdout, bit 1 stderr, bit 2 stdin
   uint8_t line_size;
   char line[LINE_LIMIT];
@@ -42,6 +43,18 @@ static void close_client(struct client *c) {
   c->is_open = false;
   c->p = NULL;
   if (p) update_pause(p);
+}
+
+static void update_interest(struct client *c);
+
+// Everything is sent. A client that may still send is not hung up on: its next write would fail, and take with it what it has not read yet.
+// It sees the end, what it sends is dropped, and it hangs up itself.
+static void tell_end(struct client *c) {
+  if (c->input_done || !c->is_watched) return close_client(c);
+  shutdown(c->fd, SHUT_WR);
+  c->is_told = true;
+  c->progress = monotonic_seconds();
+  update_interest(c);
 }
 
 // Asks epoll for what the client can make use of now.
@@ -158,12 +171,14 @@ void finish_clients(struct process *p) {
     c->is_finished = true;
     c->input_blocked = false;
     c->progress = monotonic_seconds();
-    if (!backlog(c) || !c->is_watched) close_client(c);
+    if (!backlog(c) || !c->is_watched) tell_end(c);
     else update_interest(c);
   }
 }
 
-static bool is_timed(const struct client *c) { return c->is_open && backlog(c) && (c->is_finished || is_holding(c)); }
+static bool is_timed(const struct client *c) { return c->is_open && (c->is_told || (backlog(c) && (c->is_finished || is_holding(c)))); }
+
+static int64_t deadline_of(const struct client *c) { return c->progress + (c->is_told ? GOODBYE_SECONDS : settings.stall_seconds); }
 
 bool clients_pending(void) {
   for (int i = 0; i < CLIENT_LIMIT; i++)
@@ -174,13 +189,13 @@ bool clients_pending(void) {
 int64_t clients_deadline(void) {
   int64_t first = INT64_MAX;
   for (int i = 0; i < CLIENT_LIMIT; i++)
-    if (is_timed(&clients[i]) && clients[i].progress + settings.stall_seconds < first) first = clients[i].progress + settings.stall_seconds;
+    if (is_timed(&clients[i]) && deadline_of(&clients[i]) < first) first = deadline_of(&clients[i]);
   return first;
 }
 
 void check_stalled(int64_t now) {
   for (int i = 0; i < CLIENT_LIMIT; i++)
-    if (is_timed(&clients[i]) && clients[i].progress + settings.stall_seconds <= now) close_client(&clients[i]);
+    if (is_timed(&clients[i]) && deadline_of(&clients[i]) <= now) close_client(&clients[i]);
 }
 
 // ---- input
@@ -230,7 +245,7 @@ static void pump_input(struct client *c, bool is_last) {
     if (written < 0) close_input(p); // nobody reads it any more: the rest is dropped
     else recv(c->fd, read_buffer, (size_t)written, MSG_DONTWAIT);
   }
-  if (!c->is_watched && c->input_done) close_client(c); // it had hung up
+  if (c->input_done && (c->is_told || !c->is_watched)) close_client(c); // it has hung up
   update_interest(c);
 }
 
@@ -288,7 +303,7 @@ void on_client(int index, uint32_t events) {
   struct client *c = &clients[index];
   if (!c->is_open) return;
   if (events & EPOLLOUT) drain_spill(c);
-  if (c->is_finished && !backlog(c)) return close_client(c);
+  if (c->is_finished && !c->is_told && !backlog(c)) tell_end(c);
   if (c->p && (events & EPOLLOUT)) update_pause(c->p);
   if (!c->is_attached && (events & (EPOLLIN | EPOLLHUP))) read_line(c);
   if (c->is_open && c->is_attached && (events & (EPOLLIN | EPOLLHUP)) && !c->input_blocked) pump_input(c, (events & EPOLLHUP) != 0);
