@@ -46,6 +46,11 @@ async function assertSame(args: readonly string[], options: { env?: Record<strin
   assert.deepEqual(isUnordered ? sorted(actual) : actual, isUnordered ? sorted(expected) : expected)
 }
 
+/** For commands that show ages: between the two runs one may grow by a letter and widen its column. A real difference shows again. */
+async function assertSameAnyMoment(args: readonly string[]) {
+  await assertSame(args).catch(() => assertSame(args))
+}
+
 function sorted(result: CommandResult): CommandResult {
   return { ...result, stdout: result.stdout.split('\n').sort().join('\n') }
 }
@@ -112,11 +117,12 @@ describe('wrong command lines', () => {
 
 describe('what is there', () => {
   for (const format of FORMATS) {
-    test(`ps -a --format ${format}`, () => assertSame(['ps', '-a', '--format', format]))
-    test(`images --format ${format}`, () => assertSame(['images', '--format', format]))
+    test(`ps -a --format ${format}`, () => assertSameAnyMoment(['ps', '-a', '--format', format]))
+    test(`images --format ${format}`, () => assertSameAnyMoment(['images', '--format', format]))
   }
-  for (const line of READING) test(line, () => assertSame(line.split(' ')))
-  for (const template of TEMPLATES) test(`inspect -f ${template}`, () => assertSame(['inspect', '-f', template, 'web']))
+  for (const line of READING) test(line, () => assertSameAnyMoment(line.split(' ')))
+  for (const template of TEMPLATES)
+    test(`inspect -f ${template}`, () => assertSameAnyMoment(['inspect', '-f', template, 'web']))
 })
 
 describe('what changes', () => {
