@@ -89,8 +89,8 @@ export async function startEngine(options: { args?: readonly string[]; directory
     },
     log: () => readFileSync(logFile, 'utf8'),
     async [Symbol.asyncDispose]() {
-      const ids = await docker(['ps', '-aq'])
-      if (ids.stdout.trim() !== '') await docker(['rm', '-f', '-v', ...ids.stdout.trim().split('\n')])
+      const ids = await engine.berth(['ps', '-aq'])
+      if (ids.stdout.trim() !== '') await engine.berth(['rm', '-f', '-v', ...ids.stdout.trim().split('\n')])
       await this.stop()
       await rm(directory, { recursive: true, force: true })
     },
