@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { type CommandResult, must, run } from '../harness/command.ts'
 import { BIN } from '../harness/root.ts'
 
@@ -193,7 +194,7 @@ test('TLS: a certificate for both sides, given by DOCKER_CERT_PATH or by flags; 
   }
 })
 
-test('ssh: the far side connects its standard streams to the engine', async () => {
+test('ssh: the far side connects its standard streams to the engine', { skip: skipWithoutDocker28 }, async () => {
   const host = await listenOnSocket('far', list)
   const bin = `${directory}/bin`
   await mkdir(bin)
@@ -212,7 +213,7 @@ test('ssh: the far side connects its standard streams to the engine', async () =
   assert.equal(new Set(calls).size, 1, calls.join('\n'))
 })
 
-test('contexts: chosen by flag, environment and config.json', async () => {
+test('contexts: chosen by flag, environment and config.json', { skip: skipWithoutDocker28 }, async () => {
   const host = await listenOnSocket('context', list)
   const config = `${directory}/config`
   const id = createHash('sha256').update('far').digest('hex')

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
+import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
 import { clientsOf, type TestClient } from '../harness/clients.ts'
 import { type CommandResult, run } from '../harness/command.ts'
@@ -94,7 +95,7 @@ const GROUPED =
     ',',
   )
 
-describe('help', () => {
+describe('help', { skip: skipWithoutDocker28 }, () => {
   for (const command of [...COMMANDS, ...GROUPED]) {
     test(`${command} --help`, () => assertSame([...command.split(' '), '--help']))
   }
@@ -103,7 +104,7 @@ describe('help', () => {
   test('-h is deprecated', () => assertSame(['ps', '-h']))
 })
 
-describe('wrong command lines', () => {
+describe('wrong command lines', { skip: skipWithoutDocker28 }, () => {
   for (const command of COMMANDS) {
     test(`${command} --bogus`, () => assertSame([command, '--bogus']))
     test(`${command} -Z`, () => assertSame([command, '-Z']))
@@ -115,7 +116,7 @@ describe('wrong command lines', () => {
   for (const line of WRONG) test(line, () => assertSame(line.split(' '), { env: { DOCKER_CONFIG: `${files}/config` } }))
 })
 
-describe('what is there', () => {
+describe('what is there', { skip: skipWithoutDocker28 }, () => {
   for (const format of FORMATS) {
     test(`ps -a --format ${format}`, () => assertSameAnyMoment(['ps', '-a', '--format', format]))
     test(`images --format ${format}`, () => assertSameAnyMoment(['images', '--format', format]))
@@ -125,7 +126,7 @@ describe('what is there', () => {
     test(`inspect -f ${template}`, () => assertSameAnyMoment(['inspect', '-f', template, 'web']))
 })
 
-describe('what changes', () => {
+describe('what changes', { skip: skipWithoutDocker28 }, () => {
   /** Each line is run by docker, then by berth, from the same state: NAME is a container of their own. */
   const lines: [string, string][] = [
     ['create NAME', 'create --name NAME IMAGE true'],
@@ -340,7 +341,7 @@ describe('what changes', () => {
   })
 })
 
-describe('on a terminal', () => {
+describe('on a terminal', { skip: skipWithoutDocker28 }, () => {
   const lines = [
     'run --rm -it --network none IMAGE sh -c "stty size; tty"',
     'exec -it web sh -c "stty size; exit 3"',
@@ -359,7 +360,7 @@ describe('on a terminal', () => {
     })
 })
 
-describe('the configuration', () => {
+describe('the configuration', { skip: skipWithoutDocker28 }, () => {
   test('formats, detach keys and headers come from config.json', async () => {
     await mkdir(`${files}/formats`, { recursive: true })
     const config = {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
 import { run } from '../harness/command.ts'
 import { pushBusybox } from '../harness/images.ts'
@@ -254,7 +255,7 @@ describe('what the image says', () => {
     assert.equal(await sh(['--env-file', `${engine.directory}/env`, '-e', 'Y=z'], 'echo $X $Y'), 'from file z')
   })
 
-  test('refusals in Docker’s words', async () => {
+  test('refusals in Docker’s words', { skip: skipWithoutDocker28 }, async () => {
     await fails(
       ['-u', 'nobody-such', image, 'true'],
       125,
@@ -373,7 +374,9 @@ describe('volumes', () => {
 })
 
 describe('ports', () => {
-  test('-P publishes what image and --expose name; -p takes ranges, addresses and udp', async () => {
+  test('-P publishes what image and --expose name; -p takes ranges, addresses and udp', {
+    skip: skipWithoutDocker28,
+  }, async () => {
     const all = await engine.ok('run', '-d', '-P', '--expose', '9000-9001', '--entrypoint', 'sleep', rich, '1000')
     const ports = await engine.ok('port', all)
     for (const port of ['8080/tcp', '53/udp', '9000/tcp', '9001/tcp'])

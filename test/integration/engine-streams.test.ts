@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { call } from '../harness/api.ts'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
 import { eventually } from '../harness/command.ts'
@@ -218,7 +219,7 @@ describe('terminals', () => {
     await engine.ok('rm', down)
   })
 
-  test('a client’s window is the program’s: the first size and a change', async () => {
+  test('a client’s window is the program’s: the first size and a change', { skip: skipWithoutDocker28 }, async () => {
     const script =
       'docker run --rm -it --name window $0 sh -c "stty size; until stty size | grep -x \\"33 44\\"; do sleep 0.02; done"'
     const child = spawn(

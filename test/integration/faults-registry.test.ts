@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { imageFile } from '../../src/image/make-image.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { MEDIA_TYPE } from '../../src/oci/media-type.ts'
+import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { call } from '../harness/api.ts'
 import { startEngine, type TestEngine } from '../harness/berth.ts'
 import { fakeImage, type FakeRegistry, layerOf, startFakeRegistry } from '../harness/fake-registry.ts'
@@ -49,7 +50,7 @@ const say = (status: number, contentType: string, body: string) => (_: unknown, 
 
 const random = (size: number) => Buffer.from(Array.from({ length: size }, (_, i) => (i * 7919 + (i >> 8) * 31) & 255))
 
-test('a registry that is down, an unknown image, an unknown tag', async () => {
+test('a registry that is down, an unknown image, an unknown tag', { skip: skipWithoutDocker28 }, async () => {
   await refused(
     '127.0.0.1:1/x',
     /Get "http:\/\/127\.0\.0\.1:1\/v2\/": dial tcp 127\.0\.0\.1:1: connect: connection refused/,

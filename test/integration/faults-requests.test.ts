@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
+import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { call } from '../harness/api.ts'
 import { startEngine, type TestEngine } from '../harness/berth.ts'
 import { pushBusybox } from '../harness/images.ts'
@@ -43,7 +44,7 @@ test('commands that are not there, not executable or a directory', async () => {
   await nothingBut(rest, engine)
 })
 
-test('options that cannot be', async () => {
+test('options that cannot be', { skip: skipWithoutDocker28 }, async () => {
   for (const [options, words] of [
     [['-u', 'nobody-here'], /unable to find user nobody-here: no matching entries in passwd file/],
     [['-u', '0:nobody-here'], /unable to find group nobody-here: no matching entries in group file/],

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { startEngine, type TestEngine } from '../harness/berth.ts'
 import { eventually, must, run } from '../harness/command.ts'
 import { pushBusybox, pushImage } from '../harness/images.ts'
@@ -60,7 +61,7 @@ test('tags come and go, the image stays until its last name goes', async () => {
   await eventually('the content is collected', 5000, () => blobs().length === 0)
 })
 
-test('what is not there is refused in Docker’s words, and leaves nothing', async () => {
+test('what is not there is refused in Docker’s words, and leaves nothing', { skip: skipWithoutDocker28 }, async () => {
   const unknown = await engine.docker(['pull', `${registry.host}/team/app:2`])
   assert.equal(unknown.code, 1)
   assert.match(unknown.stderr, /manifest for .*\/team\/app:2 not found: manifest unknown: manifest unknown/)
