@@ -1,4 +1,4 @@
-// The names that clients may give to namespaces, containers, leases.
+// The names that clients may give to namespaces, containers, tasks, leases.
 import { Failure } from '../base/failure.ts'
 
 const IDENTIFIER = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/
@@ -17,5 +17,15 @@ export function checkIdentifier(text: string): string {
       'invalid-argument',
       `identifier ${JSON.stringify(text)} must match ${IDENTIFIER.source}: invalid argument`,
     )
+  return text
+}
+
+/**
+ * Leases are freer: original clients end theirs in unpadded base64url of random bytes (`241461440--9qp`), which the rule above refuses
+ * now and then. A slash would reach into another lease's keys.
+ */
+export function checkLeaseId(text: string): string {
+  if (text.length > LENGTH_MAX || !/^[\w.:@+=-]+$/.test(text))
+    throw new Failure('invalid-argument', `lease id ${JSON.stringify(text.slice(0, LENGTH_MAX))}: invalid argument`)
   return text
 }

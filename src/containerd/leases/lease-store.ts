@@ -5,7 +5,7 @@ import { Failure } from '../../base/failure.ts'
 import { type Lease, LeaseSchema, type Resource, ResourceSchema } from '../../gen/services/leases_pb.ts'
 import { timestampNow } from '../events/event-exchange.ts'
 import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
-import { checkIdentifier } from '../identifier.ts'
+import { checkLeaseId } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { checkLabels } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
@@ -49,7 +49,7 @@ export class LeaseStore {
 
   /** An empty id asks for one to be made up. */
   create(namespace: string, id: string, labels: Record<string, string>): Lease {
-    const chosen = id === '' ? `${Date.now()}-${randomBytes(4).toString('hex')}` : checkIdentifier(id)
+    const chosen = id === '' ? `${Date.now()}-${randomBytes(4).toString('hex')}` : checkLeaseId(id)
     checkLabels(labels)
     if (this.#leases.get(`${namespace}/${chosen}`) !== undefined)
       throw new Failure('already-exists', `lease ${JSON.stringify(chosen)}: already exists`)

@@ -1,5 +1,6 @@
 // tasks.Exec: a further process in a running container, registered here, made in the kernel at once so that attach clients can connect before it starts.
 import { Failure } from '../../base/failure.ts'
+import { checkIdentifier } from '../identifier.ts'
 import { AT_FDCWD } from '../../linux/kernel.ts'
 import type { ProcessSpec } from '../../oci/runtime-spec.ts'
 import { planExec } from '../../runtime/plan-exec.ts'
@@ -7,7 +8,7 @@ import { readRootfsFacts } from '../../runtime/read-rootfs-facts.ts'
 import { recordOf, writeTaskRecord } from './create-task.ts'
 import { explainExecFailure } from './explain-failure.ts'
 import { createProcess, requireShim, type Task, type TaskStreams } from './task.ts'
-import { checkIdentifier, type TaskHost } from './task-host.ts'
+import type { TaskHost } from './task-host.ts'
 
 const O_PATH = 0o10000000
 const O_DIRECTORY = 0o200000

@@ -6,6 +6,7 @@ import type { Cgroup } from '../../linux/cgroup/cgroup.ts'
 import type { Kernel } from '../../linux/kernel.ts'
 import type { HostFacts } from '../../runtime/plan-types.ts'
 import type { ConnectShim, SpawnShim } from '../../shim/shim.ts'
+import { checkIdentifier } from '../identifier.ts'
 import type { Task } from './task.ts'
 import type { TaskEvent } from './task-events.ts'
 
@@ -20,18 +21,6 @@ export interface TaskHost {
   publish(namespace: string, event: TaskEvent): void
   log: Log
   tasks: Map<string, Task>
-}
-
-const IDENTIFIER = /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/
-
-/** containerd's rule for identifiers; what passes is safe as a file name. */
-export function checkIdentifier(text: string): string {
-  if (text.length > 76 || !IDENTIFIER.test(text))
-    throw new Failure(
-      'invalid-argument',
-      `identifier ${JSON.stringify(text)} must match ${IDENTIFIER.source}: invalid argument`,
-    )
-  return text
 }
 
 export function taskKey(namespace: string, id: string): string {
