@@ -63,6 +63,7 @@ test-unit: build ## no root, no network, seconds
 
 # Mount and network namespaces of their own, so that nothing of a test can stay and no firewall of the host's is in the way; files run one after
 test-root: build ## real kernel, real processes, real clients
+	@test -n "$$(find build/js/test/integration -name '$(TESTS)')" || { echo "no test is named $(TESTS)"; exit 1; }
 	node build/js/test/harness/prepare.js
 	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node --test --test-reporter=$(REPORTER) --test-concurrency=1 $$(find build/js/test/integration -name '$(TESTS)' | sort)
 

@@ -12,7 +12,7 @@ enum {
   NAME_LIMIT = 128,
   PLAN_LIMIT = 8 << 20, // bytes of a plan file
   READ_SIZE = 64 << 10, // one read of output: a pipe's capacity
-  SLOT_COUNT = 32,
+  SLOT_COUNT = 250,
   STRAGGLER_SECONDS = 2, // how long output of an ended process's descendants is still passed on
 };
 

@@ -31,8 +31,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'registry/client',
     'shim',
     'runtime',
+    'runc',
     'containerd/client',
   ],
+  runc: ['base', 'oci', 'linux', 'runtime', 'shim'],
+  'shim-v2': ['base', 'oci', 'gen', 'wire', 'linux', 'runtime', 'shim', 'runc', 'containerd', 'containerd/client'],
   network: ['base', 'linux'],
   engine: [
     'base',

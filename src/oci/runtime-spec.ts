@@ -25,6 +25,23 @@ export interface ProcessSpec {
   apparmorProfile?: string
   selinuxLabel?: string
   oomScoreAdj?: number
+  scheduler?: {
+    policy: string
+    nice?: number
+    priority?: number
+    flags?: string[]
+    runtime?: number
+    deadline?: number
+    period?: number
+  }
+  ioPriority?: { class: string; priority?: number }
+  execCPUAffinity?: { initial?: string; final?: string }
+}
+
+export interface IdMapping {
+  containerID: number
+  hostID: number
+  size: number
 }
 
 export type CapabilitySet = 'bounding' | 'effective' | 'inheritable' | 'permitted' | 'ambient'
@@ -34,6 +51,8 @@ export interface MountSpec {
   type?: string
   source?: string
   options?: string[]
+  uidMappings?: IdMapping[]
+  gidMappings?: IdMapping[]
 }
 
 export interface HookSpec {
@@ -51,8 +70,9 @@ export type NamespaceType = 'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'user'
 
 export interface LinuxSpec {
   namespaces?: { type: NamespaceType; path?: string }[]
-  uidMappings?: { containerID: number; hostID: number; size: number }[]
-  gidMappings?: { containerID: number; hostID: number; size: number }[]
+  uidMappings?: IdMapping[]
+  gidMappings?: IdMapping[]
+  timeOffsets?: Record<string, { secs?: number; nanosecs?: number }>
   devices?: DeviceSpec[]
   cgroupsPath?: string
   resources?: ResourcesSpec
@@ -62,6 +82,17 @@ export interface LinuxSpec {
   maskedPaths?: string[]
   readonlyPaths?: string[]
   mountLabel?: string
+  intelRdt?: {
+    closID?: string
+    schemata?: string[]
+    l3CacheSchema?: string
+    memBwSchema?: string
+    enableMonitoring?: boolean
+  }
+  memoryPolicy?: { mode: string; nodes?: string; flags?: string[] }
+  personality?: { domain: string; flags?: string[] }
+  /** By the name on the host. */
+  netDevices?: Record<string, { name?: string }>
 }
 
 export interface DeviceSpec {
@@ -92,6 +123,8 @@ export interface ResourcesSpec {
     kernelTCP?: number
     swappiness?: number
     disableOOMKiller?: boolean
+    useHierarchy?: boolean
+    checkBeforeUpdate?: boolean
   }
   cpu?: {
     shares?: number
@@ -102,8 +135,9 @@ export interface ResourcesSpec {
     realtimePeriod?: number
     cpus?: string
     mems?: string
+    idle?: number
   }
-  pids?: { limit: number }
+  pids?: { limit?: number }
   blockIO?: {
     weight?: number
     leafWeight?: number
@@ -114,6 +148,8 @@ export interface ResourcesSpec {
     throttleWriteIOPSDevice?: ThrottleDevice[]
   }
   hugepageLimits?: { pageSize: string; limit: number }[]
+  network?: { classID?: number; priorities?: { name: string; priority: number }[] }
+  rdma?: Record<string, { hcaHandles?: number; hcaObjects?: number }>
   unified?: Record<string, string>
 }
 
@@ -129,6 +165,7 @@ export interface SeccompSpec {
   architectures?: string[]
   flags?: string[]
   listenerPath?: string
+  listenerMetadata?: string
   syscalls?: SeccompRule[]
 }
 

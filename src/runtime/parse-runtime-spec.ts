@@ -24,6 +24,8 @@ const UINT32_MAX = 2 ** 32 - 1
 const id = within(0, UINT32_MAX - 1)
 const deviceNumber = within(-1, UINT32_MAX)
 const size = within(0, 65535)
+const int32 = within(-(2 ** 31), 2 ** 31 - 1)
+const natural = within(0, 2 ** 64)
 
 type Of<T, K extends keyof T> = Exclude<T[K], undefined>
 
@@ -59,15 +61,39 @@ export const parseProcess: Parser<ProcessSpec> = object<ProcessSpec>(
     apparmorProfile: text,
     selinuxLabel: text,
     oomScoreAdj: within(-1000, 1000),
+    scheduler: object<Of<ProcessSpec, 'scheduler'>>(
+      {
+        policy: text,
+        nice: int32,
+        priority: int32,
+        flags: list(text),
+        runtime: natural,
+        deadline: natural,
+        period: natural,
+      },
+      'policy',
+    ),
+    ioPriority: object<Of<ProcessSpec, 'ioPriority'>>({ class: text, priority: int32 }, 'class'),
+    execCPUAffinity: object<Of<ProcessSpec, 'execCPUAffinity'>>({ initial: text, final: text }),
   },
   'cwd',
 )
 
-const mount = object<MountSpec>({ destination: text, type: text, source: text, options: list(text) }, 'destination')
-
 const hooks = list(object<HookSpec>({ path: text, args: list(text), env: list(text), timeout: integer }, 'path'))
 
 const idMapping = object({ containerID: id, hostID: id, size: within(0, UINT32_MAX) }, 'containerID', 'hostID', 'size')
+
+const mount = object<MountSpec>(
+  {
+    destination: text,
+    type: text,
+    source: text,
+    options: list(text),
+    uidMappings: list(idMapping),
+    gidMappings: list(idMapping),
+  },
+  'destination',
+)
 
 const device = object<DeviceSpec>(
   {
@@ -108,6 +134,8 @@ export const parseResources: Parser<ResourcesSpec> = object<ResourcesSpec>({
     kernelTCP: integer,
     swappiness: integer,
     disableOOMKiller: boolean,
+    useHierarchy: boolean,
+    checkBeforeUpdate: boolean,
   }),
   cpu: object<Of<ResourcesSpec, 'cpu'>>({
     shares: integer,
@@ -118,8 +146,9 @@ export const parseResources: Parser<ResourcesSpec> = object<ResourcesSpec>({
     realtimePeriod: integer,
     cpus: text,
     mems: text,
+    idle: integer,
   }),
-  pids: object<Of<ResourcesSpec, 'pids'>>({ limit: integer }, 'limit'),
+  pids: object<Of<ResourcesSpec, 'pids'>>({ limit: integer }),
   blockIO: object<Of<ResourcesSpec, 'blockIO'>>({
     weight: integer,
     leafWeight: integer,
@@ -136,6 +165,16 @@ export const parseResources: Parser<ResourcesSpec> = object<ResourcesSpec>({
     throttleWriteIOPSDevice: throttle,
   }),
   hugepageLimits: list(object({ pageSize: text, limit: integer }, 'pageSize', 'limit')),
+  network: object<Of<ResourcesSpec, 'network'>>({
+    classID: within(0, UINT32_MAX),
+    priorities: list(object({ name: text, priority: within(0, UINT32_MAX) }, 'name', 'priority')),
+  }),
+  rdma: record(
+    object<Of<ResourcesSpec, 'rdma'>[string]>({
+      hcaHandles: within(0, UINT32_MAX),
+      hcaObjects: within(0, UINT32_MAX),
+    }),
+  ),
   unified: record(text),
 })
 
@@ -146,6 +185,7 @@ const seccomp = object<SeccompSpec>(
     architectures: list(text),
     flags: list(text),
     listenerPath: text,
+    listenerMetadata: text,
     syscalls: list(
       object<SeccompRule>(
         {
@@ -187,6 +227,17 @@ const linux = object<LinuxSpec>({
   maskedPaths: list(text),
   readonlyPaths: list(text),
   mountLabel: text,
+  timeOffsets: record(object<Of<LinuxSpec, 'timeOffsets'>[string]>({ secs: integer, nanosecs: within(0, UINT32_MAX) })),
+  intelRdt: object<Of<LinuxSpec, 'intelRdt'>>({
+    closID: text,
+    schemata: list(text),
+    l3CacheSchema: text,
+    memBwSchema: text,
+    enableMonitoring: boolean,
+  }),
+  memoryPolicy: object<Of<LinuxSpec, 'memoryPolicy'>>({ mode: text, nodes: text, flags: list(text) }, 'mode'),
+  personality: object<Of<LinuxSpec, 'personality'>>({ domain: text, flags: list(text) }, 'domain'),
+  netDevices: record(object<Of<LinuxSpec, 'netDevices'>[string]>({ name: text })),
 })
 
 const spec = object<RuntimeSpec>(

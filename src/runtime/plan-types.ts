@@ -11,6 +11,11 @@ export interface HostFacts {
   lastCapability: number
   /** /proc/kcore exists, so that /dev/core may point to it. */
   hasKcore?: boolean
+  /** /sys/kernel/security/lsm or what stands for it. Absent: neither. */
+  hasAppArmor?: boolean
+  hasSelinux?: boolean
+  /** Mounted resctrl file system, where there is one. */
+  resctrl?: string
 }
 
 /** Files of the container's root file system, read by descriptor, bounded and regular only; undefined where absent. */
@@ -21,6 +26,8 @@ export interface RootfsFacts {
   modes?: ReadonlyMap<string, number>
   /** What the sources of bind mounts are on the host: a missing target is made of the same kind. Unknown means a directory. */
   sources?: ReadonlyMap<string, 'directory' | 'file'>
+  /** Destinations of tmpcopyup mounts that are directories with something in them. */
+  copiedUp?: ReadonlySet<string>
 }
 
 /** How the child enters its cgroup, as linux/cgroup says. */
@@ -38,6 +45,22 @@ export interface DescribedPlan {
   sentences: readonly string[]
 }
 
+/** How the process is made and by whom. Absent: by berth-shim, which a daemon talks to. */
+export interface Launch {
+  /** Where the created process waits. `fifo`: paths on the host of the two FIFOs of `await-fifo`. */
+  wait: 'channel' | { fifo: string; status: string }
+  /** A unix socket on the host that gets the terminal's master (`--console-socket`); absent: CONSOLE_SOCKET_SLOT holds one already. */
+  consoleSocket?: string
+  /** Descriptors 3 to 2 + n of the caller stay open in the container (`--preserve-fds`, LISTEN_FDS). */
+  preservedDescriptors: number
+  /** The root file system's directory on the host, opened by the plan itself; absent where ROOTFS_SLOT is filled. */
+  rootfsSource?: string
+  /** An ordinary user: nothing on the host can be prepared before the user namespace gives the capabilities for it. */
+  rootless: boolean
+  noPivot: boolean
+  noNewKeyring: boolean
+}
+
 /** Throws Failure('invalid-argument') naming the field. */
 export type PlanContainer = (input: {
   id: string
@@ -48,6 +71,7 @@ export type PlanContainer = (input: {
   rootfsDirectory: string
   cgroup: CgroupEntry
   stdin: boolean
+  launch?: Launch
 }) => DescribedPlan
 
 /** A further process in a running container (exec). */
@@ -58,6 +82,7 @@ export type PlanExec = (input: {
   rootfs: RootfsFacts
   cgroup: CgroupEntry
   stdin: boolean
+  launch?: Pick<Launch, 'wait' | 'consoleSocket' | 'preservedDescriptors' | 'rootless' | 'noNewKeyring'>
 }) => DescribedPlan
 
 /** The text of a failed step, e.g. `exec: "nope": executable file not found in $PATH`, and its failure code. */

@@ -107,9 +107,9 @@ test('arguments of the steps', () => {
     ],
     [
       { op: 'mount-setattr', slot: 2, set: 1n, clear: 2n, propagation: 4n, recursive: true },
-      '1a | 02 0100000000000000 0200000000000000 0400000000000000 01',
+      '1a | 02 0100000000000000 0200000000000000 0400000000000000 01 ff',
     ],
-    [{ op: 'pty', devpts: 1, rows: 24, columns: 80, uid: 5, gid: 6 }, '1f | 01 ff 1800 5000 05000000 06000000'],
+    [{ op: 'pty', devpts: 1, rows: 24, columns: 80, uid: 5, gid: 6 }, '1f | 01 ff 1800 5000 05000000 06000000 ff'],
     [{ op: 'resolve-exec', candidates: ['/a'] }, '21 | 0100 02000000 2f61 00'],
     [
       { op: 'open-tree-of', slot: 2, namespace: '/n', path: '/p', recursive: true },
@@ -133,7 +133,7 @@ test('arguments of the steps', () => {
 test('what the kernel would cut short or the numbers cannot hold is refused', () => {
   const bad: Step[] = [
     { op: 'chdir', path: '/a\0b' },
-    { op: 'close', slot: 32 },
+    { op: 'close', slot: 250 },
     { op: 'umask', mask: -1 },
     { op: 'setns', path: '/', kind: 2 ** 32 },
   ]

@@ -2,7 +2,7 @@
 import { Failure } from '../base/failure.ts'
 
 const NO_SLOT = 0xff
-const SLOT_MAX = 31
+const SLOT_MAX = 249
 
 /** Every method appends and returns the writer. A value that does not fit throws Failure('invalid-argument'). */
 export class PlanWriter {

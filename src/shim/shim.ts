@@ -1,5 +1,5 @@
 // One container's shim as the daemons see it: made by spawn-shim.ts, found again by connect-shim.ts.
-import type { ProcessPlan } from '../linux/steps.ts'
+import type { ProcessPlan, SyncPoint } from '../linux/steps.ts'
 
 /** `init` is the container's first process; every other name is an exec's id ([A-Za-z0-9_.-]+, at most 128). */
 export type ProcessName = string
@@ -57,6 +57,44 @@ export class StepFailure extends Error {
     this.errno = errno
   }
 }
+
+/** A process has stopped at a `sync` step, or after `seccomp` with a listener. */
+export interface SyncRequest {
+  process: ProcessName
+  point: SyncPoint
+  /** With SYNC.seccomp the listener's descriptor in that process. */
+  value: number
+  pid: number
+}
+/** Does the spawner's part; resolves with what the process keeps for its hooks (the container's state as JSON), rejects to give up on it. */
+export type OnSync = (request: SyncRequest) => Promise<string>
+
+/**
+ * A process made by another OCI runtime: the shim runs the command (`crun create …`), waits for it, and takes the process that the pid file
+ * names for its own, which it is as the nearest subreaper. The command's standard streams are the process's pipes; with a terminal the shim
+ * listens on `<bundle>/<consoleSocket>` for the master.
+ */
+export interface CommandPlan {
+  argv: readonly string[]
+  env: readonly string[]
+  cwd: string
+  pidFile: string
+  terminal: boolean
+  stdin: boolean
+  consoleSocket: string
+  /** The command starts the process too (`exec --detach`): it is `running` as soon as it is known. */
+  startsAtOnce: boolean
+}
+
+/** Where the shim copies a process's streams besides the stream socket: paths of FIFOs or, for output, regular files to append to. '' is nowhere. */
+export interface StreamPaths {
+  stdin: string
+  stdout: string
+  stderr: string
+}
+
+/** What a process is made from. */
+export type ProcessSource = { plan: ProcessPlan } | { command: CommandPlan }
 
 /** A control connection. All methods reject with StepFailure or with Failure('unavailable') when the shim is gone. */
 export interface Shim extends AsyncDisposable {

@@ -41,6 +41,22 @@ export const STEP_NUMBER: Record<StepOp, number> = {
   'await-start': 35,
   exec: 36,
   'open-tree-of': 37,
+  clone: 38,
+  sync: 39,
+  'run-hook': 40,
+  'open-host': 41,
+  'connect-unix': 42,
+  'await-fifo': 43,
+  'make-user-namespace': 44,
+  scheduler: 45,
+  'io-priority': 46,
+  'memory-policy': 47,
+  personality: 48,
+  'cpu-affinity': 49,
+  reconfigure: 50,
+  'copy-tree': 51,
+  'move-root': 52,
+  chroot: 53,
 }
 
 type Encode<Op extends StepOp> = (step: Extract<StepBody, { op: Op }>, w: PlanWriter) => void
@@ -91,20 +107,47 @@ const ENCODE: { [Op in StepOp]: Encode<Op> } = {
   },
   'open-tree': (s, w) => w.slot(s.slot).slot(s.dir).text(s.path).flag(s.recursive),
   'open-tree-of': (s, w) => w.slot(s.slot).text(s.namespace).text(s.path).flag(s.recursive),
-  'mount-setattr': (s, w) => w.slot(s.slot).u64(s.set).u64(s.clear).u64(s.propagation).flag(s.recursive),
+  'mount-setattr': (s, w) => w.slot(s.slot).u64(s.set).u64(s.clear).u64(s.propagation).flag(s.recursive).slot(s.userns),
   'move-mount': (s, w) => w.slot(s.from).slot(s.to),
   'move-mount-to-path': (s, w) => w.slot(s.from).text(s.path),
   mask: (s, w) => w.slot(s.target).slot(s.file).slot(s.directory),
   'pivot-root': (s, w) => w.slot(s.root),
-  pty: (s, w) => w.slot(s.devpts).slot(s.console).u16(s.rows).u16(s.columns).u32(s.uid).u32(s.gid),
+  pty: (s, w) => w.slot(s.devpts).slot(s.console).u16(s.rows).u16(s.columns).u32(s.uid).u32(s.gid).slot(s.socket),
   chdir: (s, w) => w.text(s.path),
   'resolve-exec': (s, w) => {
     w.u16(s.candidates.length)
     for (const candidate of s.candidates) w.text(candidate)
   },
-  'close-fds': nothing,
+  'close-fds': (s, w) => w.u32(s.from ?? 3),
   'await-start': nothing,
   exec: (s, w) => w.texts(s.argv).texts(s.env),
+  clone: (s, w) => w.u64(BigInt(s.flags)),
+  sync: (s, w) => w.u32(s.point),
+  'run-hook': (s, w) => w.text(s.path).texts(s.argv).texts(s.env).u32(s.timeoutSeconds),
+  'open-host': (s, w) => w.slot(s.slot).text(s.path).u32(s.flags),
+  'connect-unix': (s, w) => w.slot(s.slot).text(s.path),
+  'await-fifo': (s, w) => w.slot(s.fifo).slot(s.status),
+  'make-user-namespace': (s, w) => w.slot(s.slot).text(s.uidMap).text(s.gidMap),
+  scheduler: (s, w) =>
+    w
+      .u32(s.policy)
+      .u64(s.flags)
+      .u32(s.nice >>> 0)
+      .u32(s.priority)
+      .u64(s.runtime)
+      .u64(s.deadline)
+      .u64(s.period),
+  'io-priority': (s, w) => w.u32(s.value),
+  'memory-policy': (s, w) => w.u32(s.mode).bytes(s.nodes),
+  personality: (s, w) => w.u32(s.persona),
+  'cpu-affinity': (s, w) => w.bytes(s.mask),
+  reconfigure: (s, w) => {
+    w.slot(s.slot).u16(s.options.length)
+    for (const [key, value] of s.options) w.text(key).optionalText(value)
+  },
+  'copy-tree': (s, w) => w.slot(s.from).slot(s.to),
+  'move-root': (s, w) => w.slot(s.root),
+  chroot: (s, w) => w.slot(s.root),
 }
 
 /** Writes the arguments of `step`. */

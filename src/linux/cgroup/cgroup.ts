@@ -17,6 +17,30 @@ export interface CgroupLimits {
   /** -1 or 0: unlimited. */
   pidsMax?: number
   blockIoWeight?: number
+  blockIoLeafWeight?: number
+  blockIoWeightDevices?: readonly { major: number; minor: number; weight?: number; leafWeight?: number }[]
+  /** Bytes or operations a second; a rate of 0 lifts the limit. */
+  blockIoThrottles?: readonly {
+    kind: 'read-bps' | 'write-bps' | 'read-iops' | 'write-iops'
+    major: number
+    minor: number
+    rate: number
+  }[]
+  cpuBurstUs?: number
+  /** 1: SCHED_IDLE for the whole group (kernel 5.15). */
+  cpuIdle?: number
+  cpuRealtimeRuntimeUs?: number
+  cpuRealtimePeriodUs?: number
+  kernelMemoryTcpBytes?: number
+  /** By page size as the kernel names it in the files, `2MB`. */
+  hugepageBytes?: Readonly<Record<string, number>>
+  networkClassId?: number
+  networkPriorities?: readonly { name: string; priority: number }[]
+  rdma?: Readonly<Record<string, { hcaHandles?: number; hcaObjects?: number }>>
+  /** v2 only: file by file, written last; a key with a slash, or of a controller that is not there, is refused. */
+  unified?: Readonly<Record<string, string>>
+  /** Refuse a new memory limit below what is in use now. */
+  checkMemoryBeforeUpdate?: boolean
   devices?: readonly {
     allow: boolean
     type: 'a' | 'b' | 'c'
