@@ -1,11 +1,9 @@
-// The C library over koffi: functions are bound on their first call, since binding all of them costs a millisecond at start.
-import koffi from 'koffi'
+// The C library over the runtime's foreign function interface: functions are bound on their first call, since binding all of them costs
+// a millisecond at start.
+import type { ArgumentType, ForeignFunctions, NativeFunction } from './ffi.ts'
+import { openBunFfi } from './ffi-bun.ts'
+import { openKoffi } from './ffi-koffi.ts'
 import { ERRNO, KernelError } from './kernel-error.ts'
-
-export type Argument = number | bigint | string | Uint8Array | Int32Array | null
-export type ArgumentType = 'int' | 'uint' | 'long' | 'ulong' | 'size_t' | 'str' | 'ptr'
-/** Returns the C function's result; negative is a failure, with `errno()` to ask. */
-export type NativeFunction = (...args: Argument[]) => number
 
 /** System calls that older C libraries have no name for; from 424 on the numbers are the same everywhere. */
 export const SYSCALL = {
@@ -21,19 +19,18 @@ export const SYSCALL = {
   bpf: process.arch === 'arm64' ? 280 : 321,
 } as const
 
-let library: ReturnType<typeof koffi.load> | undefined
+let foreign: ForeignFunctions | undefined
 
-function bind(name: string, result: 'int' | 'long', args: readonly ArgumentType[]): NativeFunction {
-  library ??= koffi.load(null)
-  const types = args.map((type) => (type === 'ptr' ? 'void *' : type))
-  return library.func(name, result, types) as NativeFunction
+function functions(): ForeignFunctions {
+  foreign ??= process.versions.bun === undefined ? openKoffi() : openBunFfi()
+  return foreign
 }
 
 /** A function of the C library, bound when it is first called. */
 export function libcFunction(name: string, ...args: ArgumentType[]): NativeFunction {
   let bound: NativeFunction | undefined
   return (...values) => {
-    bound ??= bind(name, 'long', args)
+    bound ??= functions().bind(name, 'long', args)
     return bound(...values)
   }
 }
@@ -42,7 +39,7 @@ export function libcFunction(name: string, ...args: ArgumentType[]): NativeFunct
 export function libcIntFunction(name: string, ...args: ArgumentType[]): NativeFunction {
   let bound: NativeFunction | undefined
   return (...values) => {
-    bound ??= bind(name, 'int', args)
+    bound ??= functions().bind(name, 'int', args)
     return bound(...values)
   }
 }
@@ -52,17 +49,17 @@ export function systemCall(name: keyof typeof SYSCALL, ...args: ArgumentType[]):
   const number = SYSCALL[name]
   let bound: NativeFunction | undefined
   return (...values) => {
-    bound ??= bind('syscall', 'long', ['long', ...args])
+    bound ??= functions().bind('syscall', 'long', ['long', ...args])
     return bound(number, ...values)
   }
 }
 
 export function errno(): number {
-  return koffi.errno()
+  return functions().errno()
 }
 
 export function addressOf(bytes: Uint8Array): bigint {
-  return koffi.address(bytes)
+  return functions().addressOf(bytes)
 }
 
 /** The result, or the KernelError that it stands for. */
