@@ -24,7 +24,11 @@ function describe(list: StepList): DescribedPlan {
 
 function explainProgram(program: string, errno: number): string {
   const list = new StepList()
-  planProcessEnd(list, { cwd: '/', args: [program], env: ['PATH=/bin'] }, { passwd: undefined, group: undefined })
+  planProcessEnd(
+    list,
+    { rootfs: { passwd: undefined, group: undefined } },
+    { cwd: '/', args: [program], env: ['PATH=/bin'] },
+  )
   return explainStepFailure(describe(list), { step: 0, errno }).message
 }
 
@@ -36,7 +40,7 @@ test('a missing or forbidden program is told in the words that the Docker CLI de
 
 test('the failure of execve itself names the program', () => {
   const list = new StepList()
-  planProcessEnd(list, { cwd: '/', args: ['/bin/x'] }, { passwd: undefined, group: undefined })
+  planProcessEnd(list, { rootfs: { passwd: undefined, group: undefined } }, { cwd: '/', args: ['/bin/x'] })
   const error = explainStepFailure(describe(list), { step: list.steps.length - 1, errno: ERRNO.ENOEXEC })
   assert.equal(error.message, 'exec /bin/x: exec format error')
 })

@@ -2,10 +2,11 @@
 import { posix } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import { MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from '../linux/constants.ts'
-import { ROOTFS_SLOT } from '../linux/steps.ts'
-import type { ProcessSpec } from '../oci/runtime-spec.ts'
+import { ROOTFS_SLOT, type Slot } from '../linux/steps.ts'
+import type { ProcessSpec, RuntimeSpec } from '../oci/runtime-spec.ts'
 import { checkSupported } from './check-supported.ts'
 import { planDevices } from './plan-devices.ts'
+import { consoleSocketSlot, planHostOpenings } from './plan-launch.ts'
 import { planMounts, planSharedSources } from './plan-mounts.ts'
 import { pidNamespacePath, planNamespaces } from './plan-namespaces.ts'
 import { planMaskedPaths, planReadonlyPaths } from './plan-paths.ts'
@@ -25,14 +26,16 @@ export const planContainer: PlanContainer = (input) => {
   const process = requireProcess(input)
   checkSupported(spec)
   const list = new StepList()
+  planHostOpenings(list, input.launch, process.terminal === true)
   for (const step of cgroup.steps) list.add('enter the control group', step)
   const cloneFlags = planNamespaces(list, spec)
   list.add('start a session', { op: 'setsid' })
-  list.add('join a session keyring', {
-    op: 'session-keyring',
-    name: `_ses.${input.id}`,
-    skipOn: { errnos: [38 /* ENOSYS: built without keys */], skip: 0 },
-  })
+  if (input.launch?.noNewKeyring !== true)
+    list.add('join a session keyring', {
+      op: 'session-keyring',
+      name: `_ses.${input.id}`,
+      skipOn: { errnos: [38 /* ENOSYS: built without keys */], skip: 0 },
+    })
   planOomScore(list, process)
 
   const shared = planSharedSources(list, spec.mounts ?? [])
@@ -45,10 +48,10 @@ export const planContainer: PlanContainer = (input) => {
   planWorkingDirectory(list, process.cwd)
   planPivot(list, input)
   planNames(list, input)
-  planTerminal(list, process)
+  planTerminal(list, process, consoleSocketSlot(input.launch))
 
   planCredentials(list, input, process)
-  planProcessEnd(list, process, input.rootfs)
+  planProcessEnd(list, input, process)
   return describe(list, input, process, cloneFlags)
 }
 
@@ -59,11 +62,27 @@ function requireProcess({ spec }: Input): ProcessSpec {
 }
 
 /** Nothing that is mounted from here on may reach the host, so the copy of its mount tree only listens (or not even that). */
-function planRootfs(list: StepList, { spec, rootfsDirectory }: Input): void {
-  const isPrivate = spec.linux?.rootfsPropagation === 'private' || spec.linux?.rootfsPropagation === 'rprivate'
-  const kind = isPrivate ? MS_PRIVATE : MS_SLAVE
+function planRootfs(list: StepList, { spec, rootfsDirectory, launch }: Input): void {
+  const kind = isPrivateRoot(spec) ? MS_PRIVATE : MS_SLAVE
   list.add('cut the mount tree off from the host', { op: 'propagation', path: '/', flags: MS_REC | kind })
+  if (launch?.rootfsSource !== undefined) {
+    const path = launch.rootfsSource
+    list.add(`open the root file system ${path}`, { op: 'open-tree', slot: ROOTFS_SLOT, path, recursive: true })
+    if (!ROOT_PROPAGATION_SLAVE.has(spec.linux?.rootfsPropagation ?? ''))
+      list.add('take the root file system out of its peer group', {
+        op: 'mount-setattr',
+        slot: ROOTFS_SLOT,
+        set: 0n,
+        clear: 0n,
+        propagation: BigInt(MS_PRIVATE),
+        recursive: false,
+      })
+  }
   list.add('mount the root file system', { op: 'move-mount-to-path', from: ROOTFS_SLOT, path: rootfsDirectory })
+}
+
+function isPrivateRoot(spec: RuntimeSpec): boolean {
+  return spec.linux?.rootfsPropagation === 'private' || spec.linux?.rootfsPropagation === 'rprivate'
 }
 
 /** Docker's rule: a working directory that the image lacks is made. */
@@ -79,6 +98,9 @@ function planWorkingDirectory(list: StepList, cwd: string): void {
   })
 }
 
+/** With these, what the host mounts below the root later shows up in the container too. */
+const ROOT_PROPAGATION_SLAVE = new Set(['slave', 'rslave'])
+
 const ROOT_PROPAGATION: Record<string, number> = {
   shared: MS_SHARED,
   rshared: MS_SHARED | MS_REC,
@@ -86,7 +108,7 @@ const ROOT_PROPAGATION: Record<string, number> = {
   runbindable: MS_UNBINDABLE | MS_REC,
 }
 
-function planPivot(list: StepList, { spec }: Input): void {
+function planPivot(list: StepList, { spec, launch }: Input): void {
   if (spec.root?.readonly === true)
     list.add('make the root file system read-only', {
       op: 'mount-setattr',
@@ -96,7 +118,11 @@ function planPivot(list: StepList, { spec }: Input): void {
       propagation: 0n,
       recursive: false,
     })
-  list.add('pivot_root', { op: 'pivot-root', root: ROOTFS_SLOT })
+  if (launch?.noPivot === true) {
+    if (isPrivateRoot(spec))
+      throw new Failure('invalid-argument', 'rootfsPropagation of [r]private is not safe without pivot_root')
+    list.add('move the root file system to /', { op: 'move-root', root: ROOTFS_SLOT })
+  } else list.add('pivot_root', { op: 'pivot-root', root: ROOTFS_SLOT })
   const flags = ROOT_PROPAGATION[spec.linux?.rootfsPropagation ?? '']
   if (flags !== undefined) list.add('set the propagation of the root', { op: 'propagation', path: '/', flags })
 }
@@ -113,7 +139,7 @@ function planNames(list: StepList, { spec }: Input): void {
   }
 }
 
-function planTerminal(list: StepList, process: ProcessSpec): void {
+function planTerminal(list: StepList, process: ProcessSpec, socket: Slot | undefined): void {
   if (process.terminal !== true) return
   list.add('open a pseudoterminal', {
     op: 'pty',
@@ -123,6 +149,7 @@ function planTerminal(list: StepList, process: ProcessSpec): void {
     columns: process.consoleSize?.width ?? 0,
     uid: process.user?.uid ?? 0,
     gid: KEEP_GROUP,
+    ...(socket === undefined ? {} : { socket }),
   })
 }
 

@@ -2,6 +2,7 @@
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
 import { O_DIRECTORY, O_PATH } from '../linux/constants.ts'
 import { checkSupportedProcess } from './check-supported.ts'
+import { consoleSocketSlot, planHostOpenings } from './plan-launch.ts'
 import { isOwn, NAMESPACE_FLAG } from './plan-namespaces.ts'
 import { planCredentials, planOomScore, planProcessEnd } from './plan-process.ts'
 import type { PlanExec } from './plan-types.ts'
@@ -11,6 +12,7 @@ export const planExec: PlanExec = (input) => {
   const { spec, process, cgroup } = input
   checkSupportedProcess(process)
   const list = new StepList()
+  planHostOpenings(list, input.launch, process.terminal === true)
   for (const step of cgroup.steps) list.add('enter the control group', step)
   const oomScoreAdj = process.oomScoreAdj ?? spec.process?.oomScoreAdj
   planOomScore(list, oomScoreAdj === undefined ? process : { ...process, oomScoreAdj })
@@ -18,7 +20,7 @@ export const planExec: PlanExec = (input) => {
   list.add('join the namespaces', { op: 'setns-init', kinds: joinedKinds(spec) })
   if (process.terminal === true) planTerminal(list, input)
   planCredentials(list, input, process)
-  planProcessEnd(list, process, input.rootfs)
+  planProcessEnd(list, input, process)
   return {
     plan: {
       cloneFlags: 0,
@@ -39,7 +41,8 @@ function joinedKinds(spec: RuntimeSpec): number {
     .reduce((kinds, { type }) => kinds | NAMESPACE_FLAG[type], 0)
 }
 
-function planTerminal(list: StepList, { process }: Parameters<PlanExec>[0]): void {
+function planTerminal(list: StepList, { process, launch }: Parameters<PlanExec>[0]): void {
+  const socket = consoleSocketSlot(launch)
   list.add('open /dev/pts', {
     op: 'open-in-root',
     slot: SLOT.devpts,
@@ -53,5 +56,6 @@ function planTerminal(list: StepList, { process }: Parameters<PlanExec>[0]): voi
     columns: process.consoleSize?.width ?? 0,
     uid: process.user?.uid ?? 0,
     gid: KEEP_GROUP,
+    ...(socket === undefined ? {} : { socket }),
   })
 }

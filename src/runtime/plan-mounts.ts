@@ -20,7 +20,7 @@ export function planSharedSources(list: StepList, mounts: readonly MountSpec[]):
   for (const mount of mounts) {
     const options = parseMountOptions(mount.options ?? [])
     if (!isBind(mount, options) || options.propagation?.kind !== MS_SHARED) continue
-    const slot = SLOT.sharedSource + slots.size
+    const slot = SLOT.early + slots.size
     if (slot >= SLOT.end) throw new Failure('invalid-argument', 'mounts: too many shared bind mounts')
     addOpenTree(list, mount, options, slot)
     slots.set(mount, slot)

@@ -5,8 +5,9 @@ import { ERRNO } from '../linux/kernel-error.ts'
 import type { ProcessSpec, RuntimeSpec } from '../oci/runtime-spec.ts'
 import { planCapabilities } from './plan-capabilities.ts'
 import { planEnvironment, programCandidates } from './plan-environment.ts'
+import { awaitStep, closeStep } from './plan-launch.ts'
 import { planSeccomp } from './plan-seccomp.ts'
-import type { HostFacts, RootfsFacts } from './plan-types.ts'
+import type { HostFacts, Launch, RootfsFacts } from './plan-types.ts'
 import { quoted, type StepList } from './step-list.ts'
 
 /** getrlimit(2)'s numbers. */
@@ -65,7 +66,11 @@ export function planOomScore(list: StepList, process: ProcessSpec): void {
  */
 export function planCredentials(
   list: StepList,
-  { spec, host }: { spec: RuntimeSpec; host: HostFacts },
+  {
+    spec,
+    host,
+    launch,
+  }: { spec: RuntimeSpec; host: HostFacts; launch?: Pick<Launch, 'wait' | 'preservedDescriptors'> },
   process: ProcessSpec,
 ): void {
   const { uid, gid } = process.user ?? { uid: 0, gid: 0 }
@@ -77,7 +82,7 @@ export function planCredentials(
   })
   list.add('umask', { op: 'umask', mask: process.user?.umask ?? 0o022 })
   // From here on no step opens anything: neither a filter nor a low limit on files can get in the way of that.
-  list.add('close descriptors', { op: 'close-fds' })
+  list.add('close descriptors', closeStep(launch))
   planResourceLimits(list, process)
   const capabilities = planCapabilities(process.capabilities, host)
   list.add('unable to apply bounding set', { op: 'cap-bounding', keep: capabilities.bounding })
@@ -90,12 +95,16 @@ export function planCredentials(
 }
 
 /** The program is looked for as the user who will run it. */
-export function planProcessEnd(list: StepList, process: ProcessSpec, rootfs: RootfsFacts): void {
+export function planProcessEnd(
+  list: StepList,
+  { rootfs, launch }: { rootfs: RootfsFacts; launch?: Pick<Launch, 'wait' | 'preservedDescriptors'> },
+  process: ProcessSpec,
+): void {
   const argv = process.args ?? []
   const program = argv[0]
   if (program === undefined) throw new Failure('invalid-argument', 'process.args: at least the program is required')
   const env = planEnvironment(process, rootfs)
   list.add(`exec: ${quoted(program)}`, { op: 'resolve-exec', candidates: programCandidates(program, env) })
-  list.add('wait for start', { op: 'await-start' })
+  list.add('wait for start', awaitStep(launch))
   list.add(`exec ${program}`, { op: 'exec', argv, env })
 }

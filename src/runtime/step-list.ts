@@ -11,7 +11,7 @@ export class StepList {
   }
 }
 
-/** Which register of the child holds what while the container is set up; slots from SHARED_SOURCE on are for sources opened early. */
+/** Which register of the child holds what while the container is set up; from `early` up to `end` it is sources opened before the tree is cut off. */
 export const SLOT = {
   rootfs: 0,
   target: 1,
@@ -23,8 +23,11 @@ export const SLOT = {
   proc: 7,
   console: 8,
   parent: 9,
-  sharedSource: 10,
-  end: 32,
+  fifo: 10,
+  status: 11,
+  consoleSocket: 12,
+  early: 32,
+  end: 249,
 } as const
 
 /** Go's %q, which runc's sentences quote with. */

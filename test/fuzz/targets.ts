@@ -290,7 +290,7 @@ function checkStep(step: Step): void {
     'directory',
   ] as const) {
     const slot = (step as Partial<Record<string, unknown>>)[key]
-    if (typeof slot === 'number') assert.ok(slot >= 0 && slot < 32, `${step.op}.${key} = ${slot}`)
+    if (typeof slot === 'number') assert.ok(slot >= 0 && slot < 250, `${step.op}.${key} = ${slot}`)
   }
   if (step.op === 'mknod' || (step.op === 'symlink' && 'name' in step))
     assert.ok(step.name !== '' && step.name !== '..' && !step.name.includes('/'), `${step.op} ${step.name}`)
