@@ -99,12 +99,13 @@ int step_set_ids(struct child *child, struct cursor *c) {
   (void)child;
   uint32_t uid = take_u32(c), gid = take_u32(c), count;
   const uint8_t *bytes = take_bytes(c, &count);
+  bool keeps_groups = take_u8(c) != 0;
   if (c->bad || count % 4 != 0 || count / 4 > ID_LIMIT) return refuse(EINVAL);
   uint32_t groups[count / 4 + 1]; // at most 256 KiB of the child's own stack
   if (count) memcpy(groups, bytes, count);
   own_streams(uid);
   if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return -1;
-  if (syscall(SYS_setgroups, (size_t)(count / 4), groups) < 0) return -1;
+  if (!keeps_groups && syscall(SYS_setgroups, (size_t)(count / 4), groups) < 0) return -1;
   if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0) return -1;
   if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0) return -1;
   return arm_parent_death();

@@ -39,7 +39,7 @@ export type StepBody =
   | { op: 'session-keyring'; name: string } // keyctl(KEYCTL_JOIN_SESSION_KEYRING)
   | { op: 'rlimit'; resource: number; soft: bigint; hard: bigint }
   | { op: 'umask'; mask: number }
-  | { op: 'set-ids'; uid: number; gid: number; groups: readonly number[] } // setgroups, setresgid, setresuid with PR_SET_KEEPCAPS
+  | { op: 'set-ids'; uid: number; gid: number; groups?: readonly number[] } // setgroups (absent: left as they are, where a user namespace refuses it), setresgid, setresuid with PR_SET_KEEPCAPS
   | { op: 'cap-bounding'; keep: bigint } // drops every capability outside the mask that the kernel knows
   | { op: 'cap-set'; effective: bigint; permitted: bigint; inheritable: bigint }
   | { op: 'cap-ambient'; set: bigint } // clears all, raises these

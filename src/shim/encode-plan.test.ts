@@ -80,7 +80,8 @@ test('arguments of the steps', () => {
       { op: 'rlimit', resource: 7, soft: 1n, hard: 0xffffffffffffffffn },
       '09 | 07000000 0100000000000000 ffffffffffffffff',
     ],
-    [{ op: 'set-ids', uid: 1, gid: 2, groups: [3, 4] }, '0b | 01000000 02000000 08000000 03000000 04000000'],
+    [{ op: 'set-ids', uid: 1, gid: 2, groups: [3, 4] }, '0b | 01000000 02000000 08000000 03000000 04000000 00'],
+    [{ op: 'set-ids', uid: 1, gid: 2 }, '0b | 01000000 02000000 00000000 01'],
     [
       { op: 'seccomp', flags: 1, program: Uint8Array.of(6, 0, 0, 0, 0, 0, 0xff, 0x7f) },
       '0f | 01000000 08000000 060000000000ff7f',

@@ -82,7 +82,12 @@ const ENCODE: { [Op in StepOp]: Encode<Op> } = {
   'session-keyring': (s, w) => w.text(s.name),
   rlimit: (s, w) => w.u32(s.resource).u64(s.soft).u64(s.hard),
   umask: (s, w) => w.u32(s.mask),
-  'set-ids': (s, w) => w.u32(s.uid).u32(s.gid).u32s(s.groups),
+  'set-ids': (s, w) =>
+    w
+      .u32(s.uid)
+      .u32(s.gid)
+      .u32s(s.groups ?? [])
+      .flag(s.groups === undefined),
   'cap-bounding': (s, w) => w.u64(s.keep),
   'cap-set': (s, w) => w.u64(s.effective).u64(s.permitted).u64(s.inheritable),
   'cap-ambient': (s, w) => w.u64(s.set),
