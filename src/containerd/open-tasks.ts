@@ -32,6 +32,7 @@ export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise
     },
     log: deps.log,
     tasks: new Map(),
+    isShim: false,
   }
   mkdirSync(deps.directory, { recursive: true, mode: 0o700 })
   await adoptTasks(host)

@@ -12,7 +12,7 @@ import {
   TaskStartSchema,
 } from '../../gen/events/task_pb.ts'
 import type { TaskEvent } from '../tasks/task-events.ts'
-import { timestampOf } from './tasks.ts'
+import { timestampOf } from './timestamp.ts'
 
 export interface EventMessage {
   topic: string

@@ -1,6 +1,6 @@
 // containerd.services.tasks.v1 over the task verbs: requests are unpacked, results are packed, nothing is decided here.
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import { type Any, AnySchema, EmptySchema, type Timestamp, TimestampSchema } from '@bufbuild/protobuf/wkt'
+import { type Any, AnySchema, EmptySchema } from '@bufbuild/protobuf/wkt'
 import type { CallContext, ServiceHandlers } from '../../wire/grpc/service.ts'
 import { Failure } from '../../base/failure.ts'
 import { MetricSchema } from '../../gen/types/metric_pb.ts'
@@ -16,6 +16,7 @@ import { execTask } from '../tasks/exec-task.ts'
 import { startTask } from '../tasks/start-task.ts'
 import { requireProcess, type Task, type TaskProcess } from '../tasks/task.ts'
 import { requireTask, type TaskHost } from '../tasks/task-host.ts'
+import { timestampOf } from './timestamp.ts'
 
 export interface TasksServiceDeps {
   host: TaskHost
@@ -102,7 +103,9 @@ export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<type
       throw new Failure('unimplemented', 'checkpoints are not supported')
     },
     async update(request, context) {
-      taskOf(request, context).cgroup.update(planCgroupLimits(parseResources(jsonOf(request.resources), 'resources')))
+      await taskOf(request, context).cgroup.update(
+        planCgroupLimits(parseResources(jsonOf(request.resources), 'resources')),
+      )
       return empty()
     },
     async metrics(request, context) {
@@ -168,8 +171,4 @@ function jsonOf(any: Any | undefined): unknown {
   } catch (error) {
     throw new Failure('invalid-argument', `spec of type ${any.typeUrl} is not JSON: invalid argument`, { cause: error })
   }
-}
-
-export function timestampOf(epochNs: bigint): Timestamp {
-  return create(TimestampSchema, { seconds: epochNs / 1_000_000_000n, nanos: Number(epochNs % 1_000_000_000n) })
 }

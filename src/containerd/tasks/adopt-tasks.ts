@@ -2,11 +2,10 @@
 import { readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readTextIfExists } from '../../base/atomic-file.ts'
 import { INIT_PROCESS, type Shim } from '../../shim/shim.ts'
-import { TASK_RECORD } from './create-task.ts'
-import { createProcess, type Task, type TaskProcess, type TaskRecord } from './task.ts'
+import { createProcess, type Task, type TaskProcess } from './task.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
+import { readTaskRecord, type TaskRecord } from './task-record.ts'
 import { settleWithoutShim, trackExits } from './track-exits.ts'
 
 /** Call once, before the service answers. */
@@ -18,7 +17,7 @@ export async function adoptTasks(host: TaskHost): Promise<void> {
 }
 
 async function adoptBundle(host: TaskHost, bundle: string): Promise<void> {
-  const record = readRecord(bundle)
+  const record = readTaskRecord(bundle)
   if (record === undefined) {
     // The crash came before the record, hence before anything was made in the kernel.
     await rm(bundle, { recursive: true, force: true })
@@ -53,21 +52,16 @@ function taskOf(host: TaskHost, bundle: string, record: TaskRecord): Task {
     namespace: record.namespace,
     id: record.id,
     bundle,
+    ociBundle: bundle,
     spec: record.spec,
     cgroup: host.openCgroup(record.cgroupPath),
     init: createProcess(record.id, record.streams),
     execs,
     shim: undefined,
     oomKillsTold: 0,
+    isEnding: false,
     deleting: false,
   }
-}
-
-function readRecord(bundle: string): TaskRecord | undefined {
-  const text = readTextIfExists(join(bundle, TASK_RECORD))
-  if (text === undefined) return undefined
-  const record = JSON.parse(text) as TaskRecord
-  return record.version === 1 ? record : undefined
 }
 
 function listDirectories(path: string): string[] {

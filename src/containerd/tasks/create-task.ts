@@ -2,7 +2,6 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { replaceFileSync } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import type { Cgroup } from '../../linux/cgroup/cgroup.ts'
@@ -15,8 +14,9 @@ import { INIT_PROCESS, type ShimSettings } from '../../shim/shim.ts'
 import { parseStdioUri } from '../client/stdio-uri.ts'
 import { explainCreateFailure } from './explain-failure.ts'
 import { openRootfs, type RootfsMount } from './open-rootfs.ts'
-import { createProcess, type Task, type TaskRecord, type TaskStreams } from './task.ts'
+import { createProcess, type Task, type TaskStreams } from './task.ts'
 import { bundleOf, type TaskHost, taskKey } from './task-host.ts'
+import { writeTaskRecord } from './task-record.ts'
 import { trackExits } from './track-exits.ts'
 
 export interface CreateTaskRequest {
@@ -25,7 +25,12 @@ export interface CreateTaskRequest {
   spec: RuntimeSpec
   rootfs: readonly RootfsMount[]
   streams: TaskStreams
+  /** The caller's directory with config.json and the root file system's place, where it has made one; our own files go into `berth` below it. */
+  ociBundle?: string
 }
+
+/** Below a caller's bundle. */
+export const OWN_DIRECTORY = 'berth'
 
 /** An attach client may leave so much unread before output waits for it; see native/README.md. */
 const SPILL_MAX_BYTES = 256 * 1024 * 1024
@@ -37,7 +42,9 @@ const LINGER_SECONDS = 3600
 export async function createTask(host: TaskHost, request: CreateTaskRequest): Promise<Task> {
   const { namespace, id, spec } = request
   const key = taskKey(namespace, id)
-  const bundle = bundleOf(host, namespace, id)
+  const bundle =
+    request.ociBundle === undefined ? bundleOf(host, namespace, id) : join(request.ociBundle, OWN_DIRECTORY)
+  const ociBundle = request.ociBundle ?? bundle
   if (host.tasks.has(key)) throw new Failure('already-exists', `task ${id}: already exists`)
   await using undo = new UndoStack((error) =>
     host.log.warn('undo of a task failed', { task: id, error: String(error) }),
@@ -55,32 +62,37 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
     spec,
   })
   undo.defer(() => cgroup.remove())
-  cgroup.create(planCgroupLimits(spec.linux?.resources))
+  await cgroup.create(planCgroupLimits(spec.linux?.resources))
 
-  const rootfs = openRootfs(host.kernel, request.rootfs, resolve(bundle, spec.root?.path ?? 'rootfs'))
+  const rootfsDirectory = resolve(ociBundle, spec.root?.path ?? 'rootfs')
+  const rootfs = openRootfs(host.kernel, request.rootfs, rootfsDirectory)
   try {
-    const described = planTask(host, request, cgroup, bundle, rootfs)
+    // Hooks look for the root file system where the caller's bundle has it; in a bundle of our own nothing may be in the way.
+    const target = request.ociBundle === undefined ? join(bundle, 'rootfs') : rootfsDirectory
+    const described = planTask(host, request, cgroup, target, rootfs)
     const init = createProcess(id, request.streams, described)
     const task: Task = {
       namespace,
       id,
       bundle,
+      ociBundle,
       spec,
       cgroup,
       init,
       execs: new Map(),
       shim: undefined,
       oomKillsTold: 0,
+      isEnding: false,
       deleting: false,
     }
     const shim = await host.spawnShim(shimSettings(request, bundle), described.plan, rootfs).catch((error: unknown) => {
-      throw explainCreateFailure(described, error)
+      throw explainCreateFailure(host, described, error)
     })
     undo.defer(() => shim.shutdown())
     init.pid = shim.processes.get(INIT_PROCESS)?.pid ?? 0
     host.tasks.set(key, task)
     trackExits(host, task, shim)
-    host.publish(namespace, { kind: 'create', id, bundle, pid: init.pid, streams: request.streams })
+    host.publish(namespace, { kind: 'create', id, bundle: ociBundle, pid: init.pid, streams: request.streams })
     undo.commit()
     return task
   } finally {
@@ -100,7 +112,7 @@ function planTask(
   host: TaskHost,
   request: CreateTaskRequest,
   cgroup: Cgroup,
-  bundle: string,
+  rootfsDirectory: string,
   rootfs: number,
 ): DescribedPlan {
   return planContainer({
@@ -108,7 +120,7 @@ function planTask(
     spec: request.spec,
     host: host.facts,
     rootfs: readRootfsFacts(host.kernel, rootfs, request.spec),
-    rootfsDirectory: join(bundle, 'rootfs'),
+    rootfsDirectory,
     cgroup: cgroup.entry(),
     stdin: request.streams.stdin !== '',
   })
@@ -125,25 +137,5 @@ function shimSettings(request: CreateTaskRequest, bundle: string): ShimSettings 
     spillMaxBytes: SPILL_MAX_BYTES,
     stallSeconds: STALL_SECONDS,
     lingerSeconds: LINGER_SECONDS,
-  }
-}
-
-export const TASK_RECORD = 'task.json'
-
-export function writeTaskRecord(bundle: string, record: TaskRecord): void {
-  replaceFileSync(join(bundle, TASK_RECORD), JSON.stringify(record))
-}
-
-/** The record as this task's state would write it now. */
-export function recordOf(task: Task): TaskRecord {
-  const execs = Object.fromEntries([...task.execs].map(([id, process]) => [id, process.streams]))
-  return {
-    version: 1,
-    namespace: task.namespace,
-    id: task.id,
-    cgroupPath: task.cgroup.path,
-    streams: task.init.streams,
-    execs,
-    spec: task.spec,
   }
 }

@@ -2,9 +2,9 @@
 import { rm } from 'node:fs/promises'
 import { Failure } from '../../base/failure.ts'
 import type { ProcessExit } from '../../shim/shim.ts'
-import { recordOf, writeTaskRecord } from './create-task.ts'
 import { requireProcess, type Task } from './task.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
+import { recordOf, writeTaskRecord } from './task-record.ts'
 
 /** Only a created (then it is killed) or stopped task goes. Safe to repeat after a crash: the bundle goes last. */
 export async function deleteTask(host: TaskHost, task: Task): Promise<ProcessExit> {

@@ -1,19 +1,22 @@
-// tasks.Exec: a further process in a running container, registered here, made in the kernel at once so that attach clients can connect before it starts.
+// tasks.Exec: a further process in a running container.
 import { Failure } from '../../base/failure.ts'
 import { checkIdentifier } from '../identifier.ts'
 import { AT_FDCWD } from '../../linux/kernel.ts'
 import type { ProcessSpec } from '../../oci/runtime-spec.ts'
 import { planExec } from '../../runtime/plan-exec.ts'
 import { readRootfsFacts } from '../../runtime/read-rootfs-facts.ts'
-import { recordOf, writeTaskRecord } from './create-task.ts'
 import { explainExecFailure } from './explain-failure.ts'
-import { createProcess, requireShim, type Task, type TaskStreams } from './task.ts'
+import { createProcess, requireShim, type Task, type TaskProcess, type TaskStreams } from './task.ts'
 import type { TaskHost } from './task-host.ts'
+import { recordOf, writeTaskRecord } from './task-record.ts'
 
 const O_PATH = 0o10000000
 const O_DIRECTORY = 0o200000
 
-/** Resolves when the process waits for its start. A missing program fails here, with runc's words. */
+/**
+ * Registers the process and makes it in the kernel at once, so that attach clients can connect before it starts. Resolves when it waits for
+ * that; a missing program fails here, with runc's words.
+ */
 export async function execTask(
   host: TaskHost,
   task: Task,
@@ -21,29 +24,64 @@ export async function execTask(
   spec: ProcessSpec,
   streams: TaskStreams,
 ): Promise<void> {
+  const process = addExec(host, task, execId, spec, streams)
+  try {
+    await makeExec(process)
+  } catch (error) {
+    task.execs.delete(execId)
+    throw error
+  }
+  host.publish(task.namespace, { kind: 'exec-added', id: task.id, execId })
+}
+
+/** As a shim does it: the process is made when it is started, and not before. */
+export function registerExec(
+  host: TaskHost,
+  task: Task,
+  execId: string,
+  spec: ProcessSpec,
+  streams: TaskStreams,
+): void {
+  addExec(host, task, execId, spec, streams)
+  host.publish(task.namespace, { kind: 'exec-added', id: task.id, execId })
+}
+
+/** Makes a process that is only registered, up to where it waits for its start. */
+export async function makeExec(process: TaskProcess): Promise<void> {
+  const { make } = process
+  process.make = undefined
+  await make?.()
+}
+
+function addExec(host: TaskHost, task: Task, execId: string, spec: ProcessSpec, streams: TaskStreams): TaskProcess {
   checkIdentifier(execId)
   if (task.execs.has(execId)) throw new Failure('already-exists', `id ${execId}: already exists`)
+  if (task.init.status.kind === 'stopped' || (task.init.status.kind === 'created' && !host.isShim))
+    throw new Failure('failed-precondition', `cannot exec in a ${task.init.status.kind} container: failed precondition`)
+  const process = createProcess(execId, streams)
+  process.make = () => makeInKernel(host, task, process, spec)
+  task.execs.set(execId, process)
+  return process
+}
+
+async function makeInKernel(host: TaskHost, task: Task, process: TaskProcess, spec: ProcessSpec): Promise<void> {
   if (task.init.status.kind !== 'running')
     throw new Failure('failed-precondition', `cannot exec in a ${task.init.status.kind} container: failed precondition`)
-  const shim = requireShim(task)
   const described = planExec({
     spec: task.spec,
     process: spec,
     host: host.facts,
     rootfs: readTaskRootfs(host, task),
     cgroup: task.cgroup.entry(),
-    stdin: streams.stdin !== '',
+    stdin: process.streams.stdin !== '',
   })
-  const process = createProcess(execId, streams, described)
-  task.execs.set(execId, process)
+  process.described = described
   try {
     writeTaskRecord(task.bundle, recordOf(task))
-    process.pid = (await shim.add(execId, described.plan)).pid
+    process.pid = (await requireShim(task).add(process.id, described.plan)).pid
   } catch (error) {
-    task.execs.delete(execId)
-    throw explainExecFailure(described, error)
+    throw explainExecFailure(host, described, error)
   }
-  host.publish(task.namespace, { kind: 'exec-added', id: task.id, execId })
 }
 
 /** The user database as the container sees it now, through the root of its first process. */

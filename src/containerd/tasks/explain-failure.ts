@@ -3,26 +3,37 @@ import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import { explainStepFailure } from '../../runtime/explain-step-failure.ts'
 import type { DescribedPlan } from '../../runtime/plan-types.ts'
 import { StepFailure } from '../../shim/shim.ts'
+import type { TaskHost } from './task-host.ts'
+
+type Teller = Pick<TaskHost, 'isShim'>
 
 /** dockerd and its CLI decide on these texts (exit codes 126 and 127), so they keep runc's frame. */
-export function explainCreateFailure(described: DescribedPlan, error: unknown): Failure {
-  return wrap(
-    'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process',
-    described,
-    error,
-  )
+export function explainCreateFailure(teller: Teller, described: DescribedPlan | undefined, error: unknown): Failure {
+  const frame = 'OCI runtime create failed: runc create failed: unable to start container process'
+  return wrap(teller, 'failed to create shim task: ', frame, described, error)
 }
 
-export function explainStartFailure(described: DescribedPlan | undefined, error: unknown): Failure {
-  return wrap('failed to start shim task: OCI runtime start failed: cannot start a container process', described, error)
+export function explainStartFailure(teller: Teller, described: DescribedPlan | undefined, error: unknown): Failure {
+  const frame = 'OCI runtime start failed: cannot start a container process'
+  return wrap(teller, 'failed to start shim task: ', frame, described, error)
 }
 
-export function explainExecFailure(described: DescribedPlan | undefined, error: unknown): Failure {
-  return wrap('OCI runtime exec failed: exec failed: unable to start container process', described, error)
+export function explainExecFailure(teller: Teller, described: DescribedPlan | undefined, error: unknown): Failure {
+  const frame = 'OCI runtime exec failed: exec failed: unable to start container process'
+  return wrap(teller, '', frame, described, error)
 }
 
-function wrap(frame: string, described: DescribedPlan | undefined, error: unknown): Failure {
+/** A shim's failures have no finer code than `unknown`, whose word containerd adds itself. */
+function wrap(
+  { isShim }: Teller,
+  outer: string,
+  frame: string,
+  described: DescribedPlan | undefined,
+  error: unknown,
+): Failure {
   const inner = described !== undefined && error instanceof StepFailure ? explainStepFailure(described, error) : error
+  const text = `${frame}: ${messageOf(inner)}`
+  if (isShim) return new Failure('unknown', text, { cause: error })
   const code = isFailure(inner) ? inner.code : 'unknown'
-  return new Failure(code, `${frame}: ${messageOf(inner)}: unknown`, { cause: error })
+  return new Failure(code, `${outer}${text}: unknown`, { cause: error })
 }

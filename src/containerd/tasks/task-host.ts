@@ -21,6 +21,8 @@ export interface TaskHost {
   publish(namespace: string, event: TaskEvent): void
   log: Log
   tasks: Map<string, Task>
+  /** A shim's failures are told to containerd, which puts its own words around them. */
+  isShim: boolean
 }
 
 export function taskKey(namespace: string, id: string): string {

@@ -26,6 +26,10 @@ export interface TaskProcess {
   settle(exit: ProcessExit): void
   /** What the shim was told, for the words of a failure; absent after a restart of this daemon. */
   described: DescribedPlan | undefined
+  /** An exec that is registered, but not made yet. */
+  make: (() => Promise<void>) | undefined
+  /** A start is under way: what comes after it, such as the exit, waits until it has been told. */
+  starting: Promise<void> | undefined
 }
 
 export interface Task {
@@ -33,6 +37,8 @@ export interface Task {
   readonly id: string
   /** Directory of the shim's sockets and records. */
   readonly bundle: string
+  /** Directory of config.json and the root file system; `bundle` itself where nobody else made one. */
+  readonly ociBundle: string
   readonly spec: RuntimeSpec
   readonly cgroup: Cgroup
   readonly init: TaskProcess
@@ -41,19 +47,10 @@ export interface Task {
   shim: Shim | undefined
   /** Kills of the cgroup's OOM killer already told of. */
   oomKillsTold: number
+  /** The first process has ended; its exit is told when its execs' are. */
+  isEnding: boolean
   /** A delete is under way or done. */
   deleting: boolean
-}
-
-/** What a restarted daemon must know; `task.json` in the bundle, written before anything is made in the kernel. */
-export interface TaskRecord {
-  version: 1
-  namespace: string
-  id: string
-  cgroupPath: string
-  streams: TaskStreams
-  execs: Record<string, TaskStreams>
-  spec: RuntimeSpec
 }
 
 export function createProcess(id: string, streams: TaskStreams, described?: DescribedPlan): TaskProcess {
@@ -68,6 +65,8 @@ export function createProcess(id: string, streams: TaskStreams, described?: Desc
     streams,
     exited,
     described,
+    make: undefined,
+    starting: undefined,
     settle(exit) {
       if (this.status.kind === 'stopped') return
       this.status = { kind: 'stopped', exit }

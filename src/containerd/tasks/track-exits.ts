@@ -8,6 +8,9 @@ import type { TaskHost } from './task-host.ts'
 /** The code of a process whose end nobody saw: what SIGKILL gives. */
 const UNSEEN_EXIT_CODE = 137
 
+/** For the exits of execs whose first process is gone; then it is told without them. */
+const EXECS_MS = 5_000
+
 /** Subscribes to a shim's exits; a shim that goes away unasked ends all its processes. */
 export function trackExits(host: TaskHost, task: Task, shim: Shim): void {
   task.shim = shim
@@ -32,12 +35,15 @@ export async function settleWithoutShim(host: TaskHost, task: Task): Promise<voi
   }
 }
 
-/** Idempotent: a process exits once. An out-of-memory kill is told before the exit it caused. */
+/** Idempotent: a process exits once. Its start is told before, so is an out-of-memory kill that was the reason, and of the first process every exec's exit. */
 export function recordExit(host: TaskHost, task: Task, process: TaskProcess, exit: ProcessExit): void {
   if (process.status.kind === 'stopped') return
+  const before = whatComesBefore(task, process)
+  if (before !== undefined) {
+    void before.then(() => recordExit(host, task, process, exit))
+    return
+  }
   tellOom(host, task)
-  // In a PID namespace of its own the kernel has ended everything with the first process; elsewhere nobody has.
-  if (process === task.init && !isNew(task.spec, 'pid')) task.cgroup.killAll()
   process.settle(exit)
   host.publish(task.namespace, {
     kind: 'exit',
@@ -47,6 +53,21 @@ export function recordExit(host: TaskHost, task: Task, process: TaskProcess, exi
     status: exit.code,
     exitedAtNs: exit.exitedAtNs,
   })
+}
+
+function whatComesBefore(task: Task, process: TaskProcess): Promise<unknown> | undefined {
+  if (process.starting !== undefined) return process.starting
+  if (process !== task.init || task.isEnding) return undefined
+  // In a PID namespace of its own the kernel has ended everything with the first process; elsewhere nobody has.
+  if (!isNew(task.spec, 'pid')) task.cgroup.killAll()
+  task.isEnding = true
+  const running = [...task.execs.values()].filter(({ status }) => status.kind === 'running')
+  if (running.length === 0) return undefined
+  return Promise.race([Promise.all(running.map(({ exited }) => exited)), waitMs(EXECS_MS)])
+}
+
+function waitMs(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }
 
 function tellOom(host: TaskHost, task: Task): void {

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file runc/options.proto.
  */
 export const file_runc_options: GenFile = /*@__PURE__*/
-  fileDesc("ChJydW5jL29wdGlvbnMucHJvdG8SEmNvbnRhaW5lcmQucnVuYy52MSLfAQoHT3B0aW9ucxIVCg1ub19waXZvdF9yb290GAEgASgIEhYKDm5vX25ld19rZXlyaW5nGAIgASgIEhMKC3NoaW1fY2dyb3VwGAMgASgJEg4KBmlvX3VpZBgEIAEoDRIOCgZpb19naWQYBSABKA0SEwoLYmluYXJ5X25hbWUYBiABKAkSDAoEcm9vdBgHIAEoCRIWCg5zeXN0ZW1kX2Nncm91cBgJIAEoCBIXCg9jcml1X2ltYWdlX3BhdGgYCiABKAkSFgoOY3JpdV93b3JrX3BhdGgYCyABKAlKBAgIEAki5AEKEUNoZWNrcG9pbnRPcHRpb25zEgwKBGV4aXQYASABKAgSEAoIb3Blbl90Y3AYAiABKAgSHQoVZXh0ZXJuYWxfdW5peF9zb2NrZXRzGAMgASgIEhAKCHRlcm1pbmFsGAQgASgIEhIKCmZpbGVfbG9ja3MYBSABKAgSGAoQZW1wdHlfbmFtZXNwYWNlcxgGIAMoCRIUCgxjZ3JvdXBzX21vZGUYByABKAkSEgoKaW1hZ2VfcGF0aBgIIAEoCRIRCgl3b3JrX3BhdGgYCSABKAkSEwoLcGFyZW50X3BhdGgYCiABKAkiIQoOUHJvY2Vzc0RldGFpbHMSDwoHZXhlY19pZBgBIAEoCWIGcHJvdG8z");
+  fileDesc("ChJydW5jL29wdGlvbnMucHJvdG8SEmNvbnRhaW5lcmQucnVuYy52MSKgAgoHT3B0aW9ucxIVCg1ub19waXZvdF9yb290GAEgASgIEhYKDm5vX25ld19rZXlyaW5nGAIgASgIEhMKC3NoaW1fY2dyb3VwGAMgASgJEg4KBmlvX3VpZBgEIAEoDRIOCgZpb19naWQYBSABKA0SEwoLYmluYXJ5X25hbWUYBiABKAkSDAoEcm9vdBgHIAEoCRIRCgljcml1X3BhdGgYCCABKAkSFgoOc3lzdGVtZF9jZ3JvdXAYCSABKAgSFwoPY3JpdV9pbWFnZV9wYXRoGAogASgJEhYKDmNyaXVfd29ya19wYXRoGAsgASgJEhgKEHRhc2tfYXBpX2FkZHJlc3MYDCABKAkSGAoQdGFza19hcGlfdmVyc2lvbhgNIAEoDSLkAQoRQ2hlY2twb2ludE9wdGlvbnMSDAoEZXhpdBgBIAEoCBIQCghvcGVuX3RjcBgCIAEoCBIdChVleHRlcm5hbF91bml4X3NvY2tldHMYAyABKAgSEAoIdGVybWluYWwYBCABKAgSEgoKZmlsZV9sb2NrcxgFIAEoCBIYChBlbXB0eV9uYW1lc3BhY2VzGAYgAygJEhQKDGNncm91cHNfbW9kZRgHIAEoCRISCgppbWFnZV9wYXRoGAggASgJEhEKCXdvcmtfcGF0aBgJIAEoCRITCgtwYXJlbnRfcGF0aBgKIAEoCSIhCg5Qcm9jZXNzRGV0YWlscxIPCgdleGVjX2lkGAEgASgJYgZwcm90bzM");
 
 /**
  * @generated from message containerd.runc.v1.Options
@@ -54,6 +54,13 @@ export type Options = Message<"containerd.runc.v1.Options"> & {
   root: string;
 
   /**
+   * Of clients of the 1.x series.
+   *
+   * @generated from field: string criu_path = 8;
+   */
+  criuPath: string;
+
+  /**
    * @generated from field: bool systemd_cgroup = 9;
    */
   systemdCgroup: boolean;
@@ -67,6 +74,18 @@ export type Options = Message<"containerd.runc.v1.Options"> & {
    * @generated from field: string criu_work_path = 11;
    */
   criuWorkPath: string;
+
+  /**
+   * A task service that the caller runs already; no longer looked at by anybody.
+   *
+   * @generated from field: string task_api_address = 12;
+   */
+  taskApiAddress: string;
+
+  /**
+   * @generated from field: uint32 task_api_version = 13;
+   */
+  taskApiVersion: number;
 };
 
 /**

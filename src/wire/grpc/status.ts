@@ -31,16 +31,24 @@ for (const [code, number] of Object.entries(GRPC_STATUS) as [FailureCode, number
 /** Trailers may not grow without bound: Go's client refuses more than 16 KiB of headers by default. */
 const MESSAGE_BYTES_MAX = 4096
 
+/** The number of an error's status; what is no Failure is `unknown`. */
+export function statusNumber(error: unknown): number {
+  return isFailure(error) ? GRPC_STATUS[error.code] : GRPC_STATUS.unknown
+}
+
+/** Undefined for status 0. */
+export function failureOfNumber(status: number, message: string): Failure | undefined {
+  return status === 0 ? undefined : new Failure(FAILURE_CODE.get(status) ?? 'unknown', message)
+}
+
 /** The trailers that tell a client of an error. */
 export function statusTrailers(error: unknown): { 'grpc-status': string; 'grpc-message': string } {
-  const code = isFailure(error) ? GRPC_STATUS[error.code] : GRPC_STATUS.unknown
-  return { 'grpc-status': String(code), 'grpc-message': encodeMessage(messageOf(error)) }
+  return { 'grpc-status': String(statusNumber(error)), 'grpc-message': encodeMessage(messageOf(error)) }
 }
 
 /** Undefined for status 0. */
 export function failureOfStatus(status: string, message: string): Failure | undefined {
-  if (status === '0') return undefined
-  return new Failure(FAILURE_CODE.get(Number(status)) ?? 'unknown', decodeMessage(message))
+  return failureOfNumber(Number(status), decodeMessage(message))
 }
 
 /** Percent-encodes what may not stand in a header (PROTOCOL-HTTP2.md, "Status-Message"). */

@@ -1,0 +1,131 @@
+// The calling end of a ttrpc connection.
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf'
+import net from 'node:net'
+import { Failure } from '../../base/failure.ts'
+import { RequestSchema, ResponseSchema } from '../../gen/ttrpc/request_pb.ts'
+import type { CallOptions } from '../grpc/service.ts'
+import { failureOfNumber } from '../grpc/status.ts'
+import type { GrpcTransport } from '../grpc/transport.ts'
+import { encodeFrame, type Frame, FRAME_TYPE, FrameParser, oversized } from './frames.ts'
+
+const STREAM_ID_MAX = 0xffffffff
+
+interface Waiter {
+  resolve(payload: Uint8Array): void
+  reject(error: Error): void
+}
+
+/** Unary calls over one socket. When it breaks, what waits fails with `unavailable`, and so does every later call: make a new one. */
+export class TtrpcTransport implements GrpcTransport {
+  readonly #socket: net.Socket
+  readonly #parser = new FrameParser()
+  readonly #waiters = new Map<number, Waiter>()
+  #nextStreamId = 1
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket
+    socket.on('error', () => socket.destroy()) // `close` follows
+    socket.on('end', () => socket.destroy())
+    socket.on('close', () => this.#failAll(closed()))
+    socket.on('data', (chunk: Buffer) => {
+      for (const frame of this.#parser.push(chunk)) this.#take(frame)
+    })
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.writable && this.#nextStreamId < STREAM_ID_MAX
+  }
+
+  async unary<In extends DescMessage, Out extends DescMessage>(
+    method: DescMethod & { input: In; output: Out },
+    request: MessageInitShape<In>,
+    options: CallOptions,
+  ): Promise<MessageShape<Out>> {
+    const bytes = toBinary(
+      RequestSchema,
+      create(RequestSchema, {
+        service: method.parent.typeName,
+        method: method.name,
+        payload: toBinary(method.input, create(method.input, request)),
+        timeoutNano: BigInt(Math.round((options.timeoutMs ?? 0) * 1e6)),
+        metadata: Object.entries(options.headers ?? {}).map(([key, value]) => ({ key, value })),
+      }),
+    )
+    return fromBinary(method.output, await this.#call(bytes, options))
+  }
+
+  /** Nothing that we call by ttrpc streams. */
+  stream(method: DescMethod): never {
+    throw new Failure('unimplemented', `method ${method.name}: ttrpc streams are not supported`)
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  async #call(bytes: Uint8Array, { signal, timeoutMs }: CallOptions): Promise<Uint8Array> {
+    if (!this.isOpen) throw closed()
+    const streamId = this.#nextStreamId
+    const frame = encodeFrame(streamId, FRAME_TYPE.request, bytes)
+    this.#nextStreamId += 2
+    let timer: NodeJS.Timeout | undefined
+    let cancel = (): void => {}
+    try {
+      return await new Promise<Uint8Array>((resolve, reject) => {
+        cancel = () => reject(new Failure('cancelled', 'context canceled'))
+        if (signal?.aborted) return cancel()
+        this.#waiters.set(streamId, { resolve, reject })
+        signal?.addEventListener('abort', cancel, { once: true })
+        if (timeoutMs !== undefined)
+          timer = setTimeout(() => reject(new Failure('deadline-exceeded', 'context deadline exceeded')), timeoutMs)
+        this.#socket.write(frame)
+      })
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', cancel)
+      this.#waiters.delete(streamId)
+    }
+  }
+
+  #take({ streamId, type, data, length }: Frame): void {
+    const waiter = this.#waiters.get(streamId)
+    if (waiter === undefined || type !== FRAME_TYPE.response) return // of a call that nobody waits for any more
+    if (data === undefined) return waiter.reject(oversized(length))
+    try {
+      const { status, payload } = fromBinary(ResponseSchema, data)
+      const failure = status === undefined ? undefined : failureOfNumber(status.code, status.message)
+      if (failure === undefined) waiter.resolve(payload)
+      else waiter.reject(failure)
+    } catch (error) {
+      waiter.reject(new Failure('internal', 'ttrpc: malformed response', { cause: error }))
+    }
+  }
+
+  #failAll(error: Failure): void {
+    for (const waiter of this.#waiters.values()) waiter.reject(error)
+  }
+}
+
+/** Rejects with Node's error where nobody listens. */
+export function connectTtrpc(path: string): Promise<TtrpcTransport> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ path })
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      resolve(new TtrpcTransport(socket))
+    })
+  })
+}
+
+function closed(): Failure {
+  return new Failure('unavailable', 'ttrpc: closed')
+}
