@@ -6,6 +6,7 @@ BIN := node_modules/.bin
 BUN := node_modules/@oven/bun-linux-$(if $(filter aarch64,$(shell uname -m)),aarch64,x64)/bin/bun
 TYPESCRIPT := $(shell find src bin test bench tools -name '*.ts')
 PROGRAMS := berthd berth-containerd
+NATIVE := build/bin/berth-shim build/bin/berth-init
 DAEMON_ENTRIES := $(PROGRAMS:%=bin/%.js) src/containerd/diff/layer-worker.js
 # Daemons that mostly wait: a small young generation and one thread for the collector are a fifth less memory, and not slower.
 NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1 --optimize-for-size
@@ -19,7 +20,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils doc
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-build: build/js/.done build/lib/.done build/bin/berth-shim build/bin/berth $(addprefix build/bin/,$(PROGRAMS)) ## everything that runs, into build/bin
+build: build/js/.done build/lib/.done $(NATIVE) build/bin/berth $(addprefix build/bin/,$(PROGRAMS)) ## everything that runs, into build/bin
 
 # Not `npm ci`: it insists on the packages of every platform, which a mirror may not have.
 $(MODULES): package.json package-lock.json
@@ -30,9 +31,9 @@ build/js/.done: $(MODULES) tsconfig.json $(TYPESCRIPT)
 	$(BIN)/tsc -p tsconfig.json
 	@touch $@
 
-build/bin/berth-shim: $(wildcard native/*.c native/*.h) native/Makefile
+$(NATIVE) &: $(wildcard native/*.c native/*.h) native/Makefile
 	@mkdir -p $(@D)
-	$(MAKE) -s -C native OUT=$(CURDIR)/$@
+	$(MAKE) -s -C native OUT=$(CURDIR)/build/bin/berth-shim
 
 build/bin/berth: build/js/.done
 	@mkdir -p $(@D)

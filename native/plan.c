@@ -51,16 +51,11 @@ const char *take_text(struct cursor *c) {
   return (const char *)text;
 }
 
-int open_plan(const char *name, struct plan_file *plan) {
-  int fd = open_in(AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, K_RESOLVE_BENEATH | K_RESOLVE_NO_SYMLINKS);
-  if (fd < 0) return errno;
+int map_plan(int fd, struct plan_file *plan) {
   struct stat st;
   int error = fstat(fd, &st) ? errno : !S_ISREG(st.st_mode) || st.st_size <= 0 ? EINVAL : st.st_size > PLAN_LIMIT ? EFBIG : 0;
   void *map = error ? MAP_FAILED : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (!error && map == MAP_FAILED) error = errno;
-  close(fd);
-  if (error) return error;
-  unlink(name);
+  if (error || map == MAP_FAILED) return error ? error : errno;
   *plan = (struct plan_file){.map = map, .size = (size_t)st.st_size, .cursor = {map, (uint8_t *)map + st.st_size, false}};
   uint32_t magic = take_u32(&plan->cursor);
   uint16_t version = take_u16(&plan->cursor);
@@ -68,6 +63,15 @@ int open_plan(const char *name, struct plan_file *plan) {
   if (magic == MAGIC && version == VERSION && !plan->cursor.bad) return 0;
   close_plan(plan);
   return EPROTO;
+}
+
+int open_plan(const char *name, struct plan_file *plan) {
+  int fd = open_in(AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, K_RESOLVE_BENEATH | K_RESOLVE_NO_SYMLINKS);
+  if (fd < 0) return errno;
+  int error = map_plan(fd, plan);
+  close(fd);
+  if (!error || error == EPROTO) unlink(name);
+  return error;
 }
 
 void close_plan(struct plan_file *plan) { munmap(plan->map, plan->size); }

@@ -4,14 +4,10 @@
 #include "kernel.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -88,45 +84,13 @@ static void place_descriptors(const int theirs[3], int channel, int rootfs, int 
 }
 
 static _Noreturn void become_child(const struct process_plan *plan, bool has_rootfs, bool has_init) {
-  arm_parent_death();
-  struct child child = {.channel = CHILD_CHANNEL, .init_pidfd = has_init ? CHILD_INIT : -1};
+  struct child child = {.channel = CHILD_CHANNEL, .init_pidfd = has_init ? CHILD_INIT : -1, .company = -1, .status = -1};
+  child.dies_with_parent = true;
+  arm_parent_death(&child);
   for (int i = 0; i < SLOT_COUNT; i++) child.slots[i] = -1;
   if (has_rootfs) child.slots[0] = CHILD_ROOTFS;
-  struct sigaction standard = {.sa_handler = SIG_DFL};
-  for (int number = 1; number < 32; number++) sigaction(number, &standard, NULL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  umask(0); // so that steps make files with exactly their modes; a step sets the process's own
+  take_defaults();
   run_steps(&child, plan);
-}
-
-static int clone_into(struct process *p, const struct process_plan *plan, int cgroup) {
-  struct clone3_args args = {
-      .flags = plan->clone_flags | CLONE_PIDFD_FLAG | (cgroup >= 0 ? CLONE_INTO_CGROUP_FLAG : 0),
-      .pidfd = (uint64_t)(uintptr_t)&p->pidfd,
-      .exit_signal = SIGCHLD,
-      .cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
-  };
-  // setns(2) to a PID namespace changes only where the next children are born; and back again.
-  int own = -1;
-  if (plan->join_init_pid || *plan->pid_namespace) {
-    int target = plan->join_init_pid ? processes[0].pidfd : open(plan->pid_namespace, O_RDONLY | O_CLOEXEC);
-    if (target < 0) return -1;
-    own = (int)syscall(NR_PIDFD_OPEN, getpid(), 0);
-    int error = own < 0 || setns(target, NEWPID) < 0 ? errno : 0;
-    if (!plan->join_init_pid) close(target);
-    if (error) {
-      if (own >= 0) close(own);
-      return refuse(error);
-    }
-  }
-  int pid = (int)syscall(NR_CLONE3, &args, sizeof args);
-  if (pid == 0 || own < 0) return pid;
-  int error = errno;
-  if (setns(own, NEWPID) < 0) _exit(1); // never go on in the container's namespace
-  close(own);
-  return pid < 0 ? refuse(error) : pid;
 }
 
 int spawn_process(struct process *p, const struct process_plan *plan, int rootfs) {
@@ -137,12 +101,11 @@ int spawn_process(struct process *p, const struct process_plan *plan, int rootfs
   p->want_stdin = plan->want_stdin;
   p->listed = p->stdin_closed = p->paused = p->in_watched = false;
   p->straggler_deadline = 0;
-  int theirs[3] = {-1, -1, -1}, channel[2] = {-1, -1}, cgroup = -1, error = 0;
+  int theirs[3] = {-1, -1, -1}, channel[2] = {-1, -1}, error = 0;
   bool is_init = p == &processes[0];
   if (make_pipes(p, theirs) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0) error = errno;
-  if (!error && *plan->cgroup && (cgroup = open(plan->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) error = errno;
   if (!error) {
-    p->pid = clone_into(p, plan, cgroup);
+    p->pid = clone_process(plan, 0, processes[0].pidfd, &p->pidfd);
     if (p->pid == 0) {
       place_descriptors(theirs, channel[1], rootfs, is_init ? -1 : processes[0].pidfd);
       become_child(plan, rootfs >= 0, !is_init);
@@ -151,7 +114,6 @@ int spawn_process(struct process *p, const struct process_plan *plan, int rootfs
   }
   for (int i = 0; i < 3; i++) close_fd(&theirs[i]);
   close_fd(&channel[1]);
-  close_fd(&cgroup);
   if (error) {
     close_fd(&channel[0]);
     forget_process(p);

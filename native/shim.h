@@ -43,6 +43,7 @@ uint64_t take_u64(struct cursor *c);
 const char *take_text(struct cursor *c);                      // NUL-terminated, without NUL inside
 const uint8_t *take_bytes(struct cursor *c, uint32_t *size);
 int open_plan(const char *name, struct plan_file *plan);      // 0 or an errno; the file is unlinked
+int map_plan(int fd, struct plan_file *plan);                 // 0 or an errno; the descriptor stays open
 void close_plan(struct plan_file *plan);
 int take_settings(struct cursor *c);                          // 0 or an errno; into `settings`
 int take_process_plan(struct cursor *c, struct process_plan *plan);
@@ -55,27 +56,53 @@ struct settings {
 };
 extern struct settings settings;
 
+// birth.c: how a process comes to be, for both programs and for the step `clone`.
+int clone_process(const struct process_plan *plan, uint64_t flags, int init_pidfd, int *pidfd); // as clone3(2); -1 with errno
+int clone_with(uint64_t flags, int cgroup, int *pidfd);                                         // cgroup: a directory or -1
+void take_defaults(void); // dispositions, signal mask, umask: what a process is born with
+bool take_missing_streams(void);
+struct gate {
+  int ends[2];
+};
+bool make_gate(struct gate *gate);
+void pass_gate(struct gate *gate); // returns once the other process has left the gate or ended
+void leave_gate(struct gate *gate);
+
 // steps.c and its siblings: run in the child only.
 struct child {
   int channel, init_pidfd, slots[SLOT_COUNT];
+  int company;           // berth-init's own ear with `keep`, or -1
+  int status;            // where a failure after await-fifo is told, or -1
+  unsigned preserved;    // descriptors from 3 on that the program gets
+  bool dies_with_parent;
   const char *program; // found by resolve-exec
 };
 struct child_message {
   uint32_t kind, step, error;
 };
-enum { CHILD_CREATED = 1, CHILD_FAILED = 2, CHILD_PTY = 3 };
+enum child_message_kind {
+  CHILD_CREATED = 1, CHILD_FAILED, CHILD_PTY, CHILD_CLONED, CHILD_SYNC, CHILD_EXITED, CHILD_EXECUTED, CHILD_HOOK,
+};
+enum { NO_SLOT = 0xff, CONSOLE_SOCKET_SLOT = 249, STATE_LIMIT = 64 << 10 };
 typedef int step_function(struct child *child, struct cursor *c); // 0 or -1 with errno
 step_function step_setns, step_setns_init, step_unshare, step_setsid, step_prctl, step_sethostname, step_setdomainname,
     step_session_keyring, step_rlimit, step_umask, step_set_ids, step_cap_bounding, step_cap_set, step_cap_ambient, step_seccomp,
     step_loopback_up, step_write_file, step_open_in_root, step_make_path, step_mknod, step_symlink, step_close, step_propagation,
     step_fs_mount, step_open_tree, step_mount_setattr, step_move_mount, step_move_mount_to_path, step_mask, step_pivot_root, step_pty,
-    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of;
+    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of, step_clone, step_sync, step_run_hook,
+    step_open_host, step_connect_unix, step_await_fifo, step_make_user_namespace, step_scheduler, step_io_priority, step_memory_policy,
+    step_personality, step_cpu_affinity, step_reconfigure, step_copy_tree, step_move_root, step_chroot;
 _Noreturn void run_steps(struct child *child, const struct process_plan *plan);
 int slot_fd(struct child *child, uint8_t slot);
 int fill_slot(struct child *child, uint8_t slot, int fd);
 int refuse(int error); // sets errno, returns -1
-int arm_parent_death(void);
-void tell_shim(int channel, uint32_t kind, uint32_t step, uint32_t error, int fd);
+int arm_parent_death(const struct child *child);
+void tell_spawner(int channel, uint32_t kind, uint32_t step, uint32_t error);
+bool send_descriptor(int socket, const void *data, size_t size, int fd);
+void tell_with_descriptor(int channel, uint32_t kind, uint32_t step, uint32_t error, int fd);
+char **take_texts(struct cursor *c); // ends with NULL; NULL where there are too many
+void sync_with_spawner(struct child *child, uint32_t point, uint32_t value);
+const char *kept_state(size_t *size); // for hooks
 
 // process.c: the table of processes.
 enum process_state { FREE, CREATING, CREATED, STARTING, RUNNING, EXITED };

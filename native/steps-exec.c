@@ -1,4 +1,4 @@
-// The end of a plan: terminal, working directory, program, the wait for the shim's word, execve.
+// The end of a plan: terminal, working directory, program, execve.
 #define _GNU_SOURCE
 #include "shim.h"
 #include "kernel.h"
@@ -7,12 +7,11 @@
 #include <limits.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
-enum { NO_SLOT = 0xff, GET_PEER = 0x5441 /* TIOCGPTPEER */, CANDIDATE_LIMIT = 1024, ARGUMENT_LIMIT = 1 << 20 };
+enum { GET_PEER = 0x5441 /* TIOCGPTPEER */, CANDIDATE_LIMIT = 1024, ARGUMENT_LIMIT = 1 << 20 };
 
 // A container may have put anything at /dev/pts/ptmx; only a real devpts gives a terminal.
 static int open_master(int devpts) {
@@ -39,6 +38,22 @@ static int mount_console(int slave, int console) {
   return result < 0 ? refuse(error) : 0;
 }
 
+// Over the console socket as other runtimes do it: the name as data, a descriptor that blocks.
+static int hand_over(struct child *child, uint8_t slot, int master) {
+  static const char name[] = "/dev/ptmx";
+  int socket = slot_fd(child, slot);
+  if (socket < 0 || fcntl(master, F_SETFL, O_RDWR) < 0) return -1;
+  if (!send_descriptor(socket, name, sizeof name - 1, master)) return -1;
+  child->slots[slot] = -1;
+  return close(socket);
+}
+
+static int own_terminal(int slave, uint32_t uid, uint32_t gid) {
+  struct stat st;
+  if (fstat(slave, &st) < 0) return -1;
+  return st.st_uid == uid && st.st_gid == gid ? 0 : fchown(slave, uid, gid);
+}
+
 int step_pty(struct child *child, struct cursor *c) {
   int devpts = slot_fd(child, take_u8(c));
   uint8_t console_slot = take_u8(c);
@@ -46,12 +61,13 @@ int step_pty(struct child *child, struct cursor *c) {
   size.ws_row = take_u16(c);
   size.ws_col = take_u16(c);
   uint32_t uid = take_u32(c), gid = take_u32(c);
+  uint8_t socket_slot = take_u8(c);
   if (c->bad || devpts < 0) return -1;
   int master = open_master(devpts);
   if (master < 0) return -1;
   if ((size.ws_row || size.ws_col) && ioctl(master, TIOCSWINSZ, &size) < 0) return -1;
   int slave = ioctl(master, GET_PEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-  if (slave < 0 || fchown(slave, uid, gid) < 0) return -1;
+  if (slave < 0 || own_terminal(slave, uid, gid) < 0) return -1;
   if (console_slot != NO_SLOT) {
     int console = slot_fd(child, console_slot);
     if (console < 0 || mount_console(slave, console) < 0) return -1;
@@ -59,7 +75,8 @@ int step_pty(struct child *child, struct cursor *c) {
   if (ioctl(slave, TIOCSCTTY, 0) < 0) return -1;
   for (int fd = 0; fd < 3; fd++)
     if (dup3(slave, fd, 0) < 0) return -1;
-  tell_shim(child->channel, CHILD_PTY, 0, 0, master);
+  if (socket_slot == NO_SLOT) tell_with_descriptor(child->channel, CHILD_PTY, 0, 0, master);
+  else if (hand_over(child, socket_slot, master) < 0) return -1;
   close(slave);
   return close(master);
 }
@@ -101,28 +118,19 @@ int step_resolve_exec(struct child *child, struct cursor *c) {
 }
 
 int step_close_fds(struct child *child, struct cursor *c) {
-  (void)child, (void)c;
-  return (int)syscall(NR_CLOSE_RANGE, 3U, ~0U, K_CLOSE_RANGE_CLOEXEC);
+  (void)child;
+  uint32_t from = take_u32(c);
+  if (c->bad) return -1;
+  return (int)syscall(NR_CLOSE_RANGE, from, ~0U, K_CLOSE_RANGE_CLOEXEC);
 }
 
-int step_await_start(struct child *child, struct cursor *c) {
-  (void)c;
-  tell_shim(child->channel, CHILD_CREATED, 0, 0, -1);
-  char word;
-  ssize_t size;
-  do size = read(child->channel, &word, 1);
-  while (size < 0 && errno == EINTR);
-  if (size != 1) _exit(0); // the shim is gone or has given up
-  return 0;
-}
-
-// Pointers to `count` texts, in memory of the child's own.
-static char **take_texts(struct cursor *c) {
+// In memory of the process's own.
+char **take_texts(struct cursor *c) {
   uint32_t count = take_u32(c);
   if (c->bad || count > ARGUMENT_LIMIT) return NULL;
   char **texts = mmap(NULL, (count + 1) * sizeof *texts, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (texts == MAP_FAILED) return NULL;
-  for (uint32_t i = 0; i < count; i++) texts[i] = (char *)take_text(c);
+  for (uint32_t i = 0; i < count && !c->bad; i++) texts[i] = (char *)take_text(c);
   return texts;
 }
 

@@ -5,11 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 
-enum { LINK_LIMIT = 40, NO_SLOT = 0xff };
+enum { LINK_LIMIT = 40 };
 
 int step_write_file(struct child *child, struct cursor *c) {
   uint8_t slot = take_u8(c);
@@ -19,7 +22,7 @@ int step_write_file(struct child *child, struct cursor *c) {
   if (c->bad) return -1;
   int directory = slot == NO_SLOT ? AT_FDCWD : slot_fd(child, slot);
   if (slot != NO_SLOT && directory < 0) return -1;
-  uint64_t resolve = slot == NO_SLOT ? 0 : K_RESOLVE_NO_SYMLINKS | K_RESOLVE_NO_XDEV | K_RESOLVE_BENEATH;
+  uint64_t resolve = slot == NO_SLOT ? 0 : K_RESOLVE_NO_MAGICLINKS | K_RESOLVE_NO_XDEV | K_RESOLVE_BENEATH;
   int fd = open_in(directory, path, O_WRONLY | O_CLOEXEC, resolve);
   if (fd < 0) return -1;
   ssize_t written = write(fd, data, size);
@@ -108,6 +111,33 @@ static int walk_component(struct walk *w, bool last_is_file, mode_t mode, int *l
   }
   memmove(w->rest, after, strlen(after) + 1);
   return 0;
+}
+
+// In the present root, which is the host's or one that nobody else has a hand in.
+int step_open_host(struct child *child, struct cursor *c) {
+  uint8_t slot = take_u8(c);
+  const char *path = take_text(c);
+  uint32_t flags = take_u32(c);
+  if (c->bad) return -1;
+  return fill_slot(child, slot, open(path, (int)flags | O_CLOEXEC));
+}
+
+// A path that is too long for an address is connected to by a descriptor of its socket.
+int step_connect_unix(struct child *child, struct cursor *c) {
+  uint8_t slot = take_u8(c);
+  const char *path = take_text(c);
+  if (c->bad) return -1;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int found = -1;
+  if (strlen(path) < sizeof address.sun_path) strcpy(address.sun_path, path);
+  else if ((found = open(path, O_PATH | O_CLOEXEC)) < 0) return -1;
+  else snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", found);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int result = fd < 0 ? -1 : connect(fd, (struct sockaddr *)&address, sizeof address), error = errno;
+  if (found >= 0) close(found);
+  if (result == 0) return fill_slot(child, slot, fd);
+  if (fd >= 0) close(fd);
+  return refuse(error);
 }
 
 int step_make_path(struct child *child, struct cursor *c) {

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { CAPABILITY_VERSION_3 = 0x20080522, JOIN_SESSION_KEYRING = 1, SET_MODE_FILTER = 1, ID_LIMIT = 65536 };
+enum { CAPABILITY_VERSION_3 = 0x20080522, JOIN_SESSION_KEYRING = 1, SET_MODE_FILTER = 1, NEW_LISTENER = 8, SYNC_SECCOMP = 3, ID_LIMIT = 65536 };
 
 int step_setns(struct child *child, struct cursor *c) {
   (void)child;
@@ -96,7 +96,6 @@ static void own_streams(uint32_t uid) {
 
 // By raw calls: libc would try to change the identity of threads that do not exist here, through memory shared with the shim's copy.
 int step_set_ids(struct child *child, struct cursor *c) {
-  (void)child;
   uint32_t uid = take_u32(c), gid = take_u32(c), count;
   const uint8_t *bytes = take_bytes(c, &count);
   bool keeps_groups = take_u8(c) != 0;
@@ -108,7 +107,7 @@ int step_set_ids(struct child *child, struct cursor *c) {
   if (!keeps_groups && syscall(SYS_setgroups, (size_t)(count / 4), groups) < 0) return -1;
   if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0) return -1;
   if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0) return -1;
-  return arm_parent_death();
+  return arm_parent_death(child);
 }
 
 int step_cap_bounding(struct child *child, struct cursor *c) {
@@ -123,7 +122,6 @@ int step_cap_bounding(struct child *child, struct cursor *c) {
 }
 
 int step_cap_set(struct child *child, struct cursor *c) {
-  (void)child;
   uint64_t effective = take_u64(c), permitted = take_u64(c), inheritable = take_u64(c);
   if (c->bad) return -1;
   struct {
@@ -135,7 +133,7 @@ int step_cap_set(struct child *child, struct cursor *c) {
   } halves[2] = {{(uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable},
                  {(uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32)}};
   if (syscall(SYS_capset, &header, halves) < 0) return -1;
-  return arm_parent_death();
+  return arm_parent_death(child);
 }
 
 int step_cap_ambient(struct child *child, struct cursor *c) {
@@ -148,8 +146,8 @@ int step_cap_ambient(struct child *child, struct cursor *c) {
   return 0;
 }
 
+// By then the filter may forbid whatever the sync would be told with, were it not read(2) and write(2).
 int step_seccomp(struct child *child, struct cursor *c) {
-  (void)child;
   uint32_t flags = take_u32(c), size;
   const uint8_t *program = take_bytes(c, &size);
   if (c->bad || size % 8 != 0 || size / 8 > 0xffff) return refuse(EINVAL);
@@ -157,7 +155,10 @@ int step_seccomp(struct child *child, struct cursor *c) {
     unsigned short count;
     const void *instructions;
   } filter = {(unsigned short)(size / 8), program};
-  return syscall(SYS_seccomp, SET_MODE_FILTER, flags, &filter) < 0 ? -1 : 0;
+  int result = (int)syscall(SYS_seccomp, SET_MODE_FILTER, flags, &filter);
+  if (result < 0 || !(flags & NEW_LISTENER)) return result < 0 ? -1 : 0;
+  sync_with_spawner(child, SYNC_SECCOMP, (uint32_t)result);
+  return close(result);
 }
 
 int step_loopback_up(struct child *child, struct cursor *c) {

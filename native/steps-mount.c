@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-enum { NO_SLOT = 0xff };
-
 static int move_mount_fds(int from, int to) {
   return (int)syscall(NR_MOVE_MOUNT, from, "", to, "", K_MOVE_MOUNT_F_EMPTY_PATH | K_MOVE_MOUNT_T_EMPTY_PATH);
 }
@@ -26,7 +24,7 @@ int step_propagation(struct child *child, struct cursor *c) {
   return c->bad ? -1 : mount(NULL, path, NULL, flags, NULL);
 }
 
-static int configure(int context, struct cursor *c) {
+static int configure(int context, struct cursor *c, unsigned command) {
   uint16_t count = take_u16(c);
   for (int i = 0; i < count; i++) {
     const char *key = take_text(c);
@@ -35,7 +33,7 @@ static int configure(int context, struct cursor *c) {
     if (c->bad) return -1;
     if (syscall(NR_FSCONFIG, context, has_value ? K_FSCONFIG_SET_STRING : K_FSCONFIG_SET_FLAG, key, value, 0) < 0) return -1;
   }
-  return (int)syscall(NR_FSCONFIG, context, K_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+  return c->bad ? -1 : (int)syscall(NR_FSCONFIG, context, command, NULL, NULL, 0);
 }
 
 int step_fs_mount(struct child *child, struct cursor *c) {
@@ -49,7 +47,7 @@ int step_fs_mount(struct child *child, struct cursor *c) {
   if (context < 0) return -1;
   int fd = -1;
   bool is_set = !has_source || syscall(NR_FSCONFIG, context, K_FSCONFIG_SET_STRING, "source", source, 0) == 0;
-  if (is_set && configure(context, c) == 0) fd = (int)syscall(NR_FSMOUNT, context, K_FSMOUNT_CLOEXEC, attributes);
+  if (is_set && configure(context, c, K_FSCONFIG_CMD_CREATE) == 0) fd = (int)syscall(NR_FSMOUNT, context, K_FSMOUNT_CLOEXEC, attributes);
   int error = errno;
   close(context);
   errno = error;
@@ -102,8 +100,24 @@ int step_mount_setattr(struct child *child, struct cursor *c) {
   attributes.clear = take_u64(c);
   attributes.propagation = take_u64(c);
   unsigned flags = AT_EMPTY_PATH | (take_u8(c) ? K_AT_RECURSIVE : 0);
+  uint8_t userns = take_u8(c);
   if (c->bad || fd < 0) return -1;
+  if (userns != NO_SLOT) {
+    int namespace = slot_fd(child, userns);
+    if (namespace < 0) return -1;
+    attributes.userns = (uint64_t)namespace;
+  }
   return (int)syscall(NR_MOUNT_SETATTR, fd, "", flags, &attributes, sizeof attributes);
+}
+
+int step_reconfigure(struct child *child, struct cursor *c) {
+  int fd = slot_fd(child, take_u8(c));
+  if (c->bad || fd < 0) return -1;
+  int context = (int)syscall(NR_FSPICK, fd, "", K_FSPICK_CLOEXEC | K_FSPICK_EMPTY_PATH);
+  if (context < 0) return -1;
+  int result = configure(context, c, K_FSCONFIG_CMD_RECONFIGURE), error = errno;
+  close(context);
+  return result < 0 ? refuse(error) : 0;
 }
 
 int step_move_mount(struct child *child, struct cursor *c) {
@@ -138,12 +152,4 @@ int step_mask(struct child *child, struct cursor *c) {
   int result = move_mount_fds(fd, target), error = errno;
   close(fd);
   return result < 0 ? refuse(error) : 0;
-}
-
-// With "." for both, the old root is stacked under the new one and needs no directory inside it (pivot_root(2), NOTES).
-int step_pivot_root(struct child *child, struct cursor *c) {
-  int root = slot_fd(child, take_u8(c));
-  if (c->bad || root < 0) return -1;
-  if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) return -1;
-  return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ? -1 : 0;
 }

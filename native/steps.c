@@ -14,7 +14,9 @@ static step_function *const step_table[] = {
     step_session_keyring, step_rlimit, step_umask, step_set_ids, step_cap_bounding, step_cap_set, step_cap_ambient, step_seccomp,
     step_loopback_up, step_write_file, step_open_in_root, step_make_path, step_mknod, step_symlink, step_close, step_propagation,
     step_fs_mount, step_open_tree, step_mount_setattr, step_move_mount, step_move_mount_to_path, step_mask, step_pivot_root, step_pty,
-    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of,
+    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of, step_clone, step_sync, NULL,
+    step_open_host, step_connect_unix, step_await_fifo, step_make_user_namespace, step_scheduler, step_io_priority, step_memory_policy,
+    step_personality, step_cpu_affinity, step_reconfigure, NULL, step_move_root, step_chroot,
 };
 
 int refuse(int error) {
@@ -38,28 +40,36 @@ int fill_slot(struct child *child, uint8_t slot, int fd) {
   return 0;
 }
 
-// The kernel forgets the parent-death signal whenever credentials change: whoever changes them calls this again.
-int arm_parent_death(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
+// The kernel forgets the parent-death signal whenever credentials change, and for every new process: whoever does that calls this again.
+int arm_parent_death(const struct child *child) {
+  return child->dies_with_parent ? prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) : 0;
+}
 
-void tell_shim(int channel, uint32_t kind, uint32_t step, uint32_t error, int fd) {
+// By write(2), which every filter permits. Where nobody listens any more SIGPIPE ends the process, as the end of the channel would.
+void tell_spawner(int channel, uint32_t kind, uint32_t step, uint32_t error) {
   struct child_message message = {kind, step, error};
-  struct iovec data = {&message, sizeof message};
+  if (write(channel, &message, sizeof message) < 0) return; // what waits for an answer finds out
+}
+
+bool send_descriptor(int socket, const void *bytes, size_t size, int fd) {
+  struct iovec data = {(void *)bytes, size};
   union {
     struct cmsghdr header;
     char space[CMSG_SPACE(sizeof(int))];
   } control;
-  struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
-  if (fd >= 0) {
-    memset(&control, 0, sizeof control);
-    header.msg_control = &control;
-    header.msg_controllen = sizeof control;
-    struct cmsghdr *attached = CMSG_FIRSTHDR(&header);
-    attached->cmsg_level = SOL_SOCKET;
-    attached->cmsg_type = SCM_RIGHTS;
-    attached->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(attached), &fd, sizeof fd);
-  }
-  sendmsg(channel, &header, MSG_NOSIGNAL);
+  memset(&control, 0, sizeof control);
+  struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct cmsghdr *attached = CMSG_FIRSTHDR(&header);
+  attached->cmsg_level = SOL_SOCKET;
+  attached->cmsg_type = SCM_RIGHTS;
+  attached->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(attached), &fd, sizeof fd);
+  return sendmsg(socket, &header, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+void tell_with_descriptor(int channel, uint32_t kind, uint32_t step, uint32_t error, int fd) {
+  struct child_message message = {kind, step, error};
+  send_descriptor(channel, &message, sizeof message, fd);
 }
 
 static bool is_skipped(struct cursor *errnos, uint8_t count, int error) {
@@ -67,6 +77,12 @@ static bool is_skipped(struct cursor *errnos, uint8_t count, int error) {
   for (int i = 0; i < count; i++)
     if (take_u32(errnos) == (uint32_t)error) found = true;
   return found;
+}
+
+static void tell_failure(const struct child *child, uint32_t step, int error) {
+  uint32_t told[2] = {step, (uint32_t)error};
+  if (child->status < 0) tell_spawner(child->channel, CHILD_FAILED, step, (uint32_t)error);
+  else if (write(child->status, told, sizeof told) < 0) _exit(126); // we hold its other end: it is not broken
 }
 
 _Noreturn void run_steps(struct child *child, const struct process_plan *plan) {
@@ -79,7 +95,7 @@ _Noreturn void run_steps(struct child *child, const struct process_plan *plan) {
     for (int i = 0; i < errno_count; i++) take_u32(&c);
     uint32_t size;
     const uint8_t *bytes = take_bytes(&c, &size);
-    if (c.bad || number == 0 || number >= sizeof step_table / sizeof *step_table) {
+    if (c.bad || number == 0 || number >= sizeof step_table / sizeof *step_table || !step_table[number]) {
       errno = EPROTO;
       break;
     }
@@ -98,6 +114,7 @@ _Noreturn void run_steps(struct child *child, const struct process_plan *plan) {
     passed_over = skip;
   }
   if (index == plan->step_count) errno = ENOEXEC; // a plan ends with exec
-  tell_shim(child->channel, CHILD_FAILED, index, (uint32_t)errno, -1);
-  _exit(errno == ENOENT ? 127 : 126);
+  int error = errno;
+  tell_failure(child, index, error);
+  _exit(error == ENOENT ? 127 : 126);
 }
