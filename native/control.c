@@ -6,22 +6,24 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { VERSION = 1, HEADER = 8, REQUEST_LIMIT = 8 << 10 /* the longest request is a name and a path */, ANSWER_LIMIT = 256 };
+enum { VERSION = 1, HEADER = 8, REQUEST_LIMIT = 64 << 10, ANSWER_LIMIT = 256, LITTLE = 4 << 10 };
 enum frame_type {
-  HELLO = 1, START, ADD, KILL, RESIZE, CLOSE_STDIN, STATE, REMOVE, SHUTDOWN,
-  OK = 16, ERROR, PROCESS,
+  HELLO = 1, START, ADD, KILL, RESIZE, CLOSE_STDIN, STATE, REMOVE, SHUTDOWN, PROCEED, STARTED,
+  OK = 16, ERROR, PROCESS, SYNC,
 };
+#define GIVE_UP 0xffffffffu
 
 struct connection {
   int fd;
-  bool is_open;
+  bool is_open, is_dirty; // dirty: more than the first page of its input was used
   size_t size;
-  uint8_t input[HEADER + REQUEST_LIMIT];
 };
 static struct connection connections[CONTROL_LIMIT];
+static uint8_t inputs[CONTROL_LIMIT][(HEADER + REQUEST_LIMIT + 4095) & ~4095] __attribute__((aligned(4096)));
 
 struct answer {
   uint8_t bytes[ANSWER_LIMIT];
@@ -46,6 +48,9 @@ static void close_connection(struct connection *k) {
   int index = (int)(k - connections);
   for (int i = 0; i < PROCESS_LIMIT; i++)
     if (processes[i].state != FREE && processes[i].waiter == index) processes[i].waiter = -1;
+  if (control_count() > 0) return;
+  for (int i = 0; i < PROCESS_LIMIT; i++) // with nobody left to let it proceed
+    if (processes[i].state == CREATING && processes[i].sync_point) give_up(&processes[i]);
 }
 
 // A daemon that does not take its few bytes has hung up or is stopped; it connects again and is told the states.
@@ -71,14 +76,28 @@ static void send_error(struct connection *k, uint16_t request, uint32_t step, ui
   send_answer(k, &a);
 }
 
+static void put_name(struct answer *a, const struct process *p) {
+  size_t size = strlen(p->name);
+  put_number(a, size, 2);
+  memcpy(a->bytes + a->size, p->name, size);
+  a->size += size;
+}
+
+static void send_sync(struct connection *k, const struct process *p) {
+  struct answer a;
+  begin(&a, SYNC, 0);
+  put_name(&a, p);
+  put_number(&a, p->sync_point, 4);
+  put_number(&a, p->sync_value, 4);
+  put_number(&a, (uint32_t)p->pid, 4);
+  send_answer(k, &a);
+}
+
 static void send_process(struct connection *k, uint16_t request, const struct process *p) {
   struct answer a;
   bool is_exited = p->state == EXITED;
-  size_t size = strlen(p->name);
   begin(&a, PROCESS, request);
-  put_number(&a, size, 2);
-  memcpy(a.bytes + a.size, p->name, size);
-  a.size += size;
+  put_name(&a, p);
   put_number(&a, is_exited ? 2 : p->state == RUNNING ? 1 : 0, 1);
   put_number(&a, (uint32_t)p->pid, 4);
   put_number(&a, is_exited ? p->code : 0, 4);
@@ -88,7 +107,7 @@ static void send_process(struct connection *k, uint16_t request, const struct pr
 }
 
 void accept_control(int listener) {
-  int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  int fd = accept_from(listener);
   if (fd < 0) return;
   int index = 0;
   while (index < CONTROL_LIMIT && connections[index].is_open) index++;
@@ -105,13 +124,23 @@ void accept_control(int listener) {
   put_number(&a, VERSION, 2);
   put_number(&a, (uint32_t)getpid(), 4);
   send_answer(k, &a);
-  for (int i = 0; i < PROCESS_LIMIT; i++)
-    if (processes[i].state != FREE && processes[i].listed) send_process(k, 0, &processes[i]);
+  for (int i = 0; i < PROCESS_LIMIT; i++) {
+    struct process *p = &processes[i];
+    if (p->state == FREE) continue;
+    if (p->listed) send_process(k, 0, p);
+    if (!p->sync_point) continue;
+    p->sync_deadline = 0;
+    send_sync(k, p);
+  }
   if (init_failure[1]) send_error(k, 0, init_failure[0], init_failure[1]);
 }
 
 void tell_process(const struct process *p) {
   for (int i = 0; i < CONTROL_LIMIT; i++) send_process(&connections[i], 0, p);
+}
+
+void tell_sync(const struct process *p) {
+  for (int i = 0; i < CONTROL_LIMIT; i++) send_sync(&connections[i], p);
 }
 
 void tell_init_failure(void) {
@@ -138,9 +167,61 @@ void close_controls(void) {
   for (int i = 0; i < CONTROL_LIMIT; i++) close_connection(&connections[i]);
 }
 
+void release_control_buffers(void) {
+  for (int i = 0; i < CONTROL_LIMIT; i++) {
+    struct connection *k = &connections[i];
+    if (!k->is_dirty || (k->is_open && k->size > 0)) continue;
+    madvise(inputs[i], sizeof inputs[i], MADV_DONTNEED);
+    k->is_dirty = false;
+  }
+}
+
 // ---- requests: each gives 0 where it has answered or will, or an errno to answer with
 
-static int add(struct connection *k, uint16_t request, const char *name, size_t size, const char *plan_path) {
+struct request {
+  struct connection *from;
+  uint16_t number;
+  struct cursor c;
+};
+
+static const uint8_t *take_short(struct cursor *c, uint16_t *size) {
+  *size = take_u16(c);
+  const uint8_t *at = c->at;
+  if (c->bad || *size > c->end - at) {
+    c->bad = true;
+    return NULL;
+  }
+  c->at += *size;
+  return at;
+}
+
+static int answer_with_ok(struct request *r) {
+  send_ok(r->from, r->number, false, 0);
+  return 0;
+}
+
+static int answer_later(struct request *r, struct process *p) {
+  p->waiter = (int)(r->from - connections);
+  p->request = r->number;
+  return 0;
+}
+
+static int make_process(struct process *p, struct plan_file *file) {
+  struct process_plan plan;
+  struct command_plan command;
+  if (file->has_settings) return EPROTO;
+  int error = file->has_command ? take_command_plan(&file->cursor, &command) : take_process_plan(&file->cursor, &plan);
+  if (error) return error;
+  return file->has_command ? spawn_command(p, &command) : spawn_process(p, &plan, -1);
+}
+
+static int add(struct request *r, const char *name, size_t size) {
+  char path[4096];
+  uint16_t path_size;
+  const uint8_t *bytes = take_short(&r->c, &path_size);
+  if (!bytes || path_size >= sizeof path) return EPROTO;
+  memcpy(path, bytes, path_size);
+  path[path_size] = 0;
   if (!is_name(name, size)) return EINVAL;
   if (find_process(name, size)) return EEXIST;
   if (processes[0].state != RUNNING) return ESRCH;
@@ -149,108 +230,139 @@ static int add(struct connection *k, uint16_t request, const char *name, size_t 
     if (processes[i].state == FREE) p = &processes[i];
   if (!p) return EAGAIN;
   struct plan_file plan;
-  struct process_plan process_plan;
-  int error = open_plan(plan_path, &plan);
+  int error = open_plan(path, &plan);
   if (error) return error;
-  error = plan.has_settings ? EPROTO : take_process_plan(&plan.cursor, &process_plan);
-  if (!error) {
-    memcpy(p->name, name, size);
-    p->name[size] = 0;
-    error = spawn_process(p, &process_plan, -1);
-  }
+  memcpy(p->name, name, size);
+  p->name[size] = 0;
+  error = make_process(p, &plan);
   close_plan(&plan);
-  if (error) return error;
-  p->waiter = (int)(k - connections);
-  p->request = request;
-  return 0;
+  return error ? error : answer_later(r, p);
 }
 
-static int start(struct connection *k, uint16_t request, struct process *p) {
+static int start(struct request *r, struct process *p) {
+  uint32_t size = 0;
+  const uint8_t *state = r->c.at < r->c.end ? take_bytes(&r->c, &size) : NULL;
+  if (r->c.bad) return EPROTO;
   if (p->state != CREATED) return p->state == EXITED ? ESRCH : EALREADY;
-  if (send(p->channel, "s", 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) return ESRCH;
+  if (p->is_command) return EINVAL; // its runtime starts it
+  int error = send_word(p, state, size);
+  if (error) return error;
   p->state = STARTING;
-  p->waiter = (int)(k - connections);
-  p->request = request;
-  return 0;
+  return answer_later(r, p);
 }
 
-static int resize(struct process *p, uint16_t rows, uint16_t columns) {
+static int proceed(struct request *r, struct process *p) {
+  struct cursor peek = r->c;
+  bool is_refusal = take_u32(&peek) == GIVE_UP && !peek.bad;
+  uint32_t size = 0;
+  const uint8_t *state = is_refusal ? NULL : take_bytes(&r->c, &size);
+  if (r->c.bad) return EPROTO;
+  if (p->state != CREATING || !p->sync_point) return EALREADY;
+  p->sync_point = 0;
+  int error = is_refusal ? 0 : send_word(p, state, size);
+  if (is_refusal) give_up(p);
+  return error ? error : answer_with_ok(r);
+}
+
+// It may have ended before we are told that it began.
+static int started(struct request *r, struct process *p) {
+  if (!p->is_command) return EINVAL;
+  if (p->state == CREATED) {
+    p->state = RUNNING;
+    tell_process(p);
+  }
+  return p->state == RUNNING || p->state == EXITED ? answer_with_ok(r) : EALREADY;
+}
+
+static int resize(struct request *r, struct process *p) {
+  uint16_t rows = take_u16(&r->c), columns = take_u16(&r->c);
+  if (r->c.bad) return EPROTO;
   if (!p->terminal) return ENOTTY;
   if (p->out[0] < 0) return ESRCH;
   struct winsize size = {.ws_row = rows, .ws_col = columns};
-  return ioctl(p->out[0], TIOCSWINSZ, &size) < 0 ? errno : 0;
+  return ioctl(p->out[0], TIOCSWINSZ, &size) < 0 ? errno : answer_with_ok(r);
 }
 
-static int remove_exec(struct process *p) {
+static int send_signal(struct request *r, struct process *p) {
+  uint32_t signal = take_u32(&r->c);
+  int error = r->c.bad ? EPROTO : kill_process(p, (int)signal);
+  return error ? error : answer_with_ok(r);
+}
+
+// With a FIFO, what is in it comes first, and other writers may still write.
+static int close_stdin(struct request *r, struct process *p) {
+  if (p->source[0] >= 0) release_source(p);
+  else if (!p->terminal) close_input(p);
+  return answer_with_ok(r);
+}
+
+static int remove_exec(struct request *r, struct process *p) {
   if (p == &processes[0]) return EINVAL;
   if (p->state != EXITED) return EBUSY;
   unlink(record_name(p, "exit-"));
   forget_process(p);
-  return 0;
+  return answer_with_ok(r);
 }
 
-static void handle(struct connection *k, uint16_t type, uint16_t request, struct cursor c) {
+static int handle(struct request *r, uint16_t type) {
   if (type == SHUTDOWN) {
-    send_ok(k, request, false, 0);
+    answer_with_ok(r);
     begin_shutdown();
-    return;
+    return 0;
   }
-  if (type < START || type > SHUTDOWN) return send_error(k, request, NO_STEP, ENOSYS);
-  uint16_t size = take_u16(&c);
-  const char *name = (const char *)c.at;
-  if (size > c.end - c.at) return send_error(k, request, NO_STEP, EPROTO);
-  c.at += size;
-  int error;
-  if (type == ADD) {
-    char path[4096];
-    uint16_t path_size = take_u16(&c);
-    if (c.bad || path_size >= sizeof path || path_size > c.end - c.at) return send_error(k, request, NO_STEP, EPROTO);
-    memcpy(path, c.at, path_size);
-    path[path_size] = 0;
-    error = add(k, request, name, size, path);
-    if (error) send_error(k, request, NO_STEP, (uint32_t)error);
-    return;
-  }
+  if (type < START || type > STARTED) return ENOSYS;
+  uint16_t size;
+  const char *name = (const char *)take_short(&r->c, &size);
+  if (!name) return EPROTO;
+  if (type == ADD) return add(r, name, size);
   struct process *p = find_process(name, size);
-  if (!p) return send_error(k, request, NO_STEP, ENOENT);
-  uint32_t signal = type == KILL ? take_u32(&c) : 0;
-  uint16_t rows = type == RESIZE ? take_u16(&c) : 0, columns = type == RESIZE ? take_u16(&c) : 0;
-  if (c.bad) return send_error(k, request, NO_STEP, EPROTO);
-  if (type == STATE) return send_process(k, request, p);
-  if (type == START) {
-    error = start(k, request, p);
-    if (error) send_error(k, request, NO_STEP, (uint32_t)error);
-    return;
+  if (!p) return ENOENT;
+  switch (type) {
+  case START: return start(r, p);
+  case KILL: return send_signal(r, p);
+  case RESIZE: return resize(r, p);
+  case CLOSE_STDIN: return close_stdin(r, p);
+  case REMOVE: return remove_exec(r, p);
+  case PROCEED: return proceed(r, p);
+  case STARTED: return started(r, p);
+  default: send_process(r->from, r->number, p); return 0; // STATE
   }
-  error = type == KILL ? kill_process(p, (int)signal) : type == RESIZE ? resize(p, rows, columns) : type == REMOVE ? remove_exec(p) : 0;
-  if (type == CLOSE_STDIN && !p->terminal) close_input(p);
-  if (error) send_error(k, request, NO_STEP, (uint32_t)error);
-  else send_ok(k, request, false, 0);
+}
+
+// How much may be read: a little, unless the request at hand is longer, so that most connections use no more than a page.
+static size_t room_of(const struct connection *k, const uint8_t *input) {
+  struct cursor header = {input, input + k->size, false};
+  size_t length = k->size >= HEADER ? HEADER + take_u32(&header) : 0;
+  return (length > LITTLE ? length : LITTLE) - k->size;
 }
 
 void on_control(int index, uint32_t events) {
   (void)events;
   struct connection *k = &connections[index];
+  uint8_t *input = inputs[index];
   if (!k->is_open) return;
-  ssize_t size = recv(k->fd, k->input + k->size, sizeof k->input - k->size, MSG_DONTWAIT);
+  ssize_t size = recv(k->fd, input + k->size, room_of(k, input), MSG_DONTWAIT);
   if (size < 0 && errno == EAGAIN) return;
   if (size <= 0) return close_connection(k);
   k->size += (size_t)size;
+  if (k->size > LITTLE) k->is_dirty = buffers_dirty = true;
   size_t at = 0;
   while (k->is_open && k->size - at >= HEADER) {
-    struct cursor header = {k->input + at, k->input + at + HEADER, false};
+    struct cursor header = {input + at, input + at + HEADER, false};
     uint32_t length = take_u32(&header);
-    uint16_t type = take_u16(&header), request = take_u16(&header);
+    uint16_t type = take_u16(&header), number = take_u16(&header);
     if (length > REQUEST_LIMIT) {
-      send_error(k, request, NO_STEP, EMSGSIZE);
+      send_error(k, number, NO_STEP, EMSGSIZE);
       return close_connection(k);
     }
     if (k->size - at < HEADER + length) break;
-    const uint8_t *payload = k->input + at + HEADER;
-    handle(k, type, request, (struct cursor){payload, payload + length, false});
+    const uint8_t *payload = input + at + HEADER;
+    struct request request = {k, number, {payload, payload + length, false}};
+    int error = handle(&request, type);
+    if (error) send_error(k, number, NO_STEP, (uint32_t)error);
     at += HEADER + length;
   }
   if (!k->is_open) return;
-  memmove(k->input, k->input + at, k->size - at);
+  memmove(input, input + at, k->size - at);
   k->size -= at;
 }

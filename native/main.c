@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,8 +22,21 @@ static _Noreturn void fail(const char *what) {
   _exit(error);
 }
 
+static struct rlimit given_limit;
+
+// As many descriptors as we may have; what we make begins with the number that we were given.
+static void raise_limits(void) {
+  struct rlimit most;
+  if (getrlimit(RLIMIT_NOFILE, &given_limit) < 0) return;
+  most = given_limit;
+  most.rlim_cur = most.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &most);
+}
+
+void restore_limits(void) { setrlimit(RLIMIT_NOFILE, &given_limit); }
+
 // Listens on a base name in the working directory, so that no path is too long for sockaddr_un.
-static int listen_here(const char *name) {
+int listen_here(const char *name) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(name) >= sizeof address.sun_path) return refuse(ENAMETOOLONG);
   strcpy(address.sun_path, name);
@@ -87,10 +101,11 @@ int main(int argc, char **argv) {
   if (bundle < 0 || fchdir(bundle) < 0) fail(argv[2]);
   struct plan_file plan;
   struct process_plan process_plan;
+  struct command_plan command;
   errno = open_plan("plan", &plan);
   if (errno) fail("plan");
   errno = plan.has_settings ? take_settings(&plan.cursor) : EPROTO;
-  if (!errno) errno = take_process_plan(&plan.cursor, &process_plan);
+  if (!errno) errno = plan.has_command ? take_command_plan(&plan.cursor, &command) : take_process_plan(&plan.cursor, &process_plan);
   if (errno) fail("plan");
   errno = open_log();
   if (errno) fail(settings.log_path);
@@ -106,8 +121,9 @@ int main(int argc, char **argv) {
   sigaction(SIGPIPE, &ignore, NULL);
   struct sigaction standard = {.sa_handler = SIG_DFL};
   sigaction(SIGCHLD, &standard, NULL); // inherited as ignored, it would make the kernel forget the exit codes
+  raise_limits();
   strcpy(processes[0].name, "init");
-  int error = spawn_process(&processes[0], &process_plan, rootfs);
+  int error = plan.has_command ? spawn_command(&processes[0], &command) : spawn_process(&processes[0], &process_plan, rootfs);
   if (error) {
     init_failure[0] = NO_STEP;
     init_failure[1] = (uint32_t)error;

@@ -3,12 +3,14 @@
 #include "shim.h"
 #include "kernel.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <time.h>
 
-enum { IDLE_MS = 1000 };
+enum { IDLE_MS = 1000, BUSY_NANOSECONDS = 10000000 };
 
 static int epoll_fd = -1;
 static bool is_shutting_down;
@@ -26,6 +28,21 @@ void rewatch(int fd, uint32_t events, enum event_kind kind, uint32_t index) {
 }
 
 void unwatch(int fd) { epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL); }
+
+// With no descriptor left the connection would wait for ever, and we would be told so for ever: one that is kept for this is given to it, and
+// both are closed.
+int accept_from(int listener) {
+  static int spare = -1;
+  if (spare < 0) spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd >= 0 || (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)) return fd;
+  if (spare >= 0) close(spare);
+  fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd >= 0) close(fd);
+  else nanosleep(&(struct timespec){.tv_nsec = BUSY_NANOSECONDS}, NULL); // the whole machine has none
+  spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return -1;
+}
 
 int64_t monotonic_seconds(void) {
   struct timespec now;
@@ -74,6 +91,8 @@ static int check_deadlines(void) {
   check_stalled(now);
   for (int i = 0; i < PROCESS_LIMIT; i++) {
     struct process *p = &processes[i];
+    if (p->state == CREATING && p->sync_deadline && p->sync_deadline <= now) give_up(p);
+    if (p->state == CREATING && p->sync_deadline && p->sync_deadline < next) next = p->sync_deadline;
     if (p->state != EXITED || !p->straggler_deadline) continue;
     if (p->straggler_deadline <= now || is_shutting_down) end_stragglers(p);
     else if (p->straggler_deadline < next) next = p->straggler_deadline;
@@ -114,6 +133,9 @@ static void dispatch(enum event_kind kind, uint32_t index, uint32_t events, int 
   case ON_OUT: return on_output(p, 0);
   case ON_ERR: return on_output(p, 1);
   case ON_IN: return on_input_ready(p);
+  case ON_SOURCE: return on_source(p, events);
+  case ON_SINK_OUT: return on_sink(p, 0);
+  case ON_SINK_ERR: return on_sink(p, 1);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+enum { PROCESS, WITH_SETTINGS, SETTINGS_AND_COMMAND, COMMAND }; // what a plan file holds
 enum { MAGIC = 0x4e4c5042 /* BPLN */, VERSION = 1 };
 
 struct settings settings;
@@ -59,8 +60,10 @@ int map_plan(int fd, struct plan_file *plan) {
   *plan = (struct plan_file){.map = map, .size = (size_t)st.st_size, .cursor = {map, (uint8_t *)map + st.st_size, false}};
   uint32_t magic = take_u32(&plan->cursor);
   uint16_t version = take_u16(&plan->cursor);
-  plan->has_settings = take_u16(&plan->cursor) != 0;
-  if (magic == MAGIC && version == VERSION && !plan->cursor.bad) return 0;
+  uint16_t content = take_u16(&plan->cursor);
+  plan->has_settings = content == WITH_SETTINGS || content == SETTINGS_AND_COMMAND;
+  plan->has_command = content == SETTINGS_AND_COMMAND || content == COMMAND;
+  if (magic == MAGIC && version == VERSION && content <= COMMAND && !plan->cursor.bad) return 0;
   close_plan(plan);
   return EPROTO;
 }
@@ -95,6 +98,10 @@ int take_settings(struct cursor *c) {
   return 0;
 }
 
+static void take_paths(struct cursor *c, bool are_there, const char *paths[3]) {
+  for (int i = 0; i < 3; i++) paths[i] = are_there ? take_text(c) : "";
+}
+
 int take_process_plan(struct cursor *c, struct process_plan *plan) {
   plan->clone_flags = take_u64(c);
   uint8_t flags = take_u8(c);
@@ -103,7 +110,32 @@ int take_process_plan(struct cursor *c, struct process_plan *plan) {
   plan->want_stdin = flags & 4;
   plan->cgroup = take_text(c);
   plan->pid_namespace = flags & 8 ? take_text(c) : "";
+  take_paths(c, flags & 16, plan->paths);
   plan->step_count = take_u32(c);
   plan->steps = *c;
   return c->bad ? EPROTO : 0;
+}
+
+static struct cursor skip_texts(struct cursor *c) {
+  struct cursor start = *c;
+  for (uint32_t count = take_u32(c); count > 0 && !c->bad; count--) take_text(c);
+  return start;
+}
+
+// A console socket is made in the bundle, so that its name is a file's.
+int take_command_plan(struct cursor *c, struct command_plan *plan) {
+  plan->arguments = skip_texts(c);
+  plan->environment = skip_texts(c);
+  plan->directory = take_text(c);
+  plan->pid_file = take_text(c);
+  uint8_t flags = take_u8(c);
+  plan->terminal = flags & 1;
+  plan->want_stdin = flags & 2;
+  plan->starts_at_once = flags & 4;
+  plan->console = take_text(c);
+  take_paths(c, flags & 8, plan->paths);
+  struct cursor arguments = plan->arguments;
+  if (c->bad || take_u32(&arguments) == 0) return EPROTO;
+  if (plan->terminal && (!*plan->console || strchr(plan->console, '/'))) return EINVAL;
+  return *plan->pid_file == '/' ? 0 : EINVAL;
 }

@@ -4,7 +4,9 @@
 #include "kernel.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -17,6 +19,7 @@ uint32_t init_failure[2];
 // What a child is born with: standard streams at 0 to 2, then these, then nothing.
 enum { CHILD_CHANNEL = 3, CHILD_ROOTFS = 4, CHILD_INIT = 5, CHILD_FREE = 6, HIGH = 64 };
 enum { READ_END, WRITE_END };
+enum { ALONE_SECONDS = 10 }; // for a spawner to come whose process waits at a sync point
 
 static uint32_t index_of(const struct process *p) { return (uint32_t)(p - processes); }
 
@@ -51,29 +54,68 @@ static void close_fd(int *fd) {
 
 static void set_nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
-// The ends for a new process: `theirs` are its standard streams, the others stay here.
-static int make_pipes(struct process *p, int theirs[3]) {
+// A pipe for one stream: their end goes to the new process, ours does not block.
+static int make_pipe(int *ours, int *theirs, int our_end) {
   int ends[2];
-  if (p->want_stdin && !p->terminal) {
-    if (pipe2(ends, O_CLOEXEC) < 0) return -1;
-    theirs[0] = ends[READ_END];
-    p->in = ends[WRITE_END];
-    set_nonblocking(p->in);
-  }
-  for (int i = 0; i < 2 && !p->terminal; i++) {
-    if (pipe2(ends, O_CLOEXEC) < 0) return -1;
-    theirs[1 + i] = ends[WRITE_END];
-    p->out[i] = ends[READ_END];
-    set_nonblocking(p->out[i]);
-  }
+  if (pipe2(ends, O_CLOEXEC) < 0) return -1;
+  *ours = ends[our_end];
+  *theirs = ends[!our_end];
+  set_nonblocking(*ours);
+  return 0;
+}
+
+static int make_pipes(struct process *p, int theirs[3]) {
+  if (!p->terminal && p->want_stdin && make_pipe(&p->in, &theirs[0], WRITE_END) < 0) return -1;
+  for (int i = 0; i < 2 && !p->terminal; i++)
+    if (make_pipe(&p->out[i], &theirs[1 + i], READ_END) < 0) return -1;
   for (int i = 0; i < 3; i++)
     if (theirs[i] < 0 && (theirs[i] = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0) return -1;
   return 0;
 }
 
+int begin_process(struct process *p, const char *const paths[3], struct ends *theirs) {
+  p->state = CREATING;
+  p->want_stdin = p->want_stdin || *paths[0];
+  p->pidfd = p->channel = p->console = p->in = p->waiter = -1;
+  p->pid = p->original = 0;
+  p->sync_point = 0;
+  p->sync_deadline = p->straggler_deadline = 0;
+  p->listed = p->stdin_closed = p->paused = p->in_watched = p->source_watched = p->is_given_up = false;
+  p->ending = 0;
+  for (int i = 0; i < 2; i++) {
+    p->out[i] = p->source[i] = p->sink[i] = -1;
+    p->out_watched[i] = false;
+    p->late[i] = 0;
+  }
+  for (int i = 0; i < 3; i++) p->held[i] = 0;
+  *theirs = (struct ends){{-1, -1, -1}, -1};
+  int channel[2];
+  if (make_pipes(p, theirs->streams) < 0) return errno;
+  int error = open_paths(p, paths);
+  if (error) return error;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0) return errno;
+  p->channel = channel[0];
+  theirs->channel = channel[1];
+  set_nonblocking(p->channel);
+  return 0;
+}
+
+int end_process_birth(struct process *p, struct ends *theirs, int error) {
+  for (int i = 0; i < 3; i++) close_fd(&theirs->streams[i]);
+  close_fd(&theirs->channel);
+  if (error) {
+    forget_process(p);
+    return error;
+  }
+  watch(p->channel, EPOLLIN, ON_CHANNEL, index_of(p));
+  update_output(p);
+  update_source(p);
+  return 0;
+}
+
 // Everything is first moved out of the way, since a source may sit where a target belongs.
-static void place_descriptors(const int theirs[3], int channel, int rootfs, int init_pidfd) {
-  int sources[CHILD_FREE] = {theirs[0], theirs[1], theirs[2], channel, rootfs, init_pidfd};
+void place_descriptors(const struct ends *theirs, int rootfs, int init_pidfd) {
+  int sources[CHILD_FREE] = {theirs->streams[0], theirs->streams[1], theirs->streams[2], theirs->channel, rootfs, init_pidfd};
   for (int i = 0; i < CHILD_FREE; i++)
     if (sources[i] >= 0 && (sources[i] = fcntl(sources[i], F_DUPFD_CLOEXEC, HIGH)) < 0) _exit(126);
   for (int i = 0; i < CHILD_FREE; i++) {
@@ -89,96 +131,160 @@ static _Noreturn void become_child(const struct process_plan *plan, bool has_roo
   arm_parent_death(&child);
   for (int i = 0; i < SLOT_COUNT; i++) child.slots[i] = -1;
   if (has_rootfs) child.slots[0] = CHILD_ROOTFS;
+  restore_limits();
   take_defaults();
   run_steps(&child, plan);
 }
 
 int spawn_process(struct process *p, const struct process_plan *plan, int rootfs) {
-  p->state = CREATING;
-  p->pidfd = p->channel = p->in = p->out[0] = p->out[1] = -1;
-  p->waiter = -1;
   p->terminal = plan->terminal;
   p->want_stdin = plan->want_stdin;
-  p->listed = p->stdin_closed = p->paused = p->in_watched = false;
-  p->straggler_deadline = 0;
-  int theirs[3] = {-1, -1, -1}, channel[2] = {-1, -1}, error = 0;
+  p->is_command = p->starts_at_once = false;
   bool is_init = p == &processes[0];
-  if (make_pipes(p, theirs) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0) error = errno;
+  struct ends theirs;
+  int error = begin_process(p, plan->paths, &theirs);
   if (!error) {
     p->pid = clone_process(plan, 0, processes[0].pidfd, &p->pidfd);
     if (p->pid == 0) {
-      place_descriptors(theirs, channel[1], rootfs, is_init ? -1 : processes[0].pidfd);
+      place_descriptors(&theirs, rootfs, is_init ? -1 : processes[0].pidfd);
       become_child(plan, rootfs >= 0, !is_init);
     }
     if (p->pid < 0) error = errno;
   }
-  for (int i = 0; i < 3; i++) close_fd(&theirs[i]);
-  close_fd(&channel[1]);
-  if (error) {
-    close_fd(&channel[0]);
-    forget_process(p);
-    return error;
-  }
-  p->channel = channel[0];
-  set_nonblocking(p->channel);
-  watch(p->channel, EPOLLIN, ON_CHANNEL, index_of(p));
-  watch_output(p);
-  return 0;
+  return end_process_birth(p, &theirs, error);
 }
 
-static void adopt_master(struct process *p, int master) {
+void adopt_master(struct process *p, int master) {
   set_nonblocking(master);
   p->out[0] = master;
   p->in = fcntl(master, F_DUPFD_CLOEXEC, 0); // a second descriptor: epoll watches each for its own direction
-  watch_output(p);
+  update_output(p);
   on_input_ready(p);
 }
 
-static void on_failed(struct process *p, uint32_t step, uint32_t error) {
-  if (p->state == CREATING && p == &processes[0]) {
+void process_is_made(struct process *p, enum process_state state) {
+  p->state = (uint8_t)state;
+  p->listed = true;
+  tell_process(p);
+  answer_ok(p, (uint32_t)p->pid);
+}
+
+void fail_creation(struct process *p, uint32_t step, uint32_t error) {
+  if (p == &processes[0] && !init_failure[1]) {
     init_failure[0] = step;
     init_failure[1] = error;
     tell_init_failure();
   }
+  answer_error(p, step, error);
+}
+
+static void on_failed(struct process *p, uint32_t step, uint32_t error) {
+  if (p->state == CREATING) return fail_creation(p, step, error);
   // A failed execve is no `running`; the exit that follows is told.
   if (p->state == STARTING) p->state = RUNNING;
   answer_error(p, step, error);
 }
 
-void on_channel(struct process *p) {
-  struct child_message message;
-  char control[CMSG_SPACE(sizeof(int))];
-  struct iovec data = {&message, sizeof message};
-  struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  ssize_t size = recvmsg(p->channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size < 0 && errno == EAGAIN) return;
-  if (size == sizeof message) {
-    struct cmsghdr *attached = CMSG_FIRSTHDR(&header);
-    if (message.kind == CHILD_PTY && attached && attached->cmsg_type == SCM_RIGHTS) {
-      int master;
-      memcpy(&master, CMSG_DATA(attached), sizeof master);
-      if (p->out[0] < 0) adopt_master(p, master);
-      else close(master);
-    } else if (message.kind == CHILD_CREATED && p->state == CREATING) {
-      p->state = CREATED;
-      p->listed = true;
-      tell_process(p);
-      answer_ok(p, (uint32_t)p->pid);
-    } else if (message.kind == CHILD_FAILED) {
-      on_failed(p, message.step, message.error);
-    }
+// ---- the channel
+
+// A pid is a number of some PID namespace; ours is known to our own procfs alone.
+static int pid_of(int pidfd) {
+  char path[48], text[512];
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  text[size < 0 ? 0 : size] = 0;
+  const char *line = strstr(text, "\nPid:");
+  return line ? atoi(line + sizeof "\nPid:" - 1) : -1;
+}
+
+// The copy is the process from now on; the original's end means nothing.
+static void on_cloned(struct process *p, int pid, int pidfd) {
+  if (p->state != CREATING) {
+    close(pidfd);
     return;
   }
-  // The channel closes with execve, or with the child's death.
+  int known = pid_of(pidfd);
+  p->original = p->pid;
+  p->pid = known > 0 ? known : pid;
+  close_fd(&p->pidfd);
+  p->pidfd = pidfd;
+  if (p->is_given_up) kill_process(p, SIGKILL);
+}
+
+static void on_sync(struct process *p, uint32_t point, uint32_t value) {
+  if (p->is_given_up || !point) return;
+  p->sync_point = point;
+  p->sync_value = value;
+  p->sync_deadline = control_count() > 0 ? 0 : monotonic_seconds() + ALONE_SECONDS;
+  tell_sync(p);
+}
+
+// Descriptors come only with the kinds that carry one.
+static void on_message(struct process *p, const struct child_message *m, int attached) {
+  if (attached >= 0 && m->kind == CHILD_PTY && p->terminal && p->out[0] < 0) adopt_master(p, attached);
+  else if (attached >= 0 && m->kind == CHILD_CLONED) on_cloned(p, (int)m->step, attached);
+  else if (attached >= 0) close(attached);
+  if (m->kind == CHILD_CREATED && p->state == CREATING) process_is_made(p, CREATED);
+  else if (m->kind == CHILD_FAILED) on_failed(p, m->step, m->error);
+  else if (m->kind == CHILD_SYNC) on_sync(p, m->step, m->error);
+}
+
+// The channel closes with execve, or with the child's death.
+static void on_channel_end(struct process *p) {
   close_fd(&p->channel);
   if (p->state == STARTING) {
     p->state = RUNNING;
     tell_process(p);
     answer_ok(p, (uint32_t)p->pid);
-  } else if (p->state == CREATING && p->waiter >= 0) {
-    answer_error(p, NO_STEP, ECHILD);
+  } else if (p->state == CREATING && !p->is_command) {
+    kill_process(p, SIGKILL); // it runs without having been created, or is dying
   }
 }
+
+// Takes one message, or the end; false where there is neither now.
+static bool hear(struct process *p) {
+  struct child_message message;
+  union {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct iovec data = {&message, sizeof message};
+  struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t size = recvmsg(p->channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  struct cmsghdr *attached = size < 0 ? NULL : CMSG_FIRSTHDR(&header);
+  int fd = -1;
+  if (attached && attached->cmsg_level == SOL_SOCKET && attached->cmsg_type == SCM_RIGHTS && attached->cmsg_len == CMSG_LEN(sizeof fd))
+    memcpy(&fd, CMSG_DATA(attached), sizeof fd);
+  if (size == sizeof message) {
+    on_message(p, &message, fd);
+  } else {
+    if (fd >= 0) close(fd);
+    on_channel_end(p);
+  }
+  return true;
+}
+
+void on_channel(struct process *p) {
+  if (p->channel >= 0) hear(p);
+}
+
+int send_word(struct process *p, const void *state, size_t size) {
+  struct iovec parts[2] = {{"s", 1}, {(void *)state, size}};
+  struct msghdr header = {.msg_iov = parts, .msg_iovlen = 2};
+  return sendmsg(p->channel, &header, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)(size + 1) ? 0 : ESRCH;
+}
+
+void give_up(struct process *p) {
+  p->is_given_up = true;
+  p->sync_point = 0;
+  p->sync_deadline = 0;
+  kill_process(p, SIGKILL);
+}
+
+// ---- the end
 
 static void write_record(struct process *p) {
   char text[96];
@@ -195,17 +301,14 @@ static void write_record(struct process *p) {
 static void finish_process(struct process *p, int status) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  while (p->channel >= 0) { // what it said before it died; its end is closed, so that this ends
-    int before = p->channel;
-    on_channel(p);
-    if (p->channel == before && recv(p->channel, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) < 0) close_fd(&p->channel);
-  }
+  close_fd(&p->channel);
   close_fd(&p->pidfd);
   if (p->state == CREATING) {
-    if (p == &processes[0] && !init_failure[1]) on_failed(p, NO_STEP, ECHILD);
+    fail_creation(p, NO_STEP, p->is_given_up ? ECANCELED : ECHILD);
     forget_process(p);
     return;
   }
+  if (p->state == STARTING) on_channel_end(p); // killed before or just after its execve: who started it is answered all the same
   p->signal = WIFSIGNALED(status) ? (uint32_t)WTERMSIG(status) : 0;
   p->code = p->signal ? 128 + p->signal : (uint32_t)WEXITSTATUS(status);
   p->exit_seconds = now.tv_sec;
@@ -219,20 +322,49 @@ static void finish_process(struct process *p, int status) {
   else p->straggler_deadline = monotonic_seconds() + STRAGGLER_SECONDS;
 }
 
+// What is stuck in front of a reader who does not read stays until that one has taken it.
 void end_stragglers(struct process *p) {
   p->straggler_deadline = 0;
-  for (int i = 0; i < 2; i++) close_output(p, i);
-  finish_clients(p);
+  for (int i = 0; i < 2; i++) {
+    drain_stream(p, i);
+    if (is_sink_full(p, i)) p->ending |= (uint8_t)(1 << i);
+    else close_output(p, i);
+  }
+  if (output_ended(p)) finish_clients(p);
 }
 
-void reap_children(void) {
+static bool has_pid(const struct process *p) { return p->state != FREE && p->state != EXITED && p->pid > 0; }
+
+// What a child said before it died is heard before its exit is judged: it may have said that another is the process now.
+static void reap_process(struct process *p) {
   int status, pid;
-  while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-    for (int i = 0; i < PROCESS_LIMIT; i++)
-      if (processes[i].state != FREE && processes[i].state != EXITED && processes[i].pid == pid) {
-        finish_process(&processes[i], status);
-        break;
-      }
+  do {
+    while (p->channel >= 0 && hear(p)) continue;
+    if (p->original > 0 && waitpid(p->original, NULL, WNOHANG) != 0) p->original = 0;
+    if (!has_pid(p) || (pid = waitpid(p->pid, &status, WNOHANG)) <= 0) return;
+    while (p->channel >= 0 && hear(p)) continue;
+    if (pid == p->original) p->original = 0;
+    if (pid != p->pid) continue;
+    if (p->is_command && p->state == CREATING) on_command_exit(p, status);
+    else finish_process(p, status);
+  } while (has_pid(p));
+}
+
+// Children of others that became ours are reaped too, but not while a process is being made that may turn out to be one of them.
+void reap_children(void) {
+  bool is_anyone_unknown = false;
+  for (int i = 0; i < PROCESS_LIMIT; i++) {
+    if (has_pid(&processes[i])) reap_process(&processes[i]);
+    if (processes[i].state == CREATING) is_anyone_unknown = true;
+  }
+  siginfo_t information = {0};
+  while (!is_anyone_unknown && waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == 0 && information.si_pid > 0) {
+    int i = 0;
+    while (i < PROCESS_LIMIT && !(has_pid(&processes[i]) && processes[i].pid == information.si_pid)) i++;
+    if (i < PROCESS_LIMIT) reap_process(&processes[i]); // it ended just now
+    else waitpid(information.si_pid, NULL, WNOHANG);
+    information.si_pid = 0;
+  }
 }
 
 int kill_process(struct process *p, int signal) {
@@ -246,5 +378,6 @@ void forget_process(struct process *p) {
   finish_clients(p);
   close_fd(&p->channel);
   close_fd(&p->pidfd);
+  close_fd(&p->console);
   p->state = FREE;
 }

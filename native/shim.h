@@ -12,7 +12,9 @@ enum {
   NAME_LIMIT = 128,
   PLAN_LIMIT = 8 << 20, // bytes of a plan file
   READ_SIZE = 64 << 10, // one read of output: a pipe's capacity
+  HELD_SIZE = 4 << 10,  // what is read at once for a FIFO or from one, and kept where it does not fit
   SLOT_COUNT = 250,
+  DRAIN_LIMIT = 1 << 20, // the largest pipe that an unprivileged process can make
   STRAGGLER_SECONDS = 2, // how long output of an ended process's descendants is still passed on
 };
 
@@ -27,14 +29,20 @@ struct process_plan {
   uint64_t clone_flags;
   bool join_init_pid, terminal, want_stdin;
   const char *cgroup, *pid_namespace; // empty: none
+  const char *paths[3];               // FIFOs and files of the standard streams; empty: none
   uint32_t step_count;
   struct cursor steps;
+};
+struct command_plan { // another OCI runtime, which makes the process
+  struct cursor arguments, environment;
+  const char *directory, *pid_file, *console, *paths[3];
+  bool terminal, want_stdin, starts_at_once;
 };
 struct plan_file {
   void *map;
   size_t size;
   struct cursor cursor;
-  bool has_settings;
+  bool has_settings, has_command;
 };
 uint8_t take_u8(struct cursor *c);
 uint16_t take_u16(struct cursor *c);
@@ -47,6 +55,7 @@ int map_plan(int fd, struct plan_file *plan);                 // 0 or an errno; 
 void close_plan(struct plan_file *plan);
 int take_settings(struct cursor *c);                          // 0 or an errno; into `settings`
 int take_process_plan(struct cursor *c, struct process_plan *plan);
+int take_command_plan(struct cursor *c, struct command_plan *plan);
 
 struct settings {
   char stream_path[4096], log_path[4096]; // empty: none
@@ -81,7 +90,7 @@ struct child_message {
   uint32_t kind, step, error;
 };
 enum child_message_kind {
-  CHILD_CREATED = 1, CHILD_FAILED, CHILD_PTY, CHILD_CLONED, CHILD_SYNC, CHILD_EXITED, CHILD_EXECUTED, CHILD_HOOK,
+  CHILD_CREATED = 1, CHILD_FAILED, CHILD_PTY, CHILD_CLONED, CHILD_SYNC, CHILD_EXITED, CHILD_EXECUTED,
 };
 enum { NO_SLOT = 0xff, CONSOLE_SOCKET_SLOT = 249, STATE_LIMIT = 64 << 10 };
 typedef int step_function(struct child *child, struct cursor *c); // 0 or -1 with errno
@@ -102,7 +111,8 @@ bool send_descriptor(int socket, const void *data, size_t size, int fd);
 void tell_with_descriptor(int channel, uint32_t kind, uint32_t step, uint32_t error, int fd);
 char **take_texts(struct cursor *c); // ends with NULL; NULL where there are too many
 void sync_with_spawner(struct child *child, uint32_t point, uint32_t value);
-const char *kept_state(size_t *size); // for hooks
+const char *kept_state(size_t *size);  // for hooks
+const void *hook_report(size_t *size); // of the hook that has failed: u32 wait status, u32 size of standard output, that, standard error
 
 // process.c: the table of processes.
 enum process_state { FREE, CREATING, CREATED, STARTING, RUNNING, EXITED };
@@ -110,34 +120,74 @@ struct process {
   char name[NAME_LIMIT + 1];
   uint8_t state;
   bool terminal, want_stdin, listed; // listed: reached `created`, so that control connections know it
-  bool stdin_closed, paused, in_watched;
+  bool is_command, starts_at_once;   // made by another runtime; until that has ended, pid and pidfd are its
+  bool stdin_closed, paused, in_watched, out_watched[2];
+  bool is_given_up;
   int pid, pidfd, channel;
+  int original;          // the first stage of a process that was cloned, not reaped yet
+  int console;           // listens for the master of a command's terminal, or -1
+  uint32_t sync_point, sync_value; // where it waits to proceed; 0: nowhere
+  int64_t sync_deadline;           // where nobody was there to be told; 0: none
   int in, out[2];        // our ends; -1 where closed. With a terminal `in` and `out[0]` are both the master
+  int source[2];         // standard input's FIFO: the end that is read, the end that keeps it open until close-stdin
+  int sink[2];           // where output is copied to
+  bool source_watched, sink_is_file[2];
+  uint8_t ending;        // outputs to close once their sinks have taken what is there, a bit each
+  uint32_t late[2];      // bytes read from those since
+  uint16_t held[3], held_at[3]; // what did not fit yet: of the FIFO into `in`, of the outputs into their sinks
   int waiter;            // control connection that waits for an answer, or -1
   uint16_t request;
   uint32_t code, signal;
   int64_t exit_seconds, straggler_deadline;
   uint32_t exit_nanoseconds;
 };
+struct ends { // what a new process gets of ours
+  int streams[3], channel;
+};
 extern struct process processes[PROCESS_LIMIT]; // [0] is the first process
 extern uint32_t init_failure[2];                // step, errno; where errno is not 0 the first process could not be made
 struct process *find_process(const char *name, size_t size);
 int spawn_process(struct process *p, const struct process_plan *plan, int rootfs); // 0 or an errno
+int begin_process(struct process *p, const char *const paths[3], struct ends *theirs); // flags of `p` are set; 0 or an errno
+int end_process_birth(struct process *p, struct ends *theirs, int error);              // closes their ends; returns `error`
+void place_descriptors(const struct ends *theirs, int rootfs, int init_pidfd);         // in the child
+void process_is_made(struct process *p, enum process_state state);
+void fail_creation(struct process *p, uint32_t step, uint32_t error);
+void adopt_master(struct process *p, int master);
 void on_channel(struct process *p);
 void reap_children(void);
 void forget_process(struct process *p);
 int kill_process(struct process *p, int signal);
+int send_word(struct process *p, const void *state, size_t size); // 0 or an errno
+void give_up(struct process *p);
 bool is_name(const char *name, size_t size);
 const char *record_name(const struct process *p, const char *prefix);
 void end_stragglers(struct process *p);
 
-// output.c: from the processes' ends to log and clients.
+// command.c: processes that another OCI runtime makes.
+int spawn_command(struct process *p, const struct command_plan *command); // 0 or an errno
+void on_command_exit(struct process *p, int status);
+
+// paths.c: FIFOs and files that standard streams are copied from and to.
+int open_paths(struct process *p, const char *const paths[3]); // 0 or an errno
+void on_source(struct process *p, uint32_t events);
+void update_source(struct process *p);
+bool flush_source(struct process *p); // what is held into `in`; false where some still is
+void release_source(struct process *p);
+void close_source(struct process *p);
+void copy_to_sink(struct process *p, int which, const uint8_t *data, size_t size);
+void on_sink(struct process *p, int which);
+void close_sink(struct process *p, int which);
+bool is_sink_full(const struct process *p, int which);
+void release_held_buffers(void);
+
+// output.c: from the processes' ends to log, clients and sinks.
 void on_output(struct process *p, int which);
 void drain_output(struct process *p);
+void drain_stream(struct process *p, int which);
 void close_output(struct process *p, int which);
 bool output_ended(const struct process *p);
-void watch_output(struct process *p);
-void pause_output(struct process *p);
+void update_output(struct process *p); // asks epoll for what may be read now
 extern uint8_t read_buffer[READ_SIZE];
 extern bool buffers_dirty; // pages of the big buffers are in use
 void release_buffers(void);
@@ -156,6 +206,7 @@ void deliver(struct process *p, int which, const uint8_t *data, size_t size);
 void finish_clients(struct process *p); // its output has ended
 void update_pause(struct process *p);
 void close_input(struct process *p);
+void await_input(struct process *p); // asks to be told when the process takes input again
 bool clients_pending(void);
 int64_t clients_deadline(void);
 void check_stalled(int64_t now);
@@ -166,15 +217,25 @@ void on_control(int index, uint32_t events);
 void answer_ok(struct process *p, uint32_t pid);
 void answer_error(struct process *p, uint32_t step, uint32_t error);
 void tell_process(const struct process *p);
+void tell_sync(const struct process *p);
 void tell_init_failure(void);
 int control_count(void);
 void close_controls(void);
+void release_control_buffers(void);
 
 // monitor.c
-enum event_kind { ON_SIGNAL, ON_CONTROL_LISTENER, ON_STREAM_LISTENER, ON_CONTROL, ON_CLIENT, ON_CHANNEL, ON_OUT, ON_ERR, ON_IN };
+enum event_kind {
+  ON_SIGNAL, ON_CONTROL_LISTENER, ON_STREAM_LISTENER, ON_CONTROL, ON_CLIENT, ON_CHANNEL, ON_OUT, ON_ERR, ON_IN,
+  ON_SOURCE, ON_SINK_OUT, ON_SINK_ERR,
+};
 int watch(int fd, uint32_t events, enum event_kind kind, uint32_t index);
 void rewatch(int fd, uint32_t events, enum event_kind kind, uint32_t index);
 void unwatch(int fd);
+int accept_from(int listener); // a connection, or -1 where there is none for us
 int64_t monotonic_seconds(void);
 void begin_shutdown(void);
 _Noreturn void monitor(int control_listener, int stream_listener);
+
+// main.c
+int listen_here(const char *name); // in the working directory; -1 with errno
+void restore_limits(void);         // in a child: those that the shim was given

@@ -66,7 +66,7 @@ static void update_interest(struct client *c) {
 }
 
 void accept_client(int listener) {
-  int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  int fd = accept_from(listener);
   if (fd < 0) return;
   for (int i = 0; i < CLIENT_LIMIT; i++) {
     struct client *c = &clients[i];
@@ -158,9 +158,8 @@ void update_pause(struct process *p) {
   for (int i = 0; i < CLIENT_LIMIT; i++)
     if (clients[i].p == p && is_holding(&clients[i])) is_held = true;
   if (is_held == p->paused) return;
-  if (is_held) pause_output(p);
   p->paused = is_held;
-  if (!is_held) watch_output(p);
+  update_output(p);
 }
 
 void finish_clients(struct process *p) {
@@ -202,6 +201,7 @@ void check_stalled(int64_t now) {
 
 void close_input(struct process *p) {
   p->stdin_closed = true;
+  close_source(p);
   if (p->in < 0) return;
   if (p->in_watched) unwatch(p->in);
   p->in_watched = false;
@@ -216,9 +216,13 @@ static void end_input(struct client *c) {
   if (p && (c->wants & WANTS_IN) && !p->terminal && (settings.stdin_once || p != &processes[0])) close_input(p);
 }
 
+void await_input(struct process *p) {
+  if (p->in >= 0 && !p->in_watched) p->in_watched = watch(p->in, EPOLLOUT, ON_IN, (uint32_t)(p - processes)) == 0;
+}
+
 static void block_input(struct client *c) {
   c->input_blocked = true;
-  if (c->p->in >= 0 && !c->p->in_watched) c->p->in_watched = watch(c->p->in, EPOLLOUT, ON_IN, (uint32_t)(c->p - processes)) == 0;
+  await_input(c->p);
 }
 
 // From the client's socket to the process, as much as both can take. Bytes leave the socket only once they are written. A client that
@@ -252,6 +256,7 @@ static void pump_input(struct client *c, bool is_last) {
 void on_input_ready(struct process *p) {
   if (p->in_watched) unwatch(p->in);
   p->in_watched = false;
+  if (!flush_source(p)) return await_input(p);
   for (int i = 0; i < CLIENT_LIMIT; i++)
     if (clients[i].is_open && clients[i].p == p && clients[i].input_blocked) pump_input(&clients[i], !clients[i].is_watched);
 }
