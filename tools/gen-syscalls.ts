@@ -48,7 +48,7 @@ const SOURCES: readonly Source[] = [
     arch: 'x32',
     header: `${X86_HEADERS}/unistd_x32.h`,
     defines: ['__X32_SYSCALL_BIT=0'],
-    later: LATER,
+    later: Object.fromEntries(Object.entries(LATER).filter(([name]) => name !== 'map_shadow_stack')), // has no shadow stacks
   },
   {
     arch: 'aarch64',

@@ -1,8 +1,8 @@
 // What a filter answers: the OCI names of actions to SECCOMP_RET_* values (linux/seccomp.h).
 import { Failure } from '../../base/failure.ts'
 
-export const RETURN_ALLOW = 0x7fff_0000
-export const RETURN_LOG = 0x7ffc_0000
+const RETURN_ALLOW = 0x7fff_0000
+const RETURN_LOG = 0x7ffc_0000
 export const RETURN_KILL_THREAD = 0
 export const RETURN_ERRNO = 0x0005_0000
 

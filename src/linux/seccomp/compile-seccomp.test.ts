@@ -195,7 +195,35 @@ test('an ABI that is not listed is killed, -1 is not', () => {
   assert.equal(ask(program, 'x86_64', 'read'), ALLOW)
   assert.equal(runFilter(program, { nr: 3, arch: AUDIT.i386 }).value, 0)
   assert.equal(runFilter(program, { nr: X32_BIT, arch: AUDIT.x32 }).value, 0)
-  assert.equal(runFilter(program, { nr: 0xffffffff, arch: AUDIT.x86_64 }).value, ERRNO | ENOSYS)
+  assert.equal(runFilter(program, { nr: 0xffffffff, arch: AUDIT.x86_64 }).value, ERRNO | EPERM)
+})
+
+test('a rule for a socket call of i386 holds behind socketcall, too, and one for ipc whatever version is asked for', () => {
+  const syscalls = [
+    { names: ['socket'], action: 'SCMP_ACT_ERRNO', args: [{ index: 0, value: 16, op: 'SCMP_CMP_EQ' }] },
+    { names: ['shmget'], action: 'SCMP_ACT_ERRNO' },
+  ]
+  const program = compileSeccomp(
+    { defaultAction: 'SCMP_ACT_ALLOW', architectures: ALL_X86, syscalls },
+    { arch: 'x86_64' },
+  )
+  assert.equal(ask(program, 'i386', 'socket', 16n), ERRNO | EPERM)
+  assert.equal(ask(program, 'i386', 'socket', 17n), ALLOW)
+  assert.equal(ask(program, 'i386', 'socketcall', 1n), ERRNO | EPERM) // which family is asked for can't be seen
+  assert.equal(ask(program, 'i386', 'socketcall', 2n), ALLOW)
+  assert.equal(ask(program, 'i386', 'shmget'), ERRNO | EPERM)
+  assert.equal(ask(program, 'i386', 'ipc', 23n), ERRNO | EPERM)
+  assert.equal(ask(program, 'i386', 'ipc', 0x1_0017n), ERRNO | EPERM)
+  assert.equal(ask(program, 'i386', 'ipc', 22n), ALLOW)
+})
+
+test('a rule that repeats the default says nothing', () => {
+  const syscalls = [
+    { names: ['read'], action: 'SCMP_ACT_ERRNO' },
+    { names: ['read', 'mseal'], action: 'SCMP_ACT_ALLOW' },
+  ]
+  const program = compileSeccomp({ defaultAction: 'SCMP_ACT_ERRNO', syscalls }, { arch: 'x86_64' })
+  assert.equal(ask(program, 'x86_64', 'read'), ALLOW)
 })
 
 test('numbers newer than a profile answer ENOSYS, unless it permits by default', () => {
@@ -203,8 +231,12 @@ test('numbers newer than a profile answer ENOSYS, unless it permits by default',
   const denying = compileSeccomp({ defaultAction: 'SCMP_ACT_ERRNO', syscalls }, { arch: 'x86_64' })
   assert.equal(ask(denying, 'x86_64', 'clone3'), ERRNO | EPERM)
   assert.equal(ask(denying, 'x86_64', 'fchmodat2'), ERRNO | ENOSYS)
-  const permitting = compileSeccomp({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }, { arch: 'x86_64' })
-  assert.equal(ask(permitting, 'x86_64', 'fchmodat2'), ALLOW)
+  for (const [defaultAction, value] of [
+    ['SCMP_ACT_ALLOW', ALLOW],
+    ['SCMP_ACT_LOG', 0x7ffc0000],
+    ['SCMP_ACT_TRACE', 0x7ff00001],
+  ] as const)
+    assert.equal(ask(compileSeccomp({ defaultAction, syscalls }, { arch: 'x86_64' }), 'x86_64', 'fchmodat2'), value)
 })
 
 test('jumps farther than 255 instructions arrive', () => {
@@ -239,6 +271,11 @@ test('bad profiles are refused by name', () => {
       /index 6/,
     ],
     [{ defaultAction: 'SCMP_ACT_ERRNO', defaultErrnoRet: 70000 }, /70000/],
+    [{ defaultAction: 'SCMP_ACT_NOTIFY' }, /SCMP_ACT_NOTIFY cannot be used as default action/],
+    [
+      { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['read', 'write'], action: 'SCMP_ACT_NOTIFY' }] },
+      /SCMP_ACT_NOTIFY cannot be used for the write syscall/,
+    ],
   ]
   for (const [spec, message] of cases) assert.throws(() => compileSeccomp(spec, { arch: 'x86_64' }), message)
   const many = Array.from({ length: 2000 }, (_, value) => ({ ...read, args: [{ index: 0, value, op: 'SCMP_CMP_EQ' }] }))

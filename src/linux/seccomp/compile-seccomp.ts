@@ -2,13 +2,15 @@
 //
 // What libseccomp and runc do is kept where it can be seen from inside: an ABI that the section doesn't list kills, an
 // unconditional rule beats conditional ones, numbers newer than all that a denying profile names answer ENOSYS (so that a
-// libc falls back to what it used before), conditions on one argument in one rule are alternatives.
+// libc falls back to what it used before), conditions on one argument in one rule are alternatives. Differences that are
+// meant stand in test/integration/seccomp-libseccomp.test.ts, which compares the two over every call.
 import { Failure } from '../../base/failure.ts'
 import type { SeccompRule, SeccompSpec } from '../../oci/runtime-spec.ts'
-import { RETURN_ALLOW, RETURN_ERRNO, RETURN_KILL_THREAD, RETURN_LOG, returnValue } from './actions.ts'
+import { RETURN_ERRNO, RETURN_KILL_THREAD, returnValue } from './actions.ts'
 import { answer, type Block, branch, encodeProgram, JUMP, load } from './bpf.ts'
 import { compileCondition } from './conditions.ts'
 import { type ConditionalRule, compileRanges, compileSwitch, toRanges, type Verdict } from './dispatch.ts'
+import { secondDoor } from './multiplexed.ts'
 import { type SyscallAbi, syscallNumbers, X32_BIT } from './syscall-numbers.ts'
 
 const NUMBER_OFFSET = 0 // struct seccomp_data
@@ -62,8 +64,8 @@ function compileProgram(spec: SeccompSpec, facts: { arch: 'x86_64' | 'aarch64' }
   if (facts.arch === 'aarch64')
     cases.push({ equals: AUDIT_AARCH64, block: [loadNumber, ...compileAbi(rules, 'aarch64')] })
   else {
-    // -1 is no x32 call: a program may make it, and gets what the newest calls get.
-    const noX32 = branch(JUMP.equal, 0xffff_ffff, [answer(rules.beyond)], killForeign)
+    // -1 is no x32 call: a tracer may have put it there.
+    const noX32 = branch(JUMP.equal, 0xffff_ffff, [answer(rules.otherwise)], killForeign)
     const x32 = abis.has('x32') ? compileAbi(rules, 'x32') : noX32
     const x86 = branch(JUMP.greaterOrEqual, X32_BIT, x32, compileAbi(rules, 'x86_64'))
     cases.push({ equals: AUDIT_X86_64, block: [loadNumber, ...x86] })
@@ -91,15 +93,25 @@ interface PreparedRules {
 /** All must hold. */
 type Conditions = NonNullable<SeccompRule['args']>
 
+/** A tracer or a log wants to see new calls, too, and who gave ENOSYS as the answer to all has said enough. */
+const PERMITTING: ReadonlySet<string> = new Set(['SCMP_ACT_ALLOW', 'SCMP_ACT_LOG', 'SCMP_ACT_TRACE'])
+
 /** Everything that doesn't depend on the ABI; also where a bad rule is found even if no name of it is known. */
 function prepareRules(spec: SeccompSpec): PreparedRules {
+  if (spec.defaultAction === 'SCMP_ACT_NOTIFY')
+    throw new Failure('invalid-argument', 'SCMP_ACT_NOTIFY cannot be used as default action')
   const otherwise = returnValue(spec.defaultAction, spec.defaultErrnoRet)
-  const permits = otherwise === RETURN_ALLOW || otherwise === RETURN_LOG
-  const rules = (spec.syscalls ?? []).map((rule) => ({
-    names: rule.names,
-    value: returnValue(rule.action, rule.errnoRet),
-    alternatives: toAlternatives(rule.args ?? []),
-  }))
+  const permits = PERMITTING.has(spec.defaultAction) || spec.defaultErrnoRet === ENOSYS
+  const rules = (spec.syscalls ?? []).map((rule) => {
+    // The listener's number is told by a write, which nobody could let pass yet.
+    if (rule.action === 'SCMP_ACT_NOTIFY' && rule.names.includes('write'))
+      throw new Failure('invalid-argument', 'SCMP_ACT_NOTIFY cannot be used for the write syscall')
+    return {
+      names: rule.names,
+      value: returnValue(rule.action, rule.errnoRet),
+      alternatives: toAlternatives(rule.args ?? []),
+    }
+  })
   return { otherwise, beyond: permits ? otherwise : RETURN_ERRNO + ENOSYS, rules }
 }
 
@@ -115,28 +127,39 @@ function compileAbi(prepared: PreparedRules, abi: SyscallAbi): Block {
   const bit = abi === 'x32' ? X32_BIT : 0
   const verdicts = new Map<number, Verdict>()
   const conditional = new Map<number, ConditionalRule[]>()
-  let known = bit - 1
-  for (const { names, value, alternatives } of prepared.rules) {
+  let known = 0
+  const add = (number: number, value: number, alternatives: readonly Conditions[]): void => {
+    if (typeof verdicts.get(number) === 'number') return
     const compiled = compileAlternatives(alternatives, value, ABI_BITS[abi])
+    if (compiled === undefined) {
+      verdicts.set(number, value)
+      return
+    }
+    const before = conditional.get(number)
+    if (before === undefined) {
+      const rules = [...compiled]
+      conditional.set(number, rules)
+      verdicts.set(number, { rules, otherwise: prepared.otherwise })
+    } else before.push(...compiled)
+  }
+  for (const { names, value, alternatives } of prepared.rules) {
     for (const name of names) {
       const plain = numbers.get(name)
-      if (plain === undefined) continue
-      const number = plain + bit
-      known = Math.max(known, number)
-      if (typeof verdicts.get(number) === 'number') continue
-      if (compiled === undefined) verdicts.set(number, value)
-      else {
-        const before = conditional.get(number)
-        if (before === undefined) {
-          const rules = [...compiled]
-          conditional.set(number, rules)
-          verdicts.set(number, { rules, otherwise: prepared.otherwise })
-        } else before.push(...compiled)
-      }
+      if (plain !== undefined) known = Math.max(known, plain + bit)
+      if (value === prepared.otherwise) continue // says nothing, and doesn't stand in the way of a rule that does
+      if (plain !== undefined) add(plain + bit, value, alternatives)
+      const door = abi === 'i386' ? secondDoor(name) : undefined
+      const through = door === undefined ? undefined : numbers.get(door.through)
+      if (door !== undefined && through !== undefined)
+        add(
+          through,
+          value,
+          alternatives.map((all) => [door.condition, ...all.filter(({ index }) => index !== 0)]),
+        )
     }
   }
   // A profile that names nothing of this ABI says nothing about how new it is.
-  const beyond = known < bit ? prepared.otherwise : prepared.beyond
+  const beyond = known === 0 ? prepared.otherwise : prepared.beyond
   return compileRanges(toRanges(verdicts, { otherwise: prepared.otherwise, beyond, known }))
 }
 
