@@ -99,7 +99,7 @@ int main(int argc, char **argv) {
   struct plan_file file;
   struct process_plan plan;
   int error = map_plan(plan_fd, &file);
-  if (!error) error = file.has_settings ? EPROTO : take_process_plan(&file.cursor, &plan);
+  if (!error) error = file.has_settings || file.has_command ? EPROTO : take_process_plan(&file.cursor, &plan);
   if (error) return error;
   if (!lay_out(first_free, &channel, &pidfd)) return errno;
   struct child child = {.channel = channel, .init_pidfd = pidfd, .company = -1, .status = -1, .preserved = (unsigned)preserved};

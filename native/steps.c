@@ -8,15 +8,18 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+
+enum { RUN_HOOK = 40 };
 
 static step_function *const step_table[] = {
     NULL, step_setns, step_setns_init, step_unshare, step_setsid, step_prctl, step_sethostname, step_setdomainname,
     step_session_keyring, step_rlimit, step_umask, step_set_ids, step_cap_bounding, step_cap_set, step_cap_ambient, step_seccomp,
     step_loopback_up, step_write_file, step_open_in_root, step_make_path, step_mknod, step_symlink, step_close, step_propagation,
     step_fs_mount, step_open_tree, step_mount_setattr, step_move_mount, step_move_mount_to_path, step_mask, step_pivot_root, step_pty,
-    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of, step_clone, step_sync, NULL,
+    step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of, step_clone, step_sync, step_run_hook,
     step_open_host, step_connect_unix, step_await_fifo, step_make_user_namespace, step_scheduler, step_io_priority, step_memory_policy,
-    step_personality, step_cpu_affinity, step_reconfigure, NULL, step_move_root, step_chroot,
+    step_personality, step_cpu_affinity, step_reconfigure, step_copy_tree, step_move_root, step_chroot,
 };
 
 int refuse(int error) {
@@ -79,23 +82,28 @@ static bool is_skipped(struct cursor *errnos, uint8_t count, int error) {
   return found;
 }
 
-static void tell_failure(const struct child *child, uint32_t step, int error) {
-  uint32_t told[2] = {step, (uint32_t)error};
-  if (child->status < 0) tell_spawner(child->channel, CHILD_FAILED, step, (uint32_t)error);
-  else if (write(child->status, told, sizeof told) < 0) _exit(126); // we hold its other end: it is not broken
+// A hook's failure comes with what the hook said.
+static void tell_failure(const struct child *child, uint32_t step, int error, bool is_hook) {
+  struct child_message message = {CHILD_FAILED, step, (uint32_t)error};
+  bool is_fifo = child->status >= 0; // is told what follows the kind
+  struct iovec parts[2] = {{&message, sizeof message}, {0}};
+  if (is_fifo) parts[0] = (struct iovec){&message.step, sizeof message - sizeof message.kind};
+  if (is_hook) parts[1].iov_base = (void *)hook_report(&parts[1].iov_len);
+  if (writev(is_fifo ? child->status : child->channel, parts, is_hook ? 2 : 1) < 0) _exit(126); // nobody listens
 }
 
 _Noreturn void run_steps(struct child *child, const struct process_plan *plan) {
   struct cursor c = plan->steps;
   uint32_t index = 0;
-  uint8_t passed_over = 0;
+  uint8_t passed_over = 0, number = 0;
   for (; index < plan->step_count; index++) {
-    uint8_t number = take_u8(&c), skip = take_u8(&c), errno_count = take_u8(&c);
+    number = take_u8(&c);
+    uint8_t skip = take_u8(&c), errno_count = take_u8(&c);
     struct cursor errnos = c;
     for (int i = 0; i < errno_count; i++) take_u32(&c);
     uint32_t size;
     const uint8_t *bytes = take_bytes(&c, &size);
-    if (c.bad || number == 0 || number >= sizeof step_table / sizeof *step_table || !step_table[number]) {
+    if (c.bad || number == 0 || number >= sizeof step_table / sizeof *step_table) {
       errno = EPROTO;
       break;
     }
@@ -115,6 +123,6 @@ _Noreturn void run_steps(struct child *child, const struct process_plan *plan) {
   }
   if (index == plan->step_count) errno = ENOEXEC; // a plan ends with exec
   int error = errno;
-  tell_failure(child, index, error);
+  tell_failure(child, index, error, number == RUN_HOOK && (error == ECANCELED || error == ETIMEDOUT));
   _exit(error == ENOENT ? 127 : 126);
 }
