@@ -81,9 +81,9 @@ if (IN_V2) {
     assert.match(child.stdout, /^# pass [1-9]/m)
   })
 
-  test('limits reach the kernel, and a live update changes them', (t) => {
+  test('limits reach the kernel, and a live update changes them', async (t) => {
     const group = newGroup(t, 'limits')
-    group.create({
+    await group.create({
       memoryBytesMax: 64 << 20,
       memorySwapBytesMax: 128 << 20,
       cpuShares: 512,
@@ -91,7 +91,7 @@ if (IN_V2) {
       cpuPeriodUs: 100_000,
       pidsMax: 50,
     })
-    group.create({ memoryBytesMax: 64 << 20 }) // safe to repeat
+    await group.create({ memoryBytesMax: 64 << 20 }) // safe to repeat
     const read = (controller: string, file: string) =>
       readFileSync(`${host.mountpoints.get(controller)}${group.path}/${file}`, 'utf8').trim()
     assert.equal(read('memory', 'memory.limit_in_bytes'), String(64 << 20))
@@ -101,14 +101,14 @@ if (IN_V2) {
     assert.equal(read('pids', 'pids.max'), '50')
     assert.notEqual(read('cpuset', 'cpuset.cpus'), '')
     assert.notEqual(read('cpuset', 'cpuset.mems'), '')
-    group.update({ memoryBytesMax: 256 << 20, memorySwapBytesMax: 512 << 20, pidsMax: -1 })
+    await group.update({ memoryBytesMax: 256 << 20, memorySwapBytesMax: 512 << 20, pidsMax: -1 })
     assert.equal(read('memory', 'memory.limit_in_bytes'), String(256 << 20))
     assert.equal(read('pids', 'pids.max'), 'max')
   })
 
   test('the OOM killer is counted', async (t) => {
     const group = newGroup(t, 'oom')
-    group.create({ memoryBytesMax: 16 << 20, memorySwapBytesMax: 16 << 20 })
+    await group.create({ memoryBytesMax: 16 << 20, memorySwapBytesMax: 16 << 20 })
     assert.equal(group.oomKills(), 0)
     const child = await startIn(group, 'exec tail /dev/zero')
     const [, signal] = (await once(child, 'exit')) as [number | null, string | null]
@@ -128,7 +128,7 @@ if (IN_V2) {
 
 test('a failed creation leaves nothing behind', async () => {
   const group = host.open(`${PATH}/failed`)
-  assert.throws(() => group.create({ cpusetCpus: '9999' }))
+  await assert.rejects(group.create({ cpusetCpus: '9999' }))
   assert.deepEqual(group.pids(), [])
   for (const { directory } of group.entry().hierarchies) assert.ok(!existsSync(directory), directory)
   assert.ok(!existsSync(group.entry().directory ?? '/nowhere'))
@@ -137,7 +137,7 @@ test('a failed creation leaves nothing behind', async () => {
 
 test('a process in the group is listed, frozen, thawed and killed', async (t) => {
   const group = newGroup(t, 'life')
-  group.create({})
+  await group.create({})
   const child = await startIn(group, 'while :; do :; done')
   assert.deepEqual(group.pids(), [child.pid])
   await until(() => group.stats().cpu.usageNs > 1_000_000n || IN_V2)
@@ -154,8 +154,8 @@ test('a process in the group is listed, frozen, thawed and killed', async (t) =>
 
 test('a group with children below it goes as a whole', async (t) => {
   const group = newGroup(t, 'tree')
-  group.create({})
-  host.open(`${group.path}/a/b`).create({})
+  await group.create({})
+  await host.open(`${group.path}/a/b`).create({})
   assert.deepEqual(host.list(group.path), [`${group.path}/a`])
   await group.remove()
   for (const { directory } of group.entry().hierarchies) assert.ok(!existsSync(directory), directory)
@@ -165,12 +165,12 @@ test('a group with children below it goes as a whole', async (t) => {
 
 test('devices: what is denied cannot be opened, what is allowed can, and an update replaces the rules', async (t) => {
   const group = newGroup(t, 'devices')
-  group.create(planCgroupLimits({ devices: [{ allow: false, access: 'rwm' }] }))
+  await group.create(planCgroupLimits({ devices: [{ allow: false, access: 'rwm' }] }))
   const probe = 'for d in null full kmsg; do head -c0 /dev/$d 2>/dev/null && echo $d; done; true'
   const [full, kmsg] = [existsSync('/dev/full'), existsSync('/dev/kmsg')]
   assert.ok(full && kmsg)
   assert.equal(await outputOf(await startIn(group, probe)), 'null\nfull')
-  group.update({ devices: [{ allow: true, type: 'a', major: undefined, minor: undefined, access: 'rwm' }] })
+  await group.update({ devices: [{ allow: true, type: 'a', major: undefined, minor: undefined, access: 'rwm' }] })
   assert.equal(await outputOf(await startIn(group, probe)), 'null\nfull\nkmsg')
 })
 

@@ -1,5 +1,8 @@
 // One container's control group, v1 or v2 behind one interface. Implementations: cgroup-v1.ts, cgroup-v2.ts; open-cgroups.ts chooses.
 import type { Step } from '../steps.ts'
+import type { CgroupStats } from './cgroup-stats.ts'
+
+export type { CgroupStats } from './cgroup-stats.ts'
 
 /** The limits, already checked, in the kernel's units; undefined leaves the kernel's default. */
 export interface CgroupLimits {
@@ -50,36 +53,27 @@ export interface CgroupLimits {
   }[]
 }
 
-/** Counters in the kernel's units; a missing controller leaves its numbers undefined. */
-export interface CgroupStats {
-  cpu: {
-    usageNs: bigint
-    userNs: bigint
-    systemNs: bigint
-    perCpuNs: bigint[] | undefined
-    periods: bigint
-    throttledPeriods: bigint
-    throttledNs: bigint
-  }
-  memory:
-    | {
-        usageBytes: bigint
-        maxUsageBytes: bigint | undefined
-        limitBytes: bigint
-        failures: bigint
-        stat: Record<string, bigint>
-      }
-    | undefined
-  pids: { current: bigint; limit: bigint | undefined } | undefined
-  blockIo: { major: number; minor: number; operation: string; bytes: bigint; operations: bigint }[]
-  oomKills: number
-}
-
 export interface CgroupEntrance {
   steps: Step[]
   directory: string | undefined
   /** v1: where this group is in each hierarchy; `name` is the hierarchy's directory below /sys/fs/cgroup. */
   hierarchies: readonly { name: string; directory: string }[]
+  /** The process may not enter by itself (a user's systemd moves it): whoever makes it calls `add` while it waits. */
+  byAdd?: boolean
+}
+
+/** `exec --cgroup`: paths below the group, by v1 controller; the key '' stands for all of them, and for v2's only one. */
+export type Subgroups = Readonly<Record<string, string>>
+
+/** Enough to find the group again: what a runtime keeps on disk. */
+export interface CgroupRecord {
+  version: 1 | 2
+  path: string
+  /** Directories as runc's `cgroup_paths` has them: by v1 controller or `name=systemd`; the unified tree's key is ''. */
+  paths: Readonly<Record<string, string>>
+  rootless: boolean
+  /** The unit that holds the group, where systemd does. */
+  systemd?: { unit: string; isUser: boolean }
 }
 
 /** A group that exists or will; `path` is relative to each hierarchy's root, `/docker/<id>`. */
@@ -87,20 +81,36 @@ export interface Cgroup {
   readonly version: 1 | 2
   readonly path: string
   /** Makes the directories and sets the limits. Undoes itself on failure; safe to repeat. */
-  create(limits: CgroupLimits): void
+  create(limits: CgroupLimits): Promise<void>
+  /** The first process is in. What held the group open until then goes: a systemd scope ends with its last process. */
+  settle(): void
   /** Live update; only what is given changes. */
-  update(limits: CgroupLimits): void
+  update(limits: CgroupLimits): Promise<void>
   /** The steps by which a child enters (v1), or the directory for CLONE_INTO_CGROUP (v2). */
   entry(): CgroupEntrance
+  /**
+   * The same for a further process. Where v2 takes no process because it has passed its controllers on to groups below, the process
+   * goes where the first one is.
+   */
+  execEntry(request: { initPid: number; subgroups?: Subgroups }): CgroupEntrance
+  /** Moves another process in, with all its threads. */
+  add(pid: number, subgroups?: Subgroups): Promise<void>
+  exists(): boolean
   freeze(): Promise<void>
   thaw(): Promise<void>
   isFrozen(): boolean
   stats(): CgroupStats
   /** Kills by the OOM killer so far; 0 where the group or the controller is not there. Cheap: one file. */
   oomKills(): number
+  /**
+   * Calls `onKill` after each time that the OOM killer came (several kills may be one call), and `onGone` once when the group is gone or,
+   * with v2, empty. Does not keep the process alive by itself. Throws where memory is not accounted.
+   */
+  watchOom(onKill: () => void, onGone?: () => void): { close(): void }
   pids(): number[]
   /** SIGKILL to all, through cgroup.kill where there is one. */
   killAll(): void
   /** Waits, bounded, until the directories can be removed. A group that is not there is no error. */
   remove(): Promise<void>
+  describe(): CgroupRecord
 }

@@ -1,5 +1,5 @@
 // Reading and writing the small files of a group. They are the kernel's, so that synchronous calls take microseconds.
-import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, writeSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, writeSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -10,13 +10,32 @@ import { ERRNO, errnoText, hasErrno, KernelError } from '../kernel-error.ts'
 export interface FileWrite {
   file: string
   value: string
+  /** What some kernels do not have, and what does no harm where it is missing. */
+  optional?: true
+  /** Depends on another write of the same list: where it is EINVAL now, it is tried again at the end. */
+  deferrable?: true
+}
+
+/** Writes all in their order, but what must wait for others. */
+export function applyWrites<T extends FileWrite>(writes: readonly T[], apply: (write: T) => void): void {
+  const deferred: T[] = []
+  for (const write of writes) {
+    try {
+      apply(write)
+    } catch (error) {
+      if (write.optional && hasErrno(error, 'ENOENT')) continue
+      if (!write.deferrable || !hasErrno(error, 'EINVAL')) throw error
+      deferred.push(write)
+    }
+  }
+  for (const write of deferred) apply(write)
 }
 
 /** Throws KernelError with what was written, since the kernel says no more than EINVAL. */
 export function writeGroupFile(directory: string, { file, value }: FileWrite): void {
   const path = join(directory, file)
   try {
-    const fd = openSync(path, 'w')
+    const fd = openSync(path, constants.O_WRONLY | constants.O_TRUNC) // not O_CREAT: what is missing would be EPERM
     try {
       writeSync(fd, value)
     } finally {
@@ -85,8 +104,32 @@ function asFailure(directory: string, error: unknown): Failure {
 
 /** Processes of the group and all below it. */
 export function pidsBelow(directory: string): number[] {
-  const own = (readGroupFile(directory, 'cgroup.procs') ?? '').split('\n').filter((line) => line !== '')
-  return [...own.map(Number), ...childGroups(directory).flatMap(pidsBelow)]
+  return [...pidsIn(directory), ...childGroups(directory).flatMap(pidsBelow)]
+}
+
+/** Of the group alone. A threaded group does not tell processes, but threads. */
+export function pidsIn(directory: string): number[] {
+  const text = readGroupFile(directory, 'cgroup.procs') ?? readGroupFile(directory, 'cgroup.threads') ?? ''
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number)
+}
+
+const ADD_TRIES = 5
+const ADD_RETRY_MS = 30
+
+/** Moves a process with all its threads. EINVAL may mean one that is being born (TASK_NEW): that passes. */
+export async function addProcess(directory: string, pid: number): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      writeGroupFile(directory, { file: 'cgroup.procs', value: String(pid) })
+      return
+    } catch (error) {
+      if (tries === ADD_TRIES || !hasErrno(error, 'EINVAL')) throw error
+      await delay(ADD_RETRY_MS)
+    }
+  }
 }
 
 export function childGroups(directory: string): string[] {
@@ -126,5 +169,16 @@ export function removeEmptyGroup(directory: string): void {
     rmdirSync(directory)
   } catch (error) {
     if (!hasErrno(error, 'ENOENT', 'EBUSY', 'ENOTEMPTY')) throw error
+  }
+}
+
+/** cgroup.kill, kernel 5.14: kills all there is at one instant. False where there is no such file. */
+export function killByFile(directory: string): boolean {
+  try {
+    writeGroupFile(directory, { file: 'cgroup.kill', value: '1' })
+    return true
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENODEV', 'EOPNOTSUPP')) return false
+    throw error
   }
 }

@@ -4,11 +4,12 @@ import { join, posix } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { Kernel } from '../kernel.ts'
 import { openNativeKernel } from '../native-kernel.ts'
-import type { Cgroup } from './cgroup.ts'
+import type { Cgroup, CgroupRecord } from './cgroup.ts'
 import { CgroupV1 } from './cgroup-v1.ts'
 import { CgroupV2 } from './cgroup-v2.ts'
 import { childGroups } from './group-files.ts'
 import { type Hierarchies, parseHierarchies, versionOf } from './parse-hierarchies.ts'
+import { cleanGroupPath, type GroupPlaces, placeGroup, type V1Place } from './place-group.ts'
 
 export interface CgroupHost {
   readonly version: 1 | 2
@@ -22,8 +23,53 @@ export interface CgroupHost {
   list(parent: string): string[]
 }
 
+export interface CgroupRequest {
+  /** linux.cgroupsPath: absolute, relative to the runtime's own group, empty (the id there), or `slice:prefix:name` with systemd. */
+  cgroupsPath: string | undefined
+  id: string
+  systemd: boolean
+  /** An ordinary user: hierarchies in which nothing may be made are done without, unless the spec names the group or limits something. */
+  rootless: boolean
+  /** v2: the container's root in a user namespace, where it may make groups of its own below. */
+  ownerUid?: number
+  /** The spec's, for `org.systemd.property.*`. */
+  annotations?: Readonly<Record<string, string>>
+}
+
+/** A handle, nothing is made yet. Throws Failure('invalid-argument') that names the field. */
+export async function openCgroup(request: CgroupRequest, kernel: Kernel = openNativeKernel()): Promise<Cgroup> {
+  if (request.systemd)
+    throw new Failure('unimplemented', 'systemd not running on this host, cannot use systemd cgroups manager')
+  const hierarchies = readHierarchies()
+  const version = versionOf(hierarchies)
+  const named = request.cgroupsPath ?? ''
+  const path = cleanGroupPath(named === '' ? request.id : named)
+  const places = placeGroup(hierarchies, version, path, readFileSync('/proc/self/cgroup', 'utf8'))
+  const { rootless, ownerUid } = request
+  const options = { rootless, isNamed: named !== '', ...(ownerUid === undefined ? {} : { ownerUid }) }
+  return makeHandle(kernel, hierarchies, version, places, options)
+}
+
+/** The group of a record, wherever the caller itself is now. Reads nothing. */
+export function reopenCgroup(record: CgroupRecord, kernel: Kernel = openNativeKernel()): Cgroup {
+  const { version, path, paths, rootless } = record
+  const options = { rootless, isNamed: true }
+  const unified = paths['']
+  if (version === 2) {
+    const mountpoint = unified?.endsWith(path) ? unified.slice(0, -path.length) : '/sys/fs/cgroup'
+    return new CgroupV2(kernel, { mountpoint, path, directory: unified }, options)
+  }
+  const keysOf = new Map<string, string[]>()
+  for (const [key, directory] of Object.entries(paths))
+    if (key !== '') keysOf.set(directory, [...(keysOf.get(directory) ?? []), key])
+  const v1 = [...keysOf].map(
+    ([directory, keys]): V1Place => ({ name: keys.join(',').replace(/^name=/, ''), keys, directory }),
+  )
+  return new CgroupV1(kernel, { path, v1, unified }, options)
+}
+
 export function openCgroups(kernel: Kernel = openNativeKernel()): CgroupHost {
-  const hierarchies = parseHierarchies(readFileSync('/proc/self/mountinfo', 'utf8'))
+  const hierarchies = readHierarchies()
   const version = versionOf(hierarchies)
   const mountpoints = findMountpoints(hierarchies, version)
   return {
@@ -31,10 +77,8 @@ export function openCgroups(kernel: Kernel = openNativeKernel()): CgroupHost {
     controllers: new Set(mountpoints.keys()),
     mountpoints,
     open(path) {
-      const checked = checkPath(path)
-      return version === 2 && hierarchies.unified !== undefined
-        ? new CgroupV2(kernel, hierarchies.unified, checked)
-        : new CgroupV1(kernel, hierarchies, checked)
+      const places = placeGroup(hierarchies, version, checkPath(path), '')
+      return makeHandle(kernel, hierarchies, version, places, { rootless: false, isNamed: true })
     },
     list(parent) {
       const roots = [
@@ -47,6 +91,24 @@ export function openCgroups(kernel: Kernel = openNativeKernel()): CgroupHost {
       return [...new Set(names)]
     },
   }
+}
+
+function readHierarchies(): Hierarchies {
+  return parseHierarchies(readFileSync('/proc/self/mountinfo', 'utf8'))
+}
+
+function makeHandle(
+  kernel: Kernel,
+  hierarchies: Hierarchies,
+  version: 1 | 2,
+  places: GroupPlaces,
+  options: { rootless: boolean; isNamed: boolean; ownerUid?: number },
+): Cgroup {
+  const { unified: mountpoint } = hierarchies
+  const { unified: directory, path } = places
+  return version === 2 && mountpoint !== undefined && directory !== undefined
+    ? new CgroupV2(kernel, { mountpoint, path, directory }, options)
+    : new CgroupV1(kernel, places, options)
 }
 
 function findMountpoints({ v1, unified }: Hierarchies, version: 1 | 2): Map<string, string> {

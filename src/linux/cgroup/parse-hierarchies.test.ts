@@ -14,10 +14,17 @@ test('a host with v1 hierarchies and an empty unified one is v1', () => {
   )
   assert.deepEqual(found, {
     v1: [
-      { name: 'cpu,cpuacct', controllers: ['cpu', 'cpuacct'], mountpoint: '/sys/fs/cgroup/cpu,cpuacct' },
-      { name: 'systemd', controllers: [], mountpoint: '/sys/fs/cgroup/systemd' },
+      {
+        name: 'cpu,cpuacct',
+        controllers: ['cpu', 'cpuacct'],
+        title: undefined,
+        mountpoint: '/sys/fs/cgroup/cpu,cpuacct',
+        root: '/',
+      },
+      { name: 'systemd', controllers: [], title: 'name=systemd', mountpoint: '/sys/fs/cgroup/systemd', root: '/' },
     ],
     unified: '/sys/fs/cgroup/unified',
+    unifiedRoot: '/',
   })
   assert.equal(versionOf(found), 1)
 })
@@ -44,6 +51,6 @@ test('what something was mounted over is not there any more', () => {
     '',
   ]
   const found = parseHierarchies(lines.join('\n'))
-  assert.deepEqual(found, { v1: [], unified: '/sys/fs/cgroup' })
+  assert.deepEqual(found, { v1: [], unified: '/sys/fs/cgroup', unifiedRoot: '/' })
   assert.equal(versionOf(found), 2)
 })
