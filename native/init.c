@@ -100,6 +100,7 @@ int main(int argc, char **argv) {
   struct process_plan plan;
   int error = map_plan(plan_fd, &file);
   if (!error) error = file.has_settings || file.has_command ? EPROTO : take_process_plan(&file.cursor, &plan);
+  if (!error && (*plan.paths[0] || *plan.paths[1] || *plan.paths[2])) error = EPROTO; // nobody here copies streams
   if (error) return error;
   if (!lay_out(first_free, &channel, &pidfd)) return errno;
   struct child child = {.channel = channel, .init_pidfd = pidfd, .company = -1, .status = -1, .preserved = (unsigned)preserved};

@@ -17,7 +17,7 @@ const SOCK_SEQPACKET = 5
 const SOCK_CLOEXEC = 0o2000000
 const SIGKILL = 9
 
-export const MESSAGE = { created: 1, failed: 2, cloned: 4, sync: 5, exited: 6, executed: 7, hook: 8 } as const
+export const MESSAGE = { created: 1, failed: 2, cloned: 4, sync: 5, exited: 6, executed: 7 } as const
 
 const socketpair = libcIntFunction('socketpair', 'int', 'int', 'int', 'ptr')
 const waitpid = libcIntFunction('waitpid', 'int', 'ptr', 'int')
@@ -50,7 +50,10 @@ export class InitRun {
   /** What was written to standard output and error so far. */
   output = ''
   readonly messages: Message[] = []
+  /** The process; with a second stage, that. */
   pid = 0
+  /** All that we have for a child and have not reaped. */
+  private readonly pids = new Set<number>()
   private readonly channel: number
   private readonly ended: Promise<unknown[]>
   private readonly closed: Promise<unknown[]>
@@ -77,7 +80,10 @@ export class InitRun {
       error: buffer.readUInt32LE(8),
       text: buffer.toString('latin1', 12, bytesRead),
     }
-    if (message.kind === MESSAGE.cloned) this.pid = message.step
+    if (message.kind === MESSAGE.cloned) {
+      this.pid = message.step
+      this.pids.add(this.pid)
+    }
     this.messages.push(message)
     return message
   }
@@ -112,6 +118,10 @@ export class InitRun {
     return this.messages
   }
 
+  say(word: string): void {
+    writeSync(this.channel, word)
+  }
+
   hangUp(): void {
     closeSync(this.channel)
   }
@@ -130,7 +140,18 @@ export class InitRun {
       if (Date.now() > end) throw new Error(`process ${pid} does not end`)
       await new Promise((done) => setTimeout(done, 2))
     }
+    this.pids.delete(pid)
     return status[0] ?? -1
+  }
+
+  /** Waits until nothing is left; throws where the plan failed. */
+  async end(): Promise<{ status: number; output: string }> {
+    for (const message of await this.drain())
+      if (message.kind === MESSAGE.failed)
+        throw new Error(`step ${message.step} failed with ${message.error}: ${message.text}`)
+    let status = 0
+    for (const pid of [...this.pids]) status = await this.reap(pid)
+    return { status, output: await this.allOutput() }
   }
 
   /** The standard streams' end, and everything written. */
@@ -144,7 +165,7 @@ export class InitRun {
   }
 
   dispose(): void {
-    if (this.pid > 0 && kill(this.pid, SIGKILL) === 0) waitpid(this.pid, new Int32Array(1), 0)
+    for (const pid of this.pids) if (kill(pid, SIGKILL) === 0) waitpid(pid, new Int32Array(1), 0)
     this.child.kill('SIGKILL')
     this.child.stdout?.destroy()
     this.child.stderr?.destroy()
