@@ -31,6 +31,8 @@ export function cleanGroupPath(path: string): string {
  * @param ownGroups /proc/self/cgroup
  */
 export function placeGroup(hierarchies: Hierarchies, version: 1 | 2, path: string, ownGroups: string): GroupPlaces {
+  // Where it starts is a group of others: the root's, or the runtime's own.
+  if (path === '' || path === '/') throw new Failure('invalid-argument', 'linux.cgroupsPath: names no group of its own')
   const own = parseOwnGroups(ownGroups)
   const start = (keys: readonly string[], root: string): string => {
     if (path.startsWith('/')) return '/'
@@ -45,14 +47,7 @@ export function placeGroup(hierarchies: Hierarchies, version: 1 | 2, path: strin
     const keys = controllers.length > 0 || title === undefined ? controllers : [title]
     return { name, keys, directory: join(mountpoint, start(keys, root), path) }
   })
-  const places = version === 2 ? { path: unifiedPath, v1: [], unified } : { path: unifiedPath, v1, unified }
-  if (![...places.v1.map(({ directory }) => directory), unified].some(isRootOf(hierarchies))) return places
-  throw new Failure('invalid-argument', `linux.cgroupsPath: ${JSON.stringify(path)} is the root of a hierarchy`)
-}
-
-function isRootOf({ v1, unified }: Hierarchies): (directory: string | undefined) => boolean {
-  const roots = new Set([...v1.map(({ mountpoint }) => mountpoint), unified])
-  return (directory) => directory !== undefined && roots.has(directory)
+  return version === 2 ? { path: unifiedPath, v1: [], unified } : { path: unifiedPath, v1, unified }
 }
 
 /** `3:cpu,cpuacct:/a`, by controller, by title (`name=systemd`), and by '' for the unified tree. */
