@@ -6,6 +6,8 @@ export interface Instruction {
   jumpTrue: number
   jumpFalse: number
   k: number
+  /** Of an unconditional jump: where it goes. Its `k` is known when the program is laid out. */
+  target?: Block
 }
 
 /** Instructions that are entered at the first one and always end in a return. */
@@ -39,6 +41,11 @@ export function answer(value: number): Instruction {
   return { code: RETURN, jumpTrue: 0, jumpFalse: 0, k: value }
 }
 
+/** Goes on in a block that others share, behind the rest of the program. */
+export function goTo(target: Block): Instruction {
+  return { code: JUMP_ALWAYS, jumpTrue: 0, jumpFalse: 0, k: 0, target }
+}
+
 /** One block or the other, however long they are: a conditional jump reaches 255 instructions only, an unconditional one any. */
 export function branch(code: number, k: number, yes: Block, no: Block): Block {
   if (yes.length <= OFFSET_MAX) return [jump(code, k, 0, yes.length), ...yes, ...no]
@@ -46,7 +53,8 @@ export function branch(code: number, k: number, yes: Block, no: Block): Block {
 }
 
 /** The bytes of an array of struct sock_filter. Throws Failure('invalid-argument') past the kernel's limit. */
-export function encodeProgram(program: Block): Uint8Array {
+export function encodeProgram(main: Block): Uint8Array {
+  const program = layOut(main)
   if (program.length > INSTRUCTIONS_MAX)
     throw new Failure('invalid-argument', `seccomp filter too large: ${program.length} instructions`)
   const bytes = new Uint8Array(program.length * INSTRUCTION_BYTES)
@@ -59,4 +67,19 @@ export function encodeProgram(program: Block): Uint8Array {
     view.setUint32(at + 4, instruction.k >>> 0, true)
   })
   return bytes
+}
+
+/** Puts the targets of jumps behind the program, equal ones once. */
+function layOut(main: Block): Block {
+  const program = [...main]
+  const places = new Map<string, number>()
+  main.forEach((instruction, index) => {
+    if (instruction.target === undefined) return
+    const key = JSON.stringify(instruction.target)
+    const place = places.get(key) ?? program.length
+    if (place === program.length) program.push(...instruction.target)
+    places.set(key, place)
+    program[index] = { ...instruction, k: place - index - 1 }
+  })
+  return program
 }

@@ -1,5 +1,5 @@
 // From a system call's number to its answer: a binary tree over ranges of numbers that are answered alike.
-import { answer, type Block, branch, JUMP, load } from './bpf.ts'
+import { answer, type Block, branch, goTo, JUMP, load } from './bpf.ts'
 import type { Check } from './conditions.ts'
 
 /** A fixed answer, or the first rule whose checks all hold. */
@@ -10,10 +10,10 @@ export interface ConditionalRule {
   value: number
 }
 
-/** A verdict for all numbers from this one up to where the next range starts. */
+/** What is done with all numbers from this one up to where the next range starts. */
 export interface VerdictRange {
   from: number
-  verdict: Verdict
+  block: Block
 }
 
 /** Neighbours with the same verdict become one range; numbers without one get `otherwise`, those past the last known `beyond`. */
@@ -21,17 +21,32 @@ export function toRanges(
   verdicts: ReadonlyMap<number, Verdict>,
   options: { otherwise: number; beyond: number; known: number },
 ): VerdictRange[] {
-  const ranges: VerdictRange[] = [{ from: 0, verdict: options.otherwise }]
-  const start = (from: number, verdict: Verdict): void => {
+  const answers = new Map<number, Block>()
+  const toBlock = (verdict: Verdict): Block => {
+    if (typeof verdict !== 'number') return compileVerdict(verdict)
+    const block = answers.get(verdict) ?? compileVerdict(verdict)
+    answers.set(verdict, block)
+    return block
+  }
+  const otherwise = toBlock(options.otherwise)
+  const ranges: VerdictRange[] = [{ from: 0, block: otherwise }]
+  const start = (from: number, block: Block): void => {
     if (ranges.at(-1)?.from === from) ranges.pop()
-    if (ranges.at(-1)?.verdict !== verdict) ranges.push({ from, verdict })
+    if (!isSame(ranges.at(-1)?.block, block)) ranges.push({ from, block })
   }
-  for (const number of [...verdicts.keys()].sort((a, b) => a - b)) {
-    start(number, verdicts.get(number) ?? options.otherwise)
-    start(number + 1, options.otherwise)
+  for (const [number, verdict] of [...verdicts].sort(([a], [b]) => a - b)) {
+    start(number, toBlock(verdict))
+    start(number + 1, otherwise)
   }
-  start(options.known + 1, options.beyond)
+  start(options.known + 1, toBlock(options.beyond))
   return ranges
+}
+
+function isSame(one: Block | undefined, other: Block): boolean {
+  if (one === other) return true
+  return (
+    one?.[0]?.target !== undefined && other[0]?.target !== undefined && JSON.stringify(one) === JSON.stringify(other)
+  )
 }
 
 /** Expects the number in the accumulator. */
@@ -40,15 +55,16 @@ export function compileRanges(ranges: readonly VerdictRange[]): Block {
   const pivot = ranges[middle]
   const only = ranges[0]
   if (pivot === undefined || only === undefined) throw new Error('no ranges')
-  if (middle === 0) return compileVerdict(only.verdict)
+  if (middle === 0) return only.block
   const upper = compileRanges(ranges.slice(middle))
   const lower = compileRanges(ranges.slice(0, middle))
   return branch(JUMP.greaterOrEqual, pivot.from, upper, lower)
 }
 
+/** Rules are often the same for many calls, and for several ABIs. */
 function compileVerdict(verdict: Verdict): Block {
   if (typeof verdict === 'number') return [answer(verdict)]
-  return [...verdict.rules.flatMap(compileRule), answer(verdict.otherwise)]
+  return [goTo([...verdict.rules.flatMap(compileRule), answer(verdict.otherwise)])]
 }
 
 /** Every check that fails jumps behind the rule's answer. Six checks at most, so every offset fits. */
