@@ -50,7 +50,7 @@ static void close_connection(struct connection *k) {
     if (processes[i].state != FREE && processes[i].waiter == index) processes[i].waiter = -1;
   if (control_count() > 0) return;
   for (int i = 0; i < PROCESS_LIMIT; i++) // with nobody left to let it proceed
-    if (processes[i].state == CREATING && processes[i].sync_point) give_up(&processes[i]);
+    if (processes[i].state != FREE && processes[i].sync_point) give_up(&processes[i]);
 }
 
 // A daemon that does not take its few bytes has hung up or is stopped; it connects again and is told the states.
@@ -224,7 +224,7 @@ static int add(struct request *r, const char *name, size_t size) {
   path[path_size] = 0;
   if (!is_name(name, size)) return EINVAL;
   if (find_process(name, size)) return EEXIST;
-  if (processes[0].state != RUNNING) return ESRCH;
+  if (processes[0].state < CREATED || processes[0].state == EXITED) return ESRCH;
   struct process *p = NULL;
   for (int i = 1; i < PROCESS_LIMIT && !p; i++)
     if (processes[i].state == FREE) p = &processes[i];
@@ -257,7 +257,7 @@ static int proceed(struct request *r, struct process *p) {
   uint32_t size = 0;
   const uint8_t *state = is_refusal ? NULL : take_bytes(&r->c, &size);
   if (r->c.bad) return EPROTO;
-  if (p->state != CREATING || !p->sync_point) return EALREADY;
+  if (!p->sync_point) return EALREADY;
   p->sync_point = 0;
   int error = is_refusal ? 0 : send_word(p, state, size);
   if (is_refusal) give_up(p);

@@ -91,8 +91,10 @@ static int check_deadlines(void) {
   check_stalled(now);
   for (int i = 0; i < PROCESS_LIMIT; i++) {
     struct process *p = &processes[i];
-    if (p->state == CREATING && p->sync_deadline && p->sync_deadline <= now) give_up(p);
-    if (p->state == CREATING && p->sync_deadline && p->sync_deadline < next) next = p->sync_deadline;
+    if (p->state != FREE && p->sync_deadline) {
+      if (p->sync_deadline <= now) give_up(p);
+      else if (p->sync_deadline < next) next = p->sync_deadline;
+    }
     if (p->state != EXITED || !p->straggler_deadline) continue;
     if (p->straggler_deadline <= now || is_shutting_down) end_stragglers(p);
     else if (p->straggler_deadline < next) next = p->straggler_deadline;

@@ -303,6 +303,8 @@ static void finish_process(struct process *p, int status) {
   clock_gettime(CLOCK_REALTIME, &now);
   close_fd(&p->channel);
   close_fd(&p->pidfd);
+  p->sync_point = 0;
+  p->sync_deadline = 0;
   if (p->state == CREATING) {
     fail_creation(p, NO_STEP, p->is_given_up ? ECANCELED : ECHILD);
     forget_process(p);

@@ -2,14 +2,14 @@
 import { join } from 'node:path'
 import { connectUnix } from './connect-unix.ts'
 import { ControlConnection } from './control-connection.ts'
-import type { ConnectShim } from './shim.ts'
+import type { ConnectShim, OnSync } from './shim.ts'
 
 const NOBODY_LISTENS = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR'])
 
-/** Resolves once the shim has said hello; its processes follow. */
-export async function connectControl(bundle: string): Promise<ControlConnection | undefined> {
+/** Resolves once the shim has said hello; its processes follow. `onSync` is for the spawner: it answers for the first process. */
+export async function connectControl(bundle: string, onSync?: OnSync): Promise<ControlConnection | undefined> {
   try {
-    const connection = new ControlConnection(await connectUnix(join(bundle, 'shim.sock')), bundle)
+    const connection = new ControlConnection(await connectUnix(join(bundle, 'shim.sock')), bundle, onSync)
     await connection.ready
     return connection
   } catch (error) {

@@ -4,13 +4,25 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../base/failure.ts'
 import type { ProcessPlan } from '../linux/steps.ts'
-import { encodeExecPlan } from './encode-plan.ts'
+import { encodeCommandPlan, encodeExecPlan } from './encode-plan.ts'
 import * as frames from './frames.ts'
 import { FRAME } from './frames.ts'
-import { INIT_PROCESS, type ProcessExit, type ProcessName, type ProcessState, type Shim, StepFailure } from './shim.ts'
+import {
+  INIT_PROCESS,
+  type OnSync,
+  type ProcessExit,
+  type ProcessName,
+  type ProcessOptions,
+  type ProcessSource,
+  type ProcessState,
+  type Shim,
+  StepFailure,
+  type SyncRequest,
+} from './shim.ts'
 
 const VERSION = 1
 const REQUEST_MAX = 0xffff
+const GIVE_UP = frames.encodeNumbers([0xffffffff, 4])
 const PROCESS_NAME = /^[A-Za-z0-9_.-]{1,128}$/ // a file's name in the bundle is made of it
 
 type ExitListener = (state: ProcessState & { exit: ProcessExit }) => void
@@ -31,14 +43,20 @@ export class ControlConnection implements Shim {
   private readonly decoder = new frames.FrameDecoder()
   private readonly waiters = new Map<number, Waiter>()
   private readonly exitListeners: ExitListener[] = []
+  /** Of the processes that this connection has asked for. */
+  private readonly onSync = new Map<ProcessName, OnSync>()
+  /** Why a process was given up at a sync point. */
+  private readonly refusals = new Map<ProcessName, unknown>()
   private readonly createdWaiters: { process: ProcessName; waiter: Waiter }[] = []
   private hello: Waiter | undefined
   private lastRequest = 0
   private initFailure: StepFailure | undefined
 
-  constructor(socket: net.Socket, bundle: string) {
+  /** @param onSync answers for the first process; without it another connection does. */
+  constructor(socket: net.Socket, bundle: string, onSync?: OnSync) {
     this.socket = socket
     this.bundle = bundle
+    if (onSync) this.onSync.set(INIT_PROCESS, onSync)
     this.ready = new Promise((resolve, reject) => {
       this.hello = { resolve: () => resolve(), reject }
     })
@@ -53,13 +71,16 @@ export class ControlConnection implements Shim {
     socket.on('data', (chunk: Buffer) => this.receive(chunk))
   }
 
-  /** Resolves once the first process is created; throws StepFailure where it could not be made. */
+  /** Resolves once the first process is created; throws StepFailure where it could not be made, or what its `onSync` threw. */
   async created(process: ProcessName): Promise<void> {
-    if (this.initFailure) throw this.initFailure
+    if (this.initFailure) throw this.reasonOf(process, this.initFailure)
     if (this.processes.has(process)) return
-    await new Promise<Buffer>((resolve, reject) => {
+    const made = new Promise<Buffer>((resolve, reject) => {
       this.createdWaiters.push({ process, waiter: { resolve, reject } })
       if (this.socket.destroyed) reject(new Failure('unavailable', `shim of ${this.bundle} is gone`))
+    })
+    await made.catch((error: unknown) => {
+      throw this.reasonOf(process, error)
     })
   }
 
@@ -69,21 +90,35 @@ export class ControlConnection implements Shim {
     await this.request(FRAME.state, text).catch(() => undefined) // no first process: nothing more to tell
   }
 
-  async start(process: ProcessName): Promise<void> {
-    await this.request(FRAME.start, frames.encodeText(process))
+  async start(process: ProcessName, state?: string): Promise<void> {
+    const word = state === undefined ? [] : [frames.encodeState(state)]
+    await this.request(FRAME.start, frames.encodeText(process), ...word).catch((error: unknown) => {
+      throw this.reasonOf(process, error)
+    })
   }
 
-  async add(process: ProcessName, plan: ProcessPlan): Promise<{ pid: number }> {
+  async started(process: ProcessName): Promise<void> {
+    await this.request(FRAME.started, frames.encodeText(process))
+  }
+
+  async add(
+    process: ProcessName,
+    source: ProcessPlan | ProcessSource,
+    options: ProcessOptions = {},
+  ): Promise<{ pid: number }> {
     if (!PROCESS_NAME.test(process)) throw new Failure('invalid-argument', `invalid process name: ${process}`)
     const name = `plan-${process}`
     const path = join(this.bundle, name)
-    writeFileSync(path, encodeExecPlan(plan), { mode: 0o600 })
+    writeFileSync(path, encodeSource(source, options), { mode: 0o600 })
+    this.onSync.set(process, options.onSync ?? refuseSync)
     try {
       const answer = await this.request(FRAME.add, frames.encodeText(process), frames.encodeText(name))
       return { pid: answer.readUInt32LE(0) }
     } catch (error) {
       rmSync(path, { force: true }) // the shim removes only what it has mapped
-      throw error
+      throw this.reasonOf(process, error)
+    } finally {
+      this.refusals.delete(process)
     }
   }
 
@@ -103,6 +138,7 @@ export class ControlConnection implements Shim {
   async remove(process: ProcessName): Promise<void> {
     await this.request(FRAME.remove, frames.encodeText(process))
     this.processes.delete(process)
+    this.onSync.delete(process)
   }
 
   async shutdown(): Promise<void> {
@@ -148,6 +184,7 @@ export class ControlConnection implements Shim {
     if (type === FRAME.hello) return this.greet(payload)
     if (request === 0 && type === FRAME.process) return this.learn(frames.decodeProcess(payload))
     if (request === 0 && type === FRAME.error) return this.failInit(payload)
+    if (type === FRAME.sync) return void this.answerSync(frames.decodeSync(payload))
     const waiter = this.waiters.get(request)
     this.waiters.delete(request)
     if (type !== FRAME.error) return waiter?.resolve(payload)
@@ -169,6 +206,28 @@ export class ControlConnection implements Shim {
     this.settleCreated((waiter) => waiter.resolve(Buffer.alloc(0)), state.process)
     if (state.exit && before?.state !== 'exited')
       for (const listener of this.exitListeners) listener({ ...state, exit: state.exit })
+  }
+
+  /** Who has not asked for the process leaves the answer to who has. */
+  private async answerSync(request: SyncRequest): Promise<void> {
+    const onSync = this.onSync.get(request.process)
+    if (!onSync) return
+    const word = await this.wordFor(request, onSync)
+    // A process that was killed meanwhile has nothing to proceed to: what made it rejects.
+    await this.request(FRAME.proceed, frames.encodeText(request.process), word).catch(() => undefined)
+  }
+
+  private async wordFor(request: SyncRequest, onSync: OnSync): Promise<Buffer> {
+    try {
+      return frames.encodeState(await onSync(request))
+    } catch (error) {
+      this.refusals.set(request.process, error)
+      return GIVE_UP
+    }
+  }
+
+  private reasonOf(process: ProcessName, error: unknown): unknown {
+    return this.refusals.has(process) ? this.refusals.get(process) : error
   }
 
   private failInit(payload: Buffer): void {
@@ -193,4 +252,13 @@ export class ControlConnection implements Shim {
     for (const waiter of this.waiters.values()) waiter.reject(error)
     this.waiters.clear()
   }
+}
+
+/** The OnSync of a caller who knows of none. */
+export const refuseSync: OnSync = ({ process, point }) =>
+  Promise.reject(new Failure('failed-precondition', `${process}: nobody answers at sync point ${point}`))
+
+function encodeSource(source: ProcessPlan | ProcessSource, { streams }: ProcessOptions): Buffer {
+  if ('command' in source) return encodeCommandPlan(source.command, streams)
+  return encodeExecPlan('plan' in source ? source.plan : source, streams)
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { isFailure } from '../base/failure.ts'
 import type { ProcessPlan, Step } from '../linux/steps.ts'
-import { encodeExecPlan, encodeShimPlan } from './encode-plan.ts'
-import type { ShimSettings } from './shim.ts'
+import { encodeCommandPlan, encodeExecPlan, encodeShimPlan } from './encode-plan.ts'
+import type { CommandPlan, ShimSettings } from './shim.ts'
 
 const SETTINGS: ShimSettings = {
   bundle: '/b',
@@ -67,6 +67,42 @@ test('a PID namespace to be born in follows the cgroup', () => {
   const plan: ProcessPlan = { ...planOf(), cloneFlags: 0, terminal: false, stdin: false, pidNamespacePath: '/n' }
   const expected = bytes('42504c4e 0100 0000  0000000000000000 08  02000000 2f63 00  02000000 2f6e 00  00000000')
   assert.equal(encodeExecPlan(plan).toString('hex'), expected)
+})
+
+const COMMAND: CommandPlan = {
+  argv: ['/r', 'create'],
+  env: ['A=b'],
+  cwd: '/b',
+  pidFile: '/b/p',
+  terminal: true,
+  stdin: false,
+  consoleSocket: 'c',
+  startsAtOnce: true,
+}
+const COMMAND_BYTES = `
+  02000000 02000000 2f72 00 06000000 637265617465 00   # arguments
+  01000000 03000000 413d62 00                          # environment
+  02000000 2f62 00  04000000 2f622f70 00               # directory, pid file
+`
+
+test('a command says of itself what it is', () => {
+  const expected = bytes(`42504c4e 0100 0300 ${COMMAND_BYTES} 05 01000000 63 00`)
+  assert.equal(encodeCommandPlan(COMMAND).toString('hex'), expected)
+  const shim = encodeShimPlan(SETTINGS, { command: COMMAND })
+  assert.equal(shim.readUInt16LE(6), 2)
+  assert.ok(shim.toString('hex').endsWith(expected.slice(16)))
+})
+
+test('stream paths stand after the PID namespace, and at the end of a command', () => {
+  const streams = { stdin: '/i', stdout: '/o', stderr: '' }
+  const paths = '02000000 2f69 00 02000000 2f6f 00 00000000 00'
+  const plan: ProcessPlan = { ...planOf(), cloneFlags: 0, terminal: false, pidNamespacePath: '/n' }
+  const expected = bytes(
+    `42504c4e 0100 0000  0000000000000000 1c  02000000 2f63 00  02000000 2f6e 00 ${paths} 00000000`,
+  )
+  assert.equal(encodeExecPlan(plan, streams).toString('hex'), expected)
+  const command = bytes(`42504c4e 0100 0300 ${COMMAND_BYTES} 0d 01000000 63 00 ${paths}`)
+  assert.equal(encodeCommandPlan(COMMAND, streams).toString('hex'), command)
 })
 
 test('arguments of the steps', () => {

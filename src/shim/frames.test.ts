@@ -5,8 +5,10 @@ import {
   decodeError,
   decodeHello,
   decodeProcess,
+  decodeSync,
   encodeFrame,
   encodeNumbers,
+  encodeState,
   encodeText,
   FRAME,
   FrameDecoder,
@@ -41,6 +43,16 @@ test('a frame that is too long is refused before it is read', () => {
   )
 })
 
+test("a state is a length and its bytes, and no longer than a request's room", () => {
+  assert.equal(encodeState('{"é":1}').toString('hex'), '080000007b22c3a9223a317d')
+  assert.throws(
+    () => encodeState('x'.repeat(64 << 10)),
+    (error) => isFailure(error, 'invalid-argument'),
+  )
+  const longest = encodeFrame(FRAME.proceed, 1, encodeText('n'.repeat(128)), encodeState('x'.repeat((64 << 10) - 256)))
+  assert.ok(longest.length - 8 <= 64 << 10)
+})
+
 test('payloads of the shim', () => {
   assert.deepEqual(decodeHello(Buffer.from('010039300000', 'hex')), { version: 1, shimPid: 12345 })
   assert.deepEqual(decodeError(Buffer.from('ffffffff02000000', 'hex')), { step: undefined, errno: 2 })
@@ -52,6 +64,10 @@ test('payloads of the shim', () => {
     pid: 7,
     exit: { code: 137, exitedAtNs: 1_000_000_002n },
   })
+  const sync = Buffer.from('0400696e6974030000000500000007000000', 'hex')
+  assert.deepEqual(decodeSync(sync), { process: 'init', point: 3, value: 5, pid: 7 })
+  assert.throws(() => decodeSync(Buffer.from('0400696e6974090000000000000007000000', 'hex')), RangeError)
+  assert.throws(() => decodeSync(sync.subarray(0, 17)), RangeError)
   assert.throws(() => decodeProcess(exited.subarray(0, 20)), RangeError)
   assert.throws(() => decodeProcess(Buffer.from('000009', 'hex')), RangeError)
 })

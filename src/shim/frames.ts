@@ -1,6 +1,7 @@
 // The control protocol's frames (native/README.md, "Control protocol"): `u32 length, u16 type, u16 request`, then the payload.
 import { Failure } from '../base/failure.ts'
-import type { ProcessState } from './shim.ts'
+import { SYNC, type SyncPoint } from '../linux/steps.ts'
+import type { ProcessState, SyncRequest } from './shim.ts'
 
 export const FRAME = {
   hello: 1,
@@ -12,13 +13,18 @@ export const FRAME = {
   state: 7,
   remove: 8,
   shutdown: 9,
+  proceed: 10,
+  started: 11,
   ok: 16,
   error: 17,
   process: 18,
+  sync: 19,
 } as const
 
 const HEADER_SIZE = 8
 const PAYLOAD_MAX = 64 << 10
+/** What of a request a process's name and the lengths leave. */
+const STATE_MAX = PAYLOAD_MAX - 256
 const NO_STEP = 0xffffffff
 const STATES = ['created', 'running', 'exited'] as const
 
@@ -42,6 +48,14 @@ export function encodeText(text: string): Buffer {
   const bytes = Buffer.from(text)
   if (bytes.length > 0xffff) throw new Failure('invalid-argument', 'shim: text too long')
   return Buffer.concat([encodeNumbers([bytes.length, 2]), bytes])
+}
+
+/** `u32 length, bytes`: a container's state. */
+export function encodeState(state: string): Buffer {
+  const bytes = Buffer.from(state)
+  if (bytes.length > STATE_MAX)
+    throw new Failure('invalid-argument', `state for hooks: ${bytes.length} bytes, at most ${STATE_MAX} are possible`)
+  return Buffer.concat([encodeNumbers([bytes.length, 4]), bytes])
 }
 
 /** Little-endian numbers of the given sizes. */
@@ -99,4 +113,16 @@ export function decodeProcess(payload: Buffer): ProcessState {
     pid: payload.readUInt32LE(at + 1),
     exit: state === 'exited' ? { code: payload.readUInt32LE(at + 5), exitedAtNs } : undefined,
   }
+}
+
+export function decodeSync(payload: Buffer): SyncRequest {
+  const at = 2 + payload.readUInt16LE(0)
+  const point = payload.readUInt32LE(at)
+  if (!isSyncPoint(point)) throw new RangeError(`shim: sync point ${point}`)
+  const process = payload.toString('utf8', 2, at)
+  return { process, point, value: payload.readUInt32LE(at + 4), pid: payload.readUInt32LE(at + 8) }
+}
+
+function isSyncPoint(point: number): point is SyncPoint {
+  return Object.values(SYNC).some((known) => known === point)
 }

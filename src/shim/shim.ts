@@ -88,6 +88,7 @@ export interface CommandPlan {
 
 /** Where the shim copies a process's streams besides the stream socket: paths of FIFOs or, for output, regular files to append to. '' is nowhere. */
 export interface StreamPaths {
+  /** Read until `closeStdin` and until then no other writer is left: a client that goes away is no end of input. */
   stdin: string
   stdout: string
   stderr: string
@@ -96,15 +97,23 @@ export interface StreamPaths {
 /** What a process is made from. */
 export type ProcessSource = { plan: ProcessPlan } | { command: CommandPlan }
 
+export interface ProcessOptions {
+  /** Absent: a process that stops at a sync point is given up. */
+  onSync?: OnSync
+  streams?: StreamPaths
+}
+
 /** A control connection. All methods reject with StepFailure or with Failure('unavailable') when the shim is gone. */
 export interface Shim extends AsyncDisposable {
   readonly shimPid: number
   /** The states last told by the shim, current without a round trip. */
   readonly processes: ReadonlyMap<ProcessName, ProcessState>
-  /** Lets a created process proceed to its exec. Resolves once it has been executed. */
-  start(process: ProcessName): Promise<void>
-  /** Makes a further process (exec), up to `created`. */
-  add(process: ProcessName, plan: ProcessPlan): Promise<{ pid: number }>
+  /** Lets a created process proceed to its exec, with the container's state for its hooks. Resolves once it has been executed. */
+  start(process: ProcessName, state?: string): Promise<void>
+  /** Says that its runtime has started a process that a command made. */
+  started(process: ProcessName): Promise<void>
+  /** Makes a further process (exec), up to `created`, or where a command starts it at once, to `running`. Rejects with what `onSync` rejected with. */
+  add(process: ProcessName, source: ProcessPlan | ProcessSource, options?: ProcessOptions): Promise<{ pid: number }>
   kill(process: ProcessName, signal: number): Promise<void>
   resize(process: ProcessName, size: { rows: number; columns: number }): Promise<void>
   closeStdin(process: ProcessName): Promise<void>
@@ -118,10 +127,15 @@ export interface Shim extends AsyncDisposable {
 }
 
 /**
- * Writes the plan, starts berth-shim and waits until the first process is created.
+ * Writes the plan, starts berth-shim and waits until the first process is created. Rejects with what `onSync` rejected with.
  * @param rootfs descriptor of the detached mount for ROOTFS_SLOT; lent, the caller closes it.
  */
-export type SpawnShim = (settings: ShimSettings, plan: ProcessPlan, rootfs: number | undefined) => Promise<Shim>
+export type SpawnShim = (
+  settings: ShimSettings,
+  source: ProcessPlan | ProcessSource,
+  rootfs: number | undefined,
+  options?: ProcessOptions,
+) => Promise<Shim>
 
 /** Connects to a living shim; undefined where none listens. The exit records on disk (`read-exit-record.ts`) then say what happened. */
 export type ConnectShim = (bundle: string) => Promise<Shim | undefined>

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import { connectControl } from './connect-shim.ts'
+import { refuseSync } from './control-connection.ts'
 import { encodeShimPlan } from './encode-plan.ts'
 import { runProgram } from './run-program.ts'
 import { sealProgram } from './seal-program.ts'
@@ -10,10 +11,10 @@ import { INIT_PROCESS, type SpawnShim, StepFailure } from './shim.ts'
 
 /** Makes SpawnShim for the berth-shim at `shimProgram` (an absolute path). */
 export function spawnShimWith(shimProgram: string): SpawnShim {
-  return async (settings, plan, rootfs) => {
+  return async (settings, source, rootfs, options = {}) => {
     const planPath = join(settings.bundle, 'plan')
     // Synchronous: a file of a few KiB in a tmpfs is written sooner than a thread of the pool is woken.
-    writeFileSync(planPath, encodeShimPlan(settings, plan), { mode: 0o600 })
+    writeFileSync(planPath, encodeShimPlan(settings, source, options.streams), { mode: 0o600 })
     // It exits 0 once its sockets listen, and lives on as a child of its own; another status is an errno.
     const status = runProgram(
       sealProgram(shimProgram),
@@ -25,7 +26,7 @@ export function spawnShimWith(shimProgram: string): SpawnShim {
       rmSync(planPath, { force: true })
       throw new StepFailure(undefined, status)
     }
-    const shim = await connectControl(settings.bundle)
+    const shim = await connectControl(settings.bundle, options.onSync ?? refuseSync)
     if (!shim) throw new Failure('unavailable', `shim of ${settings.bundle} ended at its start`)
     try {
       await shim.created(INIT_PROCESS)
