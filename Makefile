@@ -20,7 +20,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils doc
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-build: build/js/.done build/lib/.done $(NATIVE) build/bin/berth $(addprefix build/bin/,$(PROGRAMS)) ## everything that runs, into build/bin
+build: build/js/.done build/lib/.done $(NATIVE) build/bin/berth build/bin/containerd-shim-berth-v2 $(addprefix build/bin/,$(PROGRAMS)) ## everything that runs, into build/bin
 
 # Not `npm ci`: it insists on the packages of every platform, which a mirror may not have.
 $(MODULES): package.json package-lock.json
@@ -38,6 +38,10 @@ $(NATIVE) &: $(wildcard native/*.c native/*.h) native/Makefile
 build/bin/berth: build/js/.done
 	@mkdir -p $(@D)
 	$(BUN) build --compile --minify --bytecode --format=esm bin/berth.ts --outfile $@ >/dev/null
+
+build/bin/containerd-shim-berth-v2: build/js/.done
+	@mkdir -p $(@D)
+	$(BUN) build --compile --minify --bytecode --format=esm bin/containerd-shim-berth-v2.ts --outfile $@ >/dev/null
 
 # The daemons' modules in a few files: they start in two thirds of the time.
 build/lib/.done: build/js/.done

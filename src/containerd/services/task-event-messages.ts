@@ -1,6 +1,7 @@
 // Task events as containerd publishes them: topic and message.
 import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import {
+  TaskCheckpointedSchema,
   TaskCreateSchema,
   TaskDeleteSchema,
   TaskExecAddedSchema,
@@ -27,7 +28,19 @@ export function messageOfTaskEvent(event: TaskEvent): EventMessage {
       return pack(
         '/tasks/create',
         TaskCreateSchema,
-        create(TaskCreateSchema, { containerId, bundle: event.bundle, pid: event.pid, io: event.streams }),
+        create(TaskCreateSchema, {
+          containerId,
+          bundle: event.bundle,
+          pid: event.pid,
+          io: event.streams,
+          rootfs: event.rootfs.map(({ type, source, target, options }) => ({
+            type,
+            source,
+            target,
+            options: [...options],
+          })),
+          checkpoint: event.checkpoint,
+        }),
       )
     case 'start':
       return pack('/tasks/start', TaskStartSchema, create(TaskStartSchema, { containerId, pid: event.pid }))
@@ -57,6 +70,14 @@ export function messageOfTaskEvent(event: TaskEvent): EventMessage {
         '/tasks/delete',
         TaskDeleteSchema,
         create(TaskDeleteSchema, { containerId, id: event.id, pid, exitStatus, exitedAt: timestampOf(exitedAtNs) }),
+      )
+    }
+    case 'checkpointed': {
+      const { checkpoint } = event
+      return pack(
+        '/tasks/checkpointed',
+        TaskCheckpointedSchema,
+        create(TaskCheckpointedSchema, { containerId, checkpoint }),
       )
     }
     case 'oom':

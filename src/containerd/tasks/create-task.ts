@@ -92,7 +92,15 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
     init.pid = shim.processes.get(INIT_PROCESS)?.pid ?? 0
     host.tasks.set(key, task)
     trackExits(host, task, shim)
-    host.publish(namespace, { kind: 'create', id, bundle: ociBundle, pid: init.pid, streams: request.streams })
+    host.publish(namespace, {
+      kind: 'create',
+      id,
+      bundle: ociBundle,
+      pid: init.pid,
+      streams: request.streams,
+      rootfs: request.rootfs,
+      checkpoint: '',
+    })
     undo.commit()
     return task
   } finally {

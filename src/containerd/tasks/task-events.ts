@@ -1,8 +1,17 @@
 // What happens to tasks, as data; services/tasks.ts turns it into containerd's messages under `/tasks/…`.
+import type { RootfsMount } from './open-rootfs.ts'
 import type { TaskStreams } from './task.ts'
 
 export type TaskEvent =
-  | { kind: 'create'; id: string; bundle: string; pid: number; streams: TaskStreams }
+  | {
+      kind: 'create'
+      id: string
+      bundle: string
+      pid: number
+      streams: TaskStreams
+      rootfs: readonly RootfsMount[]
+      checkpoint: string
+    }
   | { kind: 'start'; id: string; pid: number }
   | { kind: 'exec-added'; id: string; execId: string }
   | { kind: 'exec-started'; id: string; execId: string; pid: number }
@@ -12,3 +21,4 @@ export type TaskEvent =
   | { kind: 'oom'; id: string }
   | { kind: 'paused'; id: string }
   | { kind: 'resumed'; id: string }
+  | { kind: 'checkpointed'; id: string; checkpoint: string }

@@ -1,13 +1,34 @@
-// A ttrpc server: unary calls of a router's services, on whatever the listener accepts.
-import { create, fromBinary, type Message, toBinary } from '@bufbuild/protobuf'
+// A ttrpc server: unary calls of a set of services, on whatever the listener accepts.
 import type net from 'node:net'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
-import { type Request, RequestSchema, ResponseSchema } from '../../gen/ttrpc/request_pb.ts'
-import type { GrpcRouter, Route } from '../grpc/router.ts'
-import type { CallContext } from '../grpc/service.ts'
 import { statusNumber } from '../grpc/status.ts'
+import type { Codec } from '../protobuf/message.ts'
 import { encodeFrame, type Frame, FRAME_TYPE, FrameParser, oversized } from './frames.ts'
+import { Request, Response } from './messages.ts'
+
+/** What a handler knows of its call. */
+export interface TtrpcContext {
+  /** Aborts when the client went away or its deadline passed. */
+  readonly signal: AbortSignal
+  /** Names in lower case. */
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** From the request's bytes to the response's. */
+export type TtrpcMethod = (payload: Uint8Array, context: TtrpcContext) => Promise<Uint8Array>
+
+/** By full name, then by method. Methods left out are unimplemented. */
+export type TtrpcServices = ReadonlyMap<string, ReadonlyMap<string, TtrpcMethod>>
+
+/** A handler with its messages. It throws Failure; other errors are answered as `unknown`. */
+export function ttrpcMethod<Asked, Answer>(
+  request: Codec<Asked, never>,
+  response: Codec<unknown, Answer>,
+  handler: (request: Asked, context: TtrpcContext) => Promise<Answer> | Answer,
+): TtrpcMethod {
+  return async (payload, context) => response.encode(await handler(request.decode(payload), context))
+}
 
 /** Answers that a client does not take; beyond that its requests wait. */
 const UNSENT_BYTES_MAX = 16 << 20
@@ -15,10 +36,8 @@ const UNSENT_BYTES_MAX = 16 << 20
 const CALLS_MAX = 16_384
 
 export interface TtrpcServerOptions {
-  router: GrpcRouter
+  services: TtrpcServices
   log: Log
-  /** Services that are served under a second name too: the other name's requests are handed to this one. */
-  aliases?: ReadonlyMap<string, string>
 }
 
 export interface TtrpcServer {
@@ -50,11 +69,10 @@ export function serveTtrpc(server: net.Server, options: TtrpcServerOptions): Ttr
 }
 
 class ServerConnection {
-  active = 0
   readonly #socket: net.Socket
   readonly #options: TtrpcServerOptions
   readonly #parser = new FrameParser()
-  readonly #closed = new AbortController()
+  readonly #calls = new Set<OpenCall>()
   #lastStreamId = 0
 
   constructor(socket: net.Socket, options: TtrpcServerOptions) {
@@ -66,7 +84,13 @@ class ServerConnection {
     })
     socket.on('drain', () => socket.resume())
     socket.once('end', () => socket.end())
-    socket.once('close', () => this.#closed.abort(new Failure('cancelled', 'context canceled')))
+    socket.once('close', () => {
+      for (const call of this.#calls) call.abort(new Failure('cancelled', 'context canceled'))
+    })
+  }
+
+  get active(): number {
+    return this.#calls.size
   }
 
   /** What has been written is still sent. */
@@ -91,38 +115,33 @@ class ServerConnection {
   }
 
   async #answer(streamId: number, request: Request): Promise<void> {
-    this.active++
-    const call = openCall(request, this.#closed.signal)
+    const call = new OpenCall(request)
+    this.#calls.add(call)
     try {
       if (this.active > CALLS_MAX) throw new Failure('resource-exhausted', 'too many calls')
-      const route = this.#route(request)
-      const response = await Promise.race([
-        call.deadline,
-        route.handler(decodePayload(route, request.payload), call.context),
-      ])
-      const payload = toBinary(route.method.output, create(route.method.output, response as Message))
-      this.#send(streamId, toBinary(ResponseSchema, create(ResponseSchema, { payload })))
+      const method = this.#find(request)
+      const payload = await Promise.race([call.deadline, method(request.payload, call)])
+      this.#send(streamId, Response.encode({ payload }))
     } catch (error) {
       if (!isFailure(error))
         this.#options.log.error('ttrpc handler failed', { method: request.method, error: messageOf(error) })
       this.#fail(streamId, error)
     } finally {
-      call.release()
-      this.active--
+      call.close()
+      this.#calls.delete(call)
     }
   }
 
-  #route({ service, method }: Request): Route {
-    const { router, aliases } = this.#options
-    const name = aliases?.get(service) ?? service
-    const route = router.find(`/${name}/${method}`)
-    if (route !== undefined && route.method.methodKind === 'unary') return route
-    throw new Failure('unimplemented', router.knows(name) ? `method ${method}` : `service ${service}`)
+  #find({ service, method }: Request): TtrpcMethod {
+    const methods = this.#options.services.get(service)
+    const found = methods?.get(method)
+    if (found !== undefined) return found
+    throw new Failure('unimplemented', methods === undefined ? `service ${service}` : `method ${method}`)
   }
 
   #fail(streamId: number, error: unknown): void {
     const status = { code: statusNumber(error), message: messageOf(error) }
-    this.#send(streamId, toBinary(ResponseSchema, create(ResponseSchema, { status })))
+    this.#send(streamId, Response.encode({ status }))
   }
 
   #send(streamId: number, bytes: Uint8Array): void {
@@ -138,48 +157,49 @@ function invalid(message: string): Failure {
 
 function decodeRequest(data: Uint8Array): Request {
   try {
-    return fromBinary(RequestSchema, data)
+    return Request.decode(data)
   } catch (error) {
     throw new Failure('invalid-argument', `unmarshal request error: ${messageOf(error)}`, { cause: error })
-  }
-}
-
-function decodePayload(route: Route, payload: Uint8Array): Message {
-  try {
-    return fromBinary(route.method.input, payload)
-  } catch (error) {
-    throw new Failure('internal', `ttrpc: error unmarshalling payload: ${messageOf(error)}`, { cause: error })
   }
 }
 
 const NANOSECONDS_PER_MS = 1_000_000n
 const TIMER_MS_MAX = 0x7fffffff
 
-/** A call's view of itself. `deadline` rejects when the client's patience is over, and never resolves. */
-function openCall(
-  request: Request,
-  closed: AbortSignal,
-): { context: CallContext; deadline: Promise<never>; release(): void } {
-  const controller = new AbortController()
-  const onClosed = (): void => controller.abort(closed.reason)
-  closed.addEventListener('abort', onClosed, { once: true })
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_resolve, reject) => {
-    if (request.timeoutNano <= 0n) return
-    const waitMs = Math.min(Number(request.timeoutNano / NANOSECONDS_PER_MS), TIMER_MS_MAX)
-    timer = setTimeout(() => {
-      const failure = new Failure('deadline-exceeded', 'context deadline exceeded')
-      controller.abort(failure)
-      reject(failure)
-    }, waitMs)
-  })
-  const headers = Object.fromEntries(request.metadata.map(({ key, value }) => [key.toLowerCase(), value]))
-  return {
-    context: { signal: controller.signal, headers, accept() {} },
-    deadline,
-    release() {
-      clearTimeout(timer)
-      closed.removeEventListener('abort', onClosed)
-    },
+class OpenCall implements TtrpcContext {
+  readonly metadata: Readonly<Record<string, string>>
+  /** Rejects when the client's patience is over, and never resolves. */
+  readonly deadline: Promise<never>
+  #reason: Failure | undefined
+  #controller: AbortController | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(request: Request) {
+    this.metadata = Object.fromEntries(request.metadata.map(({ key, value }) => [key.toLowerCase(), value]))
+    this.deadline = new Promise((_resolve, reject) => {
+      if (request.timeoutNano <= 0n) return
+      const waitMs = Math.min(Number(request.timeoutNano / NANOSECONDS_PER_MS), TIMER_MS_MAX)
+      this.#timer = setTimeout(() => {
+        const failure = new Failure('deadline-exceeded', 'context deadline exceeded')
+        this.abort(failure)
+        reject(failure)
+      }, waitMs)
+    })
+  }
+
+  /** Made only when a handler asks for it: most calls are over before anyone could give up on them. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+    return this.#controller.signal
+  }
+
+  abort(reason: Failure): void {
+    this.#reason = reason
+    this.#controller?.abort(reason)
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
   }
 }

@@ -1,20 +1,25 @@
 // The calling end of a ttrpc connection.
-import {
-  create,
-  type DescMessage,
-  type DescMethod,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from '@bufbuild/protobuf'
 import net from 'node:net'
 import { Failure } from '../../base/failure.ts'
-import { RequestSchema, ResponseSchema } from '../../gen/ttrpc/request_pb.ts'
-import type { CallOptions } from '../grpc/service.ts'
 import { failureOfNumber } from '../grpc/status.ts'
-import type { GrpcTransport } from '../grpc/transport.ts'
+import type { Codec } from '../protobuf/message.ts'
 import { encodeFrame, type Frame, FRAME_TYPE, FrameParser, oversized } from './frames.ts'
+import { Request, Response } from './messages.ts'
+
+export interface TtrpcCallOptions {
+  signal?: AbortSignal
+  /** Ends the call with `deadline-exceeded`, on both sides. */
+  timeoutMs?: number
+  metadata?: Readonly<Record<string, string>>
+}
+
+/** What is called, with its messages. */
+export interface TtrpcCall<Asked, Answer> {
+  service: string
+  method: string
+  request: Codec<unknown, Asked>
+  response: Codec<Answer, never>
+}
 
 const STREAM_ID_MAX = 0xffffffff
 
@@ -24,7 +29,7 @@ interface Waiter {
 }
 
 /** Unary calls over one socket. When it breaks, what waits fails with `unavailable`, and so does every later call: make a new one. */
-export class TtrpcTransport implements GrpcTransport {
+export class TtrpcTransport {
   readonly #socket: net.Socket
   readonly #parser = new FrameParser()
   readonly #waiters = new Map<number, Waiter>()
@@ -44,34 +49,26 @@ export class TtrpcTransport implements GrpcTransport {
     return this.#socket.writable && this.#nextStreamId < STREAM_ID_MAX
   }
 
-  async unary<In extends DescMessage, Out extends DescMessage>(
-    method: DescMethod & { input: In; output: Out },
-    request: MessageInitShape<In>,
-    options: CallOptions,
-  ): Promise<MessageShape<Out>> {
-    const bytes = toBinary(
-      RequestSchema,
-      create(RequestSchema, {
-        service: method.parent.typeName,
-        method: method.name,
-        payload: toBinary(method.input, create(method.input, request)),
-        timeoutNano: BigInt(Math.round((options.timeoutMs ?? 0) * 1e6)),
-        metadata: Object.entries(options.headers ?? {}).map(([key, value]) => ({ key, value })),
-      }),
-    )
-    return fromBinary(method.output, await this.#call(bytes, options))
-  }
-
-  /** Nothing that we call by ttrpc streams. */
-  stream(method: DescMethod): never {
-    throw new Failure('unimplemented', `method ${method.name}: ttrpc streams are not supported`)
+  async call<Asked, Answer>(
+    { service, method, request, response }: TtrpcCall<Asked, Answer>,
+    value: Asked,
+    options: TtrpcCallOptions = {},
+  ): Promise<Answer> {
+    const bytes = Request.encode({
+      service,
+      method,
+      payload: request.encode(value),
+      timeoutNano: BigInt(Math.round((options.timeoutMs ?? 0) * 1e6)),
+      metadata: Object.entries(options.metadata ?? {}).map(([key, text]) => ({ key, value: text })),
+    })
+    return response.decode(await this.#call(bytes, options))
   }
 
   close(): void {
     this.#socket.destroy()
   }
 
-  async #call(bytes: Uint8Array, { signal, timeoutMs }: CallOptions): Promise<Uint8Array> {
+  async #call(bytes: Uint8Array, { signal, timeoutMs }: TtrpcCallOptions): Promise<Uint8Array> {
     if (!this.isOpen) throw closed()
     const streamId = this.#nextStreamId
     const frame = encodeFrame(streamId, FRAME_TYPE.request, bytes)
@@ -100,7 +97,7 @@ export class TtrpcTransport implements GrpcTransport {
     if (waiter === undefined || type !== FRAME_TYPE.response) return // of a call that nobody waits for any more
     if (data === undefined) return waiter.reject(oversized(length))
     try {
-      const { status, payload } = fromBinary(ResponseSchema, data)
+      const { status, payload } = Response.decode(data)
       const failure = status === undefined ? undefined : failureOfNumber(status.code, status.message)
       if (failure === undefined) waiter.resolve(payload)
       else waiter.reject(failure)

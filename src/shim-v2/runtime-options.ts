@@ -1,0 +1,41 @@
+// What a caller asks of the runtime: containerd.runc.v1.Options, on the way in as an Any, in the bundle as JSON.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readTextIfExists } from '../base/atomic-file.ts'
+import { Failure, messageOf } from '../base/failure.ts'
+import { type Any, Options } from './messages.ts'
+
+const FILE = 'options.json'
+const TYPE = 'containerd.runc.v1.Options'
+
+/** Nothing asked is nothing wanted; another type than ours is refused. */
+export function parseRuntimeOptions(any: Any | undefined): Options {
+  if (any === undefined || any.value.length === 0) return Options.decode(new Uint8Array(0))
+  // Some write the type with a host in front.
+  if (any.typeUrl.slice(any.typeUrl.lastIndexOf('/') + 1) !== TYPE)
+    throw new Failure('invalid-argument', `runtime options are of type ${any.typeUrl}, not ${TYPE}: invalid argument`)
+  try {
+    return Options.decode(any.value)
+  } catch (error) {
+    throw new Failure('invalid-argument', `runtime options: ${messageOf(error)}: invalid argument`, { cause: error })
+  }
+}
+
+/** Kept for `delete`, which is run without them, under the names that containerd's own shim writes. The program's name has had a file of its own for longer. */
+export function writeRuntimeOptions(bundle: string, options: Options): void {
+  const json = Object.fromEntries(
+    Object.entries(options)
+      .filter(([, value]) => Boolean(value))
+      .map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
+  )
+  writeFileSync(join(bundle, FILE), JSON.stringify(json), { mode: 0o600 })
+  writeFileSync(join(bundle, 'runtime'), options.binaryName, { mode: 0o600 })
+}
+
+/** What `delete` must know of them. */
+export function readRuntimeOptions(bundle: string): Pick<Options, 'binaryName' | 'root' | 'systemdCgroup'> {
+  const parsed: unknown = JSON.parse(readTextIfExists(join(bundle, FILE)) ?? '{}')
+  const json = new Map(typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [])
+  const text = (name: string) => String(json.get(name) ?? '')
+  return { binaryName: text('binary_name'), root: text('root'), systemdCgroup: json.get('systemd_cgroup') === true }
+}
