@@ -19,7 +19,7 @@ uint32_t init_failure[2];
 // What a child is born with: standard streams at 0 to 2, then these, then nothing.
 enum { CHILD_CHANNEL = 3, CHILD_ROOTFS = 4, CHILD_INIT = 5, CHILD_FREE = 6, HIGH = 64 };
 enum { READ_END, WRITE_END };
-enum { ALONE_SECONDS = 10 }; // for a spawner to come whose process waits at a sync point
+enum { ALONE_SECONDS = 5 }; // for a spawner to come whose process waits at a sync point
 
 static uint32_t index_of(const struct process *p) { return (uint32_t)(p - processes); }
 

@@ -5,7 +5,7 @@ import type net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { ProcessPlan, Step } from '../../src/linux/steps.ts'
-import type { Shim, ShimSettings } from '../../src/shim/shim.ts'
+import type { ProcessOptions, ProcessSource, Shim, ShimSettings } from '../../src/shim/shim.ts'
 import { spawnShimWith } from '../../src/shim/spawn-shim.ts'
 
 export const SHIM_PROGRAM = process.env['BERTH_SHIM'] ?? resolve('build/bin/berth-shim')
@@ -46,8 +46,18 @@ export class Bench implements AsyncDisposable {
     }
   }
 
-  async spawn(settings: ShimSettings, plan: ProcessPlan): Promise<Shim> {
-    const shim = await spawnShimWith(SHIM_PROGRAM)(settings, plan, undefined)
+  async spawn(
+    settings: ShimSettings,
+    source: ProcessPlan | ProcessSource,
+    options: ProcessOptions = {},
+  ): Promise<Shim> {
+    const shim = await spawnShimWith(SHIM_PROGRAM)(settings, source, undefined, options)
+    this.shims.push(shim)
+    return shim
+  }
+
+  /** To be shut down with the rest. */
+  keep(shim: Shim): Shim {
     this.shims.push(shim)
     return shim
   }
