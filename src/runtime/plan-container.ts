@@ -1,17 +1,22 @@
 // From an OCI configuration to the list of kernel steps that make the container's first process. A pure function.
 import { posix } from 'node:path'
-import { Failure } from '../base/failure.ts'
-import { MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from '../linux/constants.ts'
-import { ROOTFS_SLOT, type Slot } from '../linux/steps.ts'
-import type { ProcessSpec, RuntimeSpec } from '../oci/runtime-spec.ts'
-import { checkSupported } from './check-supported.ts'
-import { planDevices } from './plan-devices.ts'
+import { PR_SET_DUMPABLE } from '../linux/constants.ts'
+import { ERRNO } from '../linux/kernel-error.ts'
+import { ROOTFS_SLOT } from '../linux/steps.ts'
+import type { ProcessSpec } from '../oci/runtime-spec.ts'
+import { checkSpec } from './check-spec.ts'
+import { planEarlySources } from './plan-bind-mounts.ts'
+import { planDevices, planDevpts } from './plan-devices.ts'
+import { planCreateHooks, planStartHooks } from './plan-hooks.ts'
+import { needsLabels, planKeyLabel, planLabels, planPrivateProcfs } from './plan-labels.ts'
 import { consoleSocketSlot, planHostOpenings } from './plan-launch.ts'
-import { planMounts, planSharedSources } from './plan-mounts.ts'
-import { pidNamespacePath, planNamespaces } from './plan-namespaces.ts'
+import { finishMounts, planMounts } from './plan-mounts.ts'
+import { birthFlags, hasUserNamespace, pidNamespacePath, planNamespaces, planUserNamespace } from './plan-namespaces.ts'
 import { planMaskedPaths, planReadonlyPaths } from './plan-paths.ts'
 import { planCredentials, planOomScore, planProcessEnd } from './plan-process.ts'
-import { planSysctls } from './plan-sysctls.ts'
+import { planEnterRoot, planRootfs, planRootfsOnHost } from './plan-rootfs.ts'
+import { planFinalAffinity, planIoPriority, planScheduler } from './plan-scheduling.ts'
+import { hasSysctls, planSysctls } from './plan-sysctls.ts'
 import type { DescribedPlan, PlanContainer } from './plan-types.ts'
 import { KEEP_GROUP, SLOT, StepList } from './step-list.ts'
 
@@ -22,149 +27,114 @@ type Input = Parameters<PlanContainer>[0]
  * go one by one. Until `exec` nothing of the image has run, and nothing in it was reached by a path string.
  */
 export const planContainer: PlanContainer = (input) => {
-  const { spec, cgroup } = input
-  const process = requireProcess(input)
-  checkSupported(spec)
+  const { spec, cgroup, launch } = input
+  const process = checkSpec(input)
   const list = new StepList()
-  planHostOpenings(list, input.launch, process.terminal === true)
+  planHostOpenings(list, launch, process.terminal === true)
+  // An ordinary user can write the maps of his own process only while it is open to him.
+  if (launch?.rootless === true)
+    list.add('open the process to its owner', { op: 'prctl', option: PR_SET_DUMPABLE, arg2: 1n })
   for (const step of cgroup.steps) list.add('enter the control group', step)
-  const cloneFlags = planNamespaces(list, spec)
-  list.add('start a session', { op: 'setsid' })
-  if (input.launch?.noNewKeyring !== true)
-    list.add('join a session keyring', {
-      op: 'session-keyring',
-      name: `_ses.${input.id}`,
-      skipOn: { errnos: [38 /* ENOSYS: built without keys */], skip: 0 },
-    })
+  if (launch !== undefined) planFinalAffinity(list, undefined, true)
   planOomScore(list, process)
+  const early = planEarlySources(list, input)
+  planStage(list, input)
+  list.add('start a session', { op: 'setsid' })
+  planKeyring(list, process, launch?.noNewKeyring === true ? undefined : input.id)
 
-  const shared = planSharedSources(list, spec.mounts ?? [])
-  planRootfs(list, input)
-  planMounts(list, input, shared)
+  planRootfs(list, input, isPrepared(input))
+  const unfinished = planMounts(list, input, early)
   planDevices(list, input)
-  planSysctls(list, spec)
+  planKernelFiles(list, input, process)
   planMaskedPaths(list, spec.linux?.maskedPaths ?? [])
   planReadonlyPaths(list, spec.linux?.readonlyPaths ?? [])
-  planWorkingDirectory(list, process.cwd)
-  planPivot(list, input)
+  planDirectory(list, process.cwd)
+  planDevpts(list, input)
+  finishMounts(list, unfinished)
+  planCreateHooks(list, spec)
+  planEnterRoot(list, input)
   planNames(list, input)
-  planTerminal(list, process, consoleSocketSlot(input.launch))
+  planTerminal(list, input, process)
 
+  planLabels(list, process)
+  planScheduler(list, process.scheduler, Boolean(spec.linux?.resources?.cpu?.cpus))
+  planIoPriority(list, process.ioPriority)
   planCredentials(list, input, process)
-  planProcessEnd(list, input, process)
-  return describe(list, input, process, cloneFlags)
+  planProcessEnd(list, input, process, (env) => planStartHooks(list, spec, env))
+  return describe(list, input, process)
 }
 
-function requireProcess({ spec }: Input): ProcessSpec {
-  if (spec.process === undefined) throw new Failure('invalid-argument', 'process: required to create a container')
-  if (spec.root === undefined) throw new Failure('invalid-argument', 'root: required to create a container')
-  return spec.process
+function planStage(list: StepList, input: Input): void {
+  if (!hasUserNamespace(input.spec)) return planNamespaces(list, input)
+  if (isPrepared(input)) planRootfsOnHost(list, input)
+  planUserNamespace(list, input)
 }
 
-/** Nothing that is mounted from here on may reach the host, so the copy of its mount tree only listens (or not even that). */
-function planRootfs(list: StepList, { spec, rootfsDirectory, launch }: Input): void {
-  const kind = isPrivateRoot(spec) ? MS_PRIVATE : MS_SLAVE
-  list.add('cut the mount tree off from the host', { op: 'propagation', path: '/', flags: MS_REC | kind })
-  if (launch?.rootfsSource !== undefined) {
-    const path = launch.rootfsSource
-    list.add(`open the root file system ${path}`, { op: 'open-tree', slot: ROOTFS_SLOT, path, recursive: true })
-    if (!ROOT_PROPAGATION_SLAVE.has(spec.linux?.rootfsPropagation ?? ''))
-      list.add('take the root file system out of its peer group', {
-        op: 'mount-setattr',
-        slot: ROOTFS_SLOT,
-        set: 0n,
-        clear: 0n,
-        propagation: BigInt(MS_PRIVATE),
-        recursive: false,
-      })
-  }
-  list.add('mount the root file system', { op: 'move-mount-to-path', from: ROOTFS_SLOT, path: rootfsDirectory })
+/** With a user namespace the host's root opens what the namespace's root may not. */
+function isPrepared({ spec, launch }: Input): boolean {
+  return hasUserNamespace(spec) && launch?.rootless !== true
 }
 
-function isPrivateRoot(spec: RuntimeSpec): boolean {
-  return spec.linux?.rootfsPropagation === 'private' || spec.linux?.rootfsPropagation === 'rprivate'
-}
-
-/** Docker's rule: a working directory that the image lacks is made. */
-function planWorkingDirectory(list: StepList, cwd: string): void {
-  if (posix.normalize(cwd) === '/') return
-  list.add(`mkdir ${cwd}`, {
-    op: 'make-path',
-    slot: SLOT.target,
-    root: ROOTFS_SLOT,
-    path: posix.normalize(cwd),
-    kind: 'directory',
-    mode: 0o755,
+/** @param id absent: the process keeps the keyring that it came with. */
+export function planKeyring(list: StepList, process: ProcessSpec, id: string | undefined): void {
+  if (id === undefined) return
+  planKeyLabel(list, process)
+  list.add('join a session keyring', {
+    op: 'session-keyring',
+    name: `_ses.${id}`,
+    skipOn: { errnos: [ERRNO.ENOSYS], skip: 0 }, // built without keys
   })
 }
 
-/** With these, what the host mounts below the root later shows up in the container too. */
-const ROOT_PROPAGATION_SLAVE = new Set(['slave', 'rslave'])
-
-const ROOT_PROPAGATION: Record<string, number> = {
-  shared: MS_SHARED,
-  rshared: MS_SHARED | MS_REC,
-  unbindable: MS_UNBINDABLE,
-  runbindable: MS_UNBINDABLE | MS_REC,
+function planKernelFiles(list: StepList, input: Input, process: ProcessSpec): void {
+  if (!hasSysctls(input.spec) && !needsLabels(process)) return
+  planPrivateProcfs(list)
+  planSysctls(list, input)
+  if (!needsLabels(process)) list.add('close the private procfs', { op: 'close', slot: SLOT.proc })
 }
 
-function planPivot(list: StepList, { spec, launch }: Input): void {
-  if (spec.root?.readonly === true)
-    list.add('make the root file system read-only', {
-      op: 'mount-setattr',
-      slot: ROOTFS_SLOT,
-      set: 1n,
-      clear: 0n,
-      propagation: 0n,
-      recursive: false,
-    })
-  if (launch?.noPivot === true) {
-    if (isPrivateRoot(spec))
-      throw new Failure('invalid-argument', 'rootfsPropagation of [r]private is not safe without pivot_root')
-    list.add('move the root file system to /', { op: 'move-root', root: ROOTFS_SLOT })
-  } else list.add('pivot_root', { op: 'pivot-root', root: ROOTFS_SLOT })
-  const flags = ROOT_PROPAGATION[spec.linux?.rootfsPropagation ?? '']
-  if (flags !== undefined) list.add('set the propagation of the root', { op: 'propagation', path: '/', flags })
+/** Docker's rule: a working directory that the image lacks is made. */
+function planDirectory(list: StepList, cwd: string): void {
+  const path = posix.normalize(cwd)
+  if (path === '/') return
+  const [slot, root] = [SLOT.target, ROOTFS_SLOT]
+  list.add(`mkdir ${cwd}`, { op: 'make-path', slot, root, path, kind: 'directory', mode: 0o755 })
 }
 
-function planNames(list: StepList, { spec }: Input): void {
-  const ownNames = spec.linux?.namespaces?.some(({ type }) => type === 'uts') === true
-  for (const [field, name] of [
-    ['hostname', spec.hostname],
-    ['domainname', spec.domainname],
-  ] as const) {
-    if (name === undefined || name === '') continue
-    if (!ownNames) throw new Failure('invalid-argument', `unable to set ${field} without a private UTS namespace`)
-    list.add(`set${field}`, field === 'hostname' ? { op: 'sethostname', name } : { op: 'setdomainname', name })
-  }
+function planNames(list: StepList, { spec: { hostname, domainname } }: Input): void {
+  if (hostname) list.add('sethostname', { op: 'sethostname', name: hostname })
+  if (domainname) list.add('setdomainname', { op: 'setdomainname', name: domainname })
 }
 
-function planTerminal(list: StepList, process: ProcessSpec, socket: Slot | undefined): void {
+function planTerminal(list: StepList, { spec, launch }: Input, process: ProcessSpec): void {
   if (process.terminal !== true) return
+  const socket = consoleSocketSlot(launch)
+  const hasConsole = list.steps.some((step) => 'slot' in step && step.slot === SLOT.console)
   list.add('open a pseudoterminal', {
     op: 'pty',
     devpts: SLOT.devpts,
-    console: SLOT.console,
+    ...(hasConsole ? { console: SLOT.console } : {}),
     rows: process.consoleSize?.height ?? 0,
     columns: process.consoleSize?.width ?? 0,
-    uid: process.user?.uid ?? 0,
+    uid: spec.process?.user?.uid ?? 0,
     gid: KEEP_GROUP,
     ...(socket === undefined ? {} : { socket }),
   })
 }
 
-function describe(list: StepList, input: Input, process: ProcessSpec, cloneFlags: number): DescribedPlan {
-  const joinedPid = pidNamespacePath(input.spec)
+function describe(list: StepList, { spec, cgroup, stdin, launch }: Input, process: ProcessSpec): DescribedPlan {
+  const joinedPid = launch?.rootless === true ? undefined : pidNamespacePath(spec)
   return {
     plan: {
-      cloneFlags,
+      cloneFlags: birthFlags(spec),
       joinInitPidNamespace: false,
       ...(joinedPid === undefined ? {} : { pidNamespacePath: joinedPid }),
-      cgroupDirectory: input.cgroup.directory,
+      cgroupDirectory: cgroup.directory,
       terminal: process.terminal === true,
-      stdin: input.stdin,
+      stdin,
       steps: list.steps,
     },
     sentences: list.sentences,
+    warnings: list.warnings,
   }
 }

@@ -1,136 +1,174 @@
 // The mounts of a container. Each is made detached and moved onto a descriptor that was opened inside the root file system.
-import { posix } from 'node:path'
-import { Failure } from '../base/failure.ts'
-import { MS_PRIVATE, MS_SHARED, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../linux/constants.ts'
+import { MOUNT_ATTR_RDONLY, MS_PRIVATE, O_DIRECTORY, O_NOFOLLOW, O_PATH } from '../linux/constants.ts'
 import { type MountOptions, parseMountOptions } from '../linux/mount/parse-mount-options.ts'
 import { ROOTFS_SLOT, type Slot } from '../linux/steps.ts'
+import { ERRNO } from '../linux/kernel-error.ts'
 import type { MountSpec } from '../oci/runtime-spec.ts'
+import { containerPath, isBindMount } from './container-path.ts'
+import {
+  type EarlySources,
+  mayLackSysfs,
+  ownEdit,
+  planAttributes,
+  planBindSource,
+  planPropagation,
+  title,
+} from './plan-bind-mounts.ts'
 import { planCgroupMount } from './plan-cgroup-mount.ts'
 import type { PlanContainer } from './plan-types.ts'
 import { quoted, SLOT, type StepList } from './step-list.ts'
 
+export { title } from './plan-bind-mounts.ts'
+
 type Input = Parameters<PlanContainer>[0]
 
-/** Sources that stay in their peer group with the host: by destination, the slot that holds the clone. */
-export type SharedSources = ReadonlyMap<MountSpec, Slot>
+interface Mounting {
+  mount: MountSpec
+  options: MountOptions
+  destination: string
+}
 
-/** Clones of shared sources are taken before the tree is made a slave, or they would not be shared any more. */
-export function planSharedSources(list: StepList, mounts: readonly MountSpec[]): SharedSources {
-  const slots = new Map<MountSpec, Slot>()
-  for (const mount of mounts) {
+/** Mounts that become read-only last: until then things are made in them. */
+export type Unfinished = { mount: MountSpec; slot: Slot }[]
+
+export function planMounts(list: StepList, input: Input, early: EarlySources): Unfinished {
+  const unfinished: Unfinished = []
+  for (const mount of input.spec.mounts ?? []) {
     const options = parseMountOptions(mount.options ?? [])
-    if (!isBind(mount, options) || options.propagation?.kind !== MS_SHARED) continue
-    const slot = SLOT.early + slots.size
-    if (slot >= SLOT.end) throw new Failure('invalid-argument', 'mounts: too many shared bind mounts')
-    addOpenTree(list, mount, options, slot)
-    slots.set(mount, slot)
+    const destination = containerPath(mount.destination, input.rootfsDirectory)
+    if (!mount.destination.startsWith('/'))
+      list.warn(`mount destination ${mount.destination} is not absolute: it is taken for ${destination}`)
+    for (const option of options.obsolete)
+      list.warn(`mount option ${option} of ${destination} has no effect: the kernel does not know it any more`)
+    const mounting = { mount, options, destination }
+    if (options.isRemount) planRemount(list, mounting)
+    else if (isBindMount(mount)) planBind(list, input, mounting, early)
+    else if (mount.type === 'cgroup' || mount.type === 'cgroup2') planCgroup(list, input, mounting)
+    else planFilesystem(list, input, mounting, unfinished)
   }
-  return slots
+  return unfinished
 }
 
-export function planMounts(list: StepList, input: Input, shared: SharedSources): void {
-  for (const mount of input.spec.mounts ?? []) planMount(list, input, mount, shared)
+export function finishMounts(list: StepList, unfinished: Unfinished): void {
+  for (const { mount, slot } of unfinished)
+    planAttributes(list, mount, slot, { set: MOUNT_ATTR_RDONLY, clear: 0 }, false)
 }
 
-function planMount(list: StepList, input: Input, mount: MountSpec, shared: SharedSources): void {
-  const options = parseMountOptions(mount.options ?? [])
-  const destination = checkDestination(mount, options)
-  checkOptions(mount, options)
-  if (isBind(mount, options)) return planBind(list, input, mount, options, destination, shared.get(mount))
-  if (mount.type === 'cgroup' || mount.type === 'cgroup2')
-    return planCgroupMount(list, input, { mount, options, destination })
-  planFilesystem(list, input, mount, options, destination)
+function planBind(list: StepList, input: Input, { mount, destination }: Mounting, early: EarlySources): void {
+  const slot = planBindSource(list, input, mount, early)
+  addTarget(list, mount, destination, input.rootfs.sources?.get(mount.source ?? '') ?? 'directory')
+  list.add(`${title(mount)}: move_mount`, { op: 'move-mount', from: slot, to: SLOT.target })
 }
 
-function planFilesystem(
-  list: StepList,
-  input: Input,
-  mount: MountSpec,
-  options: MountOptions,
-  destination: string,
-): void {
-  if (mount.type === undefined || mount.type === '')
-    throw new Failure('invalid-argument', `mounts: ${quoted(mount.destination)} has no type`)
+function planCgroup(list: StepList, input: Input, mounting: Mounting): void {
+  const { mount, options, destination } = mounting
+  planCgroupMount(list, input, mounting)
+  if (!options.propagation.some(isWorthSaying)) return
+  const [slot, root, flags] = [SLOT.target, ROOTFS_SLOT, O_PATH]
+  list.add(`${title(mount)}: open`, { op: 'open-in-root', slot, root, path: destination, flags })
+  planPropagation(list, mount, slot, options)
+}
+
+/** A mount is born private; only another kind needs saying. */
+function isWorthSaying({ kind }: { kind: number }): boolean {
+  return kind !== MS_PRIVATE
+}
+
+/** Covers that show nothing of a device: their `ro` is the mount's own, as others may share the file system. */
+const PSEUDO = new Set([
+  'proc',
+  'sysfs',
+  'tmpfs',
+  'devpts',
+  'mqueue',
+  'ramfs',
+  'bpf',
+  'securityfs',
+  'debugfs',
+  'tracefs',
+])
+
+function planFilesystem(list: StepList, input: Input, mounting: Mounting, unfinished: Unfinished): void {
+  const { mount, options, destination } = mounting
+  const type = mount.type ?? ''
+  const isLate = (type === 'tmpfs' || destination === '/dev') && (options.own.set & MOUNT_ATTR_RDONLY) !== 0
   addTarget(list, mount, destination, 'directory')
-  const isDevpts = mount.type === 'devpts' && destination === '/dev/pts'
-  const slot = isDevpts ? SLOT.devpts : SLOT.source
+  const isDevpts = type === 'devpts' && destination === '/dev/pts'
+  const slot = isDevpts ? SLOT.devpts : isLate ? list.newSlot('mounts') : SLOT.source
+  const attributes = options.own.set | options.recursive.set
+  const hasFallback = type === 'sysfs' && mayLackSysfs(input) && (options.own.set & MOUNT_ATTR_RDONLY) !== 0
+  if (hasFallback) list.add(`${title(mount)}: stat /sys`, { op: 'open-tree', slot, path: '/sys', recursive: true })
   list.add(`${title(mount)}: fsmount`, {
     op: 'fs-mount',
     slot,
-    fstype: mount.type,
-    source: mount.source ?? mount.type,
-    options: withTargetMode(input, mount, options, destination),
-    attributes: options.own.set | options.recursive.set,
+    fstype: type,
+    source: mount.source ?? type,
+    options: filesystemOptions(input, mounting),
+    attributes: isLate ? attributes & ~MOUNT_ATTR_RDONLY : attributes,
+    ...(hasFallback ? { skipOn: { errnos: [ERRNO.EPERM], skip: 0 } } : {}),
   })
+  // Shown instead of a sysfs of its own: the host's, with nothing in it to be written to.
+  if (hasFallback) planAttributes(list, mount, slot, { set: attributes, clear: 0 }, true)
+  if (options.copiesUp && input.rootfs.copiedUp?.has(destination) !== false)
+    list.add(`${title(mount)}: tmpcopyup`, { op: 'copy-tree', from: SLOT.target, to: slot })
   list.add(`${title(mount)}: move_mount`, { op: 'move-mount', from: slot, to: SLOT.target })
-  // A mount is born private; only another kind needs saying.
-  if (options.propagation !== undefined && options.propagation.kind !== MS_PRIVATE)
-    addAttributes(list, mount, slot, { ...options, own: none, recursive: none })
+  if (options.propagation.some(isWorthSaying)) planPropagation(list, mount, slot, options)
+  if (isLate) unfinished.push({ mount, slot })
+}
+
+function filesystemOptions({ rootfs, spec }: Input, { mount, options, destination }: Mounting): MountOptions['data'] {
+  const data = options.data.map(([key, value]) => [key, unquoted(key, value)] as const)
+  const readonly = (options.own.set & MOUNT_ATTR_RDONLY) !== 0 && !PSEUDO.has(mount.type ?? '')
+  const flags = [...(readonly ? ['ro'] : []), ...options.superblock].map((name) => [name, undefined] as const)
+  return [
+    ...flags,
+    ...data,
+    ...targetMode(rootfs.modes?.get(destination), mount, options),
+    ...label(spec.linux?.mountLabel, mount),
+  ]
 }
 
 /** A tmpfs over a directory of the image looks like the directory: /tmp stays 1777, /run 0755. */
-function withTargetMode(
-  { rootfs }: Input,
-  mount: MountSpec,
-  options: MountOptions,
-  destination: string,
-): MountOptions['data'] {
-  const mode = rootfs.modes?.get(destination)
-  if (mount.type !== 'tmpfs' || mode === undefined || options.data.some(([key]) => key === 'mode')) return options.data
-  return [...options.data, ['mode', mode.toString(8)]]
+function targetMode(mode: number | undefined, { type }: MountSpec, { data }: MountOptions): MountOptions['data'] {
+  if (type !== 'tmpfs' || mode === undefined || data.some(([key]) => key === 'mode')) return []
+  return [['mode', mode.toString(8)]]
 }
 
-function planBind(
-  list: StepList,
-  { rootfs }: Input,
-  mount: MountSpec,
-  options: MountOptions,
-  destination: string,
-  sharedSlot: Slot | undefined,
-): void {
-  const slot = sharedSlot ?? SLOT.source
-  if (sharedSlot === undefined) addOpenTree(list, mount, options, slot)
-  addAttributes(list, mount, slot, options)
-  addTarget(list, mount, destination, rootfs.sources?.get(mount.source ?? '') ?? 'directory')
-  list.add(`${title(mount)}: move_mount`, { op: 'move-mount', from: slot, to: SLOT.target })
+/** File systems whose files have no label of their own get the container's; the kernel's own ones keep theirs. */
+function label(mountLabel: string | undefined, { type, options }: MountSpec): MountOptions['data'] {
+  if (!mountLabel || type === 'proc' || type === 'sysfs' || type === 'mqueue') return []
+  return options?.some((option) => option.startsWith('context=')) === true ? [] : [['context', mountLabel]]
 }
 
-/** `/proc/<pid>/root/<path>`: seen through there, the file's mount belongs to another namespace. */
-const OF_ANOTHER_PROCESS = /^(\/proc\/[1-9][0-9]*)\/root(\/.+)$/
-
-function addOpenTree(list: StepList, mount: MountSpec, options: MountOptions, slot: Slot): void {
-  const path = mount.source ?? ''
-  if (!path.startsWith('/'))
-    throw new Failure('invalid-argument', `mounts: the source ${quoted(path)} of a bind mount is not absolute`)
-  const recursive = options.bind !== 'one'
-  const [, process, theirs] = OF_ANOTHER_PROCESS.exec(path) ?? []
-  list.add(
-    `${title(mount)}: stat ${path}`,
-    process === undefined || theirs === undefined
-      ? { op: 'open-tree', slot, path, recursive }
-      : { op: 'open-tree-of', slot, namespace: `${process}/ns/mnt`, path: theirs, recursive },
-  )
+/** The quotes around a label are mount(2)'s, to keep its commas together. */
+function unquoted(key: string, value: string | undefined): string | undefined {
+  return key.endsWith('context') ? value?.replace(/^"(.*)"$/s, '$1') : value
 }
 
-/** One call per reach: attributes of the mount alone, and what goes down the whole tree. */
-function addAttributes(list: StepList, mount: MountSpec, slot: Slot, options: MountOptions): void {
-  const { own, recursive, propagation } = options
-  for (const isRecursive of [true, false]) {
-    const edit = isRecursive ? recursive : own
-    const kind = propagation?.recursive === isRecursive ? propagation.kind : 0
-    if (edit.set === 0 && edit.clear === 0 && kind === 0) continue
-    list.add(`${title(mount)}: mount_setattr`, {
-      op: 'mount-setattr',
+/** Everything is said anew, as mount(2) has it: what is not given is taken back. */
+function planRemount(list: StepList, { mount, options, destination }: Mounting): void {
+  const slot = SLOT.target
+  const flags = O_PATH
+  const sentence = `${title(mount)}: remount`
+  list.add(`${sentence}: open`, { op: 'open-in-root', slot, root: ROOTFS_SLOT, path: destination, flags })
+  const isReadonly = (options.own.set & MOUNT_ATTR_RDONLY) !== 0
+  if (options.bind === 'none')
+    list.add(sentence, {
+      op: 'reconfigure',
       slot,
-      set: BigInt(edit.set),
-      clear: BigInt(edit.clear),
-      propagation: BigInt(kind),
-      recursive: isRecursive,
+      options: [[isReadonly ? 'ro' : 'rw', undefined], ...superblockFlags(options.superblock), ...options.data],
     })
-  }
+  planAttributes(list, mount, slot, ownEdit(WITHOUT_USER_NAMESPACE, { ...options, isOwnGiven: true }), false)
+  planAttributes(list, mount, slot, options.recursive, true)
+  planPropagation(list, mount, slot, options)
 }
 
-const none = { set: 0, clear: 0 }
+const WITHOUT_USER_NAMESPACE = { spec: { ociVersion: '1.0.0' } }
+
+function superblockFlags(given: readonly string[]): MountOptions['data'] {
+  const flags = [given.includes('sync') ? 'sync' : 'async', given.includes('lazytime') ? 'lazytime' : 'nolazytime']
+  return [...flags, ...given.filter((name) => name === 'dirsync')].map((name) => [name, undefined] as const)
+}
 
 /** Opens (or makes) the mount point. proc and sysfs go onto real directories only: behind a symlink the masks would miss them. */
 function addTarget(list: StepList, mount: MountSpec, path: string, kind: 'directory' | 'file'): void {
@@ -145,57 +183,4 @@ function addTarget(list: StepList, mount: MountSpec, path: string, kind: 'direct
     path,
     flags,
   })
-}
-
-/** Files below /proc that programs like lxcfs may cover; all else there is the kernel's word, and may not be forged. */
-const ALLOWED_IN_PROC = new Set(
-  [
-    'cpuinfo',
-    'diskstats',
-    'meminfo',
-    'stat',
-    'swaps',
-    'uptime',
-    'loadavg',
-    'slabinfo',
-    'net/dev',
-    'sys/kernel/ns_last_pid',
-    'sys/crypto/fips_enabled',
-  ].map((name) => `/proc/${name}`),
-)
-
-function checkDestination(mount: MountSpec, options: MountOptions): string {
-  const destination = posix.normalize(`/${mount.destination}`).replace(/(?<=.)\/$/, '')
-  if (destination === '/')
-    throw new Failure('invalid-argument', `mounts: destination ${quoted(mount.destination)} is the root`)
-  if (destination.startsWith('/proc/') && !(isBind(mount, options) && ALLOWED_IN_PROC.has(destination)))
-    throw new Failure(
-      'invalid-argument',
-      `${title(mount)}: ${quoted(destination)} cannot be mounted because it is inside /proc`,
-    )
-  if (destination === '/proc' && mount.type !== 'proc' && mount.source !== '/proc')
-    throw new Failure(
-      'invalid-argument',
-      `${title(mount)}: ${quoted(destination)} cannot be mounted because it is not of type proc`,
-    )
-  return destination
-}
-
-function checkOptions(mount: MountSpec, options: MountOptions): void {
-  const [unsupported] = options.unsupported
-  if (unsupported !== undefined)
-    throw new Failure('unimplemented', `mounts: option ${quoted(unsupported)} of ${quoted(mount.destination)}`)
-  for (const [key, value] of isBind(mount, options) ? [] : options.data)
-    if (key.length + (value?.length ?? 0) > 255)
-      // fsconfig(2)'s own bound
-      throw new Failure('invalid-argument', `mounts: option ${quoted(key)} of ${quoted(mount.destination)} is too long`)
-}
-
-function isBind(mount: MountSpec, options: MountOptions): boolean {
-  return options.bind !== 'none' || mount.type === 'bind'
-}
-
-/** explain-step-failure.ts knows this form and makes runc's sentence of it. */
-export function title(mount: MountSpec): string {
-  return `mount ${quoted(mount.source ?? mount.type ?? '')} at ${quoted(mount.destination)}`
 }

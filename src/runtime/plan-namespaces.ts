@@ -1,5 +1,4 @@
-// Which namespaces the child is born into, and which it joins or makes afterwards.
-import { Failure } from '../base/failure.ts'
+// Which namespaces the process is born into, which it joins, and where it is born again to be in the rest.
 import {
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
@@ -9,9 +8,15 @@ import {
   CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
+  PR_SET_DUMPABLE,
 } from '../linux/constants.ts'
+import { ERRNO } from '../linux/kernel-error.ts'
+import { SYNC } from '../linux/steps.ts'
 import type { NamespaceType, RuntimeSpec } from '../oci/runtime-spec.ts'
+import type { HostFacts, PlanContainer } from './plan-types.ts'
 import { quoted, type StepList } from './step-list.ts'
+
+type Input = Parameters<PlanContainer>[0]
 
 export const NAMESPACE_FLAG: Record<NamespaceType, number> = {
   mount: CLONE_NEWNS,
@@ -24,27 +29,111 @@ export const NAMESPACE_FLAG: Record<NamespaceType, number> = {
   time: CLONE_NEWTIME,
 }
 
-/** @returns the flags of clone3(2). Joins are steps, before any mount is touched: their paths are the host's. */
-export function planNamespaces(list: StepList, spec: RuntimeSpec): number {
-  const namespaces = spec.linux?.namespaces ?? []
-  checkNamespaces(namespaces)
-  let cloneFlags = 0
-  for (const { type, path } of namespaces) {
-    const kind = NAMESPACE_FLAG[type]
-    if (path && type === 'pid') continue // a matter of birth: pidNamespacePath
-    if (path !== undefined && path !== '')
-      list.add(`join ${type} namespace ${quoted(path)}`, { op: 'setns', path, kind })
-    else if (type !== 'cgroup') cloneFlags |= kind
-  }
+/** Flags of clone3(2) for the process's birth. With a user namespace it is born on the host, to prepare what only the host may. */
+export function birthFlags(spec: RuntimeSpec): number {
+  return hasUserNamespace(spec) ? 0 : newKinds(spec) & ~CLONE_NEWCGROUP
+}
+
+/** Without a user namespace everything that is joined or made after birth. Paths are the host's: before any mount is touched. */
+export function planNamespaces(list: StepList, { spec }: Input): void {
+  planJoins(list, spec, isJoinedOnHost)
   // Its root is the group that the process is in when it is made, so it comes after the process has entered its own.
   if (isNew(spec, 'cgroup')) list.add('make a cgroup namespace', { op: 'unshare', kinds: CLONE_NEWCGROUP })
+  if (isNew(spec, 'time')) {
+    planTimeNamespace(list, spec)
+    planEnterTimeNamespace(list)
+  }
+  planJoins(list, spec, ({ type }) => type === 'mount')
   if (isNew(spec, 'network')) list.add('set the loopback interface up', { op: 'loopback-up' })
-  return cloneFlags
+}
+
+/**
+ * With a user namespace: what the host's root may join it joins first, then the user namespace comes with a second birth, and everything
+ * that is made belongs to it. An ordinary user has no rights before that, and joins afterwards.
+ */
+export function planUserNamespace(list: StepList, input: Input): void {
+  const { spec, launch } = input
+  const isRootless = launch?.rootless === true
+  if (!isRootless) {
+    planJoins(list, spec, isJoinedOnHost)
+    if (isNew(spec, 'time')) planTimeNamespace(list, spec)
+  }
+  planJoins(list, spec, ({ type }) => type === 'user')
+  if (isRootless) planJoins(list, spec, ({ type }) => type === 'pid')
+  planJoins(list, spec, ({ type }) => type === 'mount')
+  const isOwnUser = isNew(spec, 'user')
+  list.add('make the namespaces', { op: 'clone', flags: newKinds(spec) })
+  if (isOwnUser) list.add('wait for the id maps', { op: 'sync', point: SYNC.identity })
+  if (isRootless) {
+    planJoins(list, spec, isJoinedOnHost)
+    if (isNew(spec, 'time')) {
+      planTimeNamespace(list, spec)
+      planEnterTimeNamespace(list)
+    }
+    list.add('close the process to others again', { op: 'prctl', option: PR_SET_DUMPABLE, arg2: 0n })
+  }
+  planBecomeRoot(list, input.host, isRootless)
+  if (isNew(spec, 'network')) list.add('set the loopback interface up', { op: 'loopback-up' })
+}
+
+/** Whoever clones or joins a user namespace is nobody in it until he says who he is. */
+export function planBecomeRoot(list: StepList, host: HostFacts, isRootless: boolean): void {
+  const sentence = 'become root of the user namespace'
+  if (!isRootless && host.deniesSetgroups !== true)
+    list.add(sentence, { op: 'set-ids', uid: 0, gid: 0, groups: [], skipOn: { errnos: [ERRNO.EPERM], skip: 0 } })
+  // A namespace that was made without privileges refuses setgroups(2) for ever.
+  list.add(sentence, { op: 'set-ids', uid: 0, gid: 0 })
+}
+
+interface Namespace {
+  type: NamespaceType
+  path?: string
+}
+
+/** A process's own PID namespace is a matter of birth, mount and user have their own moments. */
+function isJoinedOnHost({ type }: Namespace): boolean {
+  return type !== 'pid' && type !== 'mount' && type !== 'user'
+}
+
+function planJoins(list: StepList, spec: RuntimeSpec, isWanted: (namespace: Namespace) => boolean): void {
+  for (const namespace of spec.linux?.namespaces ?? []) {
+    const { type, path } = namespace
+    if (path && isWanted(namespace))
+      list.add(`join ${type} namespace ${quoted(path)}`, { op: 'setns', path, kind: NAMESPACE_FLAG[type] })
+  }
+}
+
+/** Offsets can be set as long as nobody is in the namespace (time_namespaces(7)). */
+function planTimeNamespace(list: StepList, { linux }: RuntimeSpec): void {
+  list.add('make a time namespace', { op: 'unshare', kinds: CLONE_NEWTIME })
+  const offsets = Object.entries(linux?.timeOffsets ?? {})
+  if (offsets.length === 0) return
+  list.add('set the offsets of the clocks', {
+    op: 'write-file',
+    path: '/proc/self/timens_offsets',
+    data: offsets.map(([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`).join(''),
+  })
+}
+
+function planEnterTimeNamespace(list: StepList): void {
+  const path = '/proc/self/ns/time_for_children'
+  list.add('enter the time namespace', { op: 'setns', path, kind: CLONE_NEWTIME })
+}
+
+/** Flags of what is made together. A time namespace is made before, for its offsets. */
+function newKinds(spec: RuntimeSpec): number {
+  return (spec.linux?.namespaces ?? [])
+    .filter(({ type, path }) => !path && type !== 'time')
+    .reduce((kinds, { type }) => kinds | NAMESPACE_FLAG[type], 0)
+}
+
+export function hasUserNamespace(spec: RuntimeSpec): boolean {
+  return isOwn(spec, 'user')
 }
 
 /** pid_for_children counts for children only, so a step of the child would come too late. */
 export function pidNamespacePath(spec: RuntimeSpec): string | undefined {
-  return spec.linux?.namespaces?.find(({ type }) => type === 'pid')?.path || undefined
+  return joinedPath(spec, 'pid')
 }
 
 export function isNew(spec: RuntimeSpec, type: NamespaceType): boolean {
@@ -55,16 +144,7 @@ export function isOwn(spec: RuntimeSpec, type: NamespaceType): boolean {
   return spec.linux?.namespaces?.some((namespace) => namespace.type === type) === true
 }
 
-function checkNamespaces(namespaces: readonly { type: NamespaceType; path?: string }[]): void {
-  const seen = new Set<string>()
-  for (const { type, path } of namespaces) {
-    if (seen.has(type)) throw new Failure('invalid-argument', `linux.namespaces: ${type} is given twice`)
-    seen.add(type)
-    if (type === 'user' || type === 'time')
-      throw new Failure('unimplemented', `linux.namespaces: ${type} namespaces are not supported`)
-    if (type === 'mount' && path)
-      throw new Failure('unimplemented', 'linux.namespaces: joining a mount namespace by path is not supported')
-  }
-  if (!seen.has('mount'))
-    throw new Failure('invalid-argument', 'linux.namespaces: a container needs a mount namespace of its own')
+/** Where the namespace is joined; undefined where it is made, or the runtime's own. */
+export function joinedPath(spec: RuntimeSpec, type: NamespaceType): string | undefined {
+  return spec.linux?.namespaces?.find((namespace) => namespace.type === type)?.path || undefined
 }

@@ -8,6 +8,7 @@ import {
 } from '../linux/constants.ts'
 import { ERRNO } from '../linux/kernel-error.ts'
 import { ROOTFS_SLOT } from '../linux/steps.ts'
+import { containerPath } from './container-path.ts'
 import { quoted, SLOT, type StepList } from './step-list.ts'
 
 const ABSENT = [ERRNO.ENOENT, ERRNO.ENOTDIR]
@@ -30,7 +31,8 @@ export function planMaskedPaths(list: StepList, paths: readonly string[]): void 
     options: [['nr_inodes', '1']],
     attributes: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
   })
-  for (const path of paths) {
+  // Twice over one path would be two mounts, of which the second hides nothing.
+  for (const path of new Set(paths.map((each) => containerPath(each)))) {
     list.add(`can't mask path ${quoted(path)}`, {
       op: 'open-in-root',
       slot: SLOT.target,
@@ -49,7 +51,7 @@ export function planMaskedPaths(list: StepList, paths: readonly string[]): void 
 }
 
 export function planReadonlyPaths(list: StepList, paths: readonly string[]): void {
-  for (const path of paths) {
+  for (const path of new Set(paths.map((each) => containerPath(each)))) {
     const sentence = `can't make ${quoted(path)} read-only`
     list.add(sentence, {
       op: 'open-in-root',

@@ -1,5 +1,5 @@
 // What the planner needs to know of the host and of the image, gathered before by the caller, so that planning stays pure.
-import type { ProcessSpec, RuntimeSpec } from '../oci/runtime-spec.ts'
+import type { IdMapping, NamespaceType, ProcessSpec, RuntimeSpec } from '../oci/runtime-spec.ts'
 import type { ProcessPlan } from '../linux/steps.ts'
 
 export interface HostFacts {
@@ -16,6 +16,8 @@ export interface HostFacts {
   hasSelinux?: boolean
   /** Mounted resctrl file system, where there is one. */
   resctrl?: string
+  /** We are in a user namespace that refuses setgroups(2). */
+  deniesSetgroups?: boolean
 }
 
 /** Files of the container's root file system, read by descriptor, bounded and regular only; undefined where absent. */
@@ -28,6 +30,12 @@ export interface RootfsFacts {
   sources?: ReadonlyMap<string, 'directory' | 'file'>
   /** Destinations of tmpcopyup mounts that are directories with something in them. */
   copiedUp?: ReadonlySet<string>
+  /** Sources of bind mounts that are the root of a procfs. */
+  procfs?: ReadonlySet<string>
+  /** Namespaces that the spec joins by path and that are the runtime's own after all. */
+  hostNamespaces?: ReadonlySet<NamespaceType>
+  /** The id maps of the user namespace that the spec joins, where they can be read. */
+  joinedMaps?: { uid: readonly IdMapping[]; gid: readonly IdMapping[] }
 }
 
 /** How the child enters its cgroup, as linux/cgroup says. */
@@ -43,6 +51,8 @@ export interface DescribedPlan {
   plan: ProcessPlan
   /** `mount "proc" to "/proc"`, …; an error is `<sentence>: <errno text>` in runc's words where callers know them. */
   sentences: readonly string[]
+  /** What the spec asks for and does not get, by the specification's leave: for the log. */
+  warnings?: readonly string[]
 }
 
 /** How the process is made and by whom. Absent: by berth-shim, which a daemon talks to. */
@@ -82,6 +92,8 @@ export type PlanExec = (input: {
   rootfs: RootfsFacts
   cgroup: CgroupEntry
   stdin: boolean
+  /** The container's, whose session keyring the process gets; absent: it keeps that of its spawner. */
+  id?: string
   launch?: Pick<Launch, 'wait' | 'consoleSocket' | 'preservedDescriptors' | 'rootless' | 'noNewKeyring'>
 }) => DescribedPlan
 

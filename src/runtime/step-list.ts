@@ -1,17 +1,8 @@
 // Steps and their sentences, kept index for index while a plan grows.
-import type { Step } from '../linux/steps.ts'
+import { Failure } from '../base/failure.ts'
+import type { Slot, Step } from '../linux/steps.ts'
 
-export class StepList {
-  readonly steps: Step[] = []
-  readonly sentences: string[] = []
-
-  add(sentence: string, step: Step): void {
-    this.steps.push(step)
-    this.sentences.push(sentence)
-  }
-}
-
-/** Which register of the child holds what while the container is set up; from `early` up to `end` it is sources opened before the tree is cut off. */
+/** Which register of the child holds what while the container is set up; those from `first` up to `end` are handed out by `newSlot`. */
 export const SLOT = {
   rootfs: 0,
   target: 1,
@@ -26,9 +17,35 @@ export const SLOT = {
   fifo: 10,
   status: 11,
   consoleSocket: 12,
-  early: 32,
+  marker: 13,
+  idMap: 14,
+  first: 32,
   end: 249,
 } as const
+
+export class StepList {
+  readonly steps: Step[] = []
+  readonly sentences: string[] = []
+  readonly warnings: string[] = []
+  #nextSlot: Slot = SLOT.first
+
+  add(sentence: string, step: Step): void {
+    this.steps.push(step)
+    this.sentences.push(sentence)
+  }
+
+  /** What the spec asks for and does not get, once. */
+  warn(text: string): void {
+    if (!this.warnings.includes(text)) this.warnings.push(text)
+  }
+
+  /** For what must be kept while others of its kind come. @param what names the field in the failure, where there are none left. */
+  newSlot(what: string): Slot {
+    if (this.#nextSlot >= SLOT.end)
+      throw new Failure('invalid-argument', `${what}: more than ${SLOT.end - SLOT.first} of them at once`)
+    return this.#nextSlot++
+  }
+}
 
 /** Go's %q, which runc's sentences quote with. */
 export function quoted(text: string): string {
