@@ -1,15 +1,13 @@
 // Control groups on the real kernel: v1 as this host has it, v2 in a mount namespace where the unified tree stands alone.
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { existsSync, readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import type { Cgroup } from '../../src/linux/cgroup/cgroup.ts'
 import { openCgroups } from '../../src/linux/cgroup/open-cgroups.ts'
 import { planCgroupLimits } from '../../src/runtime/plan-cgroup-limits.ts'
+import { IN_V2, outputOf, runAgainInV2, startIn, until } from '../harness/cgroups.ts'
 
-const IN_V2 = process.env['BERTH_TEST_CGROUP2'] === '1'
 const host = openCgroups()
 const PATH = `/berth-test-${process.pid}`
 
@@ -23,63 +21,12 @@ function newGroup(t: TestContext, name: string): Cgroup {
   return group
 }
 
-/** A shell that waits for a line before it goes on, moved into the group first. */
-async function startIn(group: Cgroup, script: string): Promise<ChildProcess> {
-  const child = spawn('sh', ['-c', `read go; ${script}`], { stdio: ['pipe', 'pipe', 'inherit'] })
-  await once(child, 'spawn')
-  const { steps, directory } = group.entry()
-  const files = steps.flatMap((step) => (step.op === 'write-file' ? [step.path] : []))
-  if (directory !== undefined) files.push(`${directory}/cgroup.procs`)
-  for (const file of files) writeFileSync(file, String(child.pid))
-  child.stdin!.write('go\n')
-  return child
-}
-
-async function outputOf(child: ChildProcess): Promise<string> {
-  let text = ''
-  child.stdout!.on('data', (chunk: Buffer) => {
-    text += chunk.toString()
-  })
-  await once(child, 'close')
-  return text.trim()
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5000
-  while (!condition()) {
-    if (performance.now() > deadline) assert.fail('the condition did not come')
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
 if (IN_V2) {
   test('the unified hierarchy alone is v2', () => {
     assert.equal(host.version, 2)
   })
 } else {
-  test('the same holds for v2', (t) => {
-    const unified = '/sys/fs/cgroup/unified'
-    if (host.version === 2 || !existsSync(`${unified}/cgroup.procs`)) return t.skip('no second hierarchy to try it on')
-    const script = [
-      'mount --make-rprivate /',
-      `mount --bind ${unified} /mnt`,
-      'umount --recursive --lazy /sys/fs/cgroup',
-      'mount --move /mnt /sys/fs/cgroup',
-      'exec "$0" "$1"',
-    ].join(' && ')
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env // or the child would report in the runner's own format
-    const child = spawnSync(
-      'unshare',
-      ['--mount', 'sh', '-c', script, process.execPath, fileURLToPath(import.meta.url)],
-      {
-        env: { ...env, BERTH_TEST_CGROUP2: '1' },
-        encoding: 'utf8',
-        timeout: 60_000,
-      },
-    )
-    assert.equal(child.status, 0, child.stdout + child.stderr)
-    assert.match(child.stdout, /^# pass [1-9]/m)
-  })
+  test('the same holds for v2', (t) => runAgainInV2(t, import.meta.url))
 
   test('limits reach the kernel, and a live update changes them', async (t) => {
     const group = newGroup(t, 'limits')

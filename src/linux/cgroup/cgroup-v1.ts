@@ -27,6 +27,7 @@ import { watchOomV1 } from './watch-oom.ts'
 
 const FREEZE_TIMEOUT_MS = 5_000
 const SIGKILL = 9
+const KILL_PASSES_MAX = 10
 
 export interface CgroupOptions {
   /** An ordinary user: hierarchies in which nothing may be made are done without, unless a limit wants them. */
@@ -58,6 +59,7 @@ export class CgroupV1 implements Cgroup {
     const make = (directory: string, isCpuset: boolean): boolean => {
       try {
         if (makeGroup(directory, isCpuset ? inheritCpuset : undefined)) made.push(directory)
+        else if (isCpuset) inheritCpuset(directory) // somebody else may have made it, and no more than that
         return true
       } catch (error) {
         const { rootless, isNamed } = this.#options
@@ -218,7 +220,8 @@ export class CgroupV1 implements Cgroup {
   }
 
   killAll(): void {
-    if (this.#unified === undefined || !killByFile(this.#unified)) this.#killEach()
+    const isKilled = this.#unified !== undefined && killByFile(this.#unified)
+    this.#killEach(isKilled ? 1 : KILL_PASSES_MAX) // what has left the unified tree is in the others still
     // A frozen task takes its SIGKILL only when it is thawed.
     if (this.isFrozen()) void this.thaw()
   }
@@ -234,8 +237,8 @@ export class CgroupV1 implements Cgroup {
   }
 
   /** A fork bomb outruns one pass; each pass kills what it sees, and what is dying no longer forks. */
-  #killEach(): void {
-    for (let pass = 0; pass < 10; pass++) {
+  #killEach(passes: number): void {
+    for (let pass = 0; pass < passes; pass++) {
       const pids = this.pids()
       for (const pid of pids) {
         try {
@@ -291,6 +294,7 @@ export class CgroupV1 implements Cgroup {
 function inheritCpuset(directory: string): void {
   const parent = dirname(directory)
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    if (readGroupFile(directory, file)?.trim() !== '') continue
     if (readGroupFile(parent, file)?.trim() === '') inheritCpuset(parent)
     const value = readGroupFile(parent, file)?.trim()
     if (value) writeGroupFile(directory, { file, value })
