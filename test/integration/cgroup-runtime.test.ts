@@ -155,7 +155,7 @@ test('where v2 has passed its controllers on, a further process goes where the f
   if (!IN_V2 || host.controllers.size === 0) return t.skip('no controller to pass on')
   const group = await newGroup(t, `/${NAME}/nested`)
   await group.create({})
-  const first = await startIn(group, 'while :; do sleep 1; done')
+  const first = await startIn(group, 'exec sleep 1000')
   const leaf = await newGroup(t, `/${NAME}/nested/leaf`)
   await leaf.create({}) // as an init does that sorts its own processes: into a group below, and then the controllers down
   await leaf.add(first.pid!)
