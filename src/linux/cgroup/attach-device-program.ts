@@ -2,6 +2,7 @@
 //
 // All programs of a group must agree before a device is opened, so a second one beside the first would, for a moment, allow less than either.
 import { closeSync, constants, openSync } from 'node:fs'
+import { hasErrno } from '../kernel-error.ts'
 import type { Fd, Kernel } from '../kernel.ts'
 
 const BPF_PROG_LOAD = 5
@@ -14,6 +15,7 @@ const BPF_CGROUP_DEVICE = 6
 const BPF_F_ALLOW_MULTI = 2
 const BPF_F_REPLACE = 4
 const PROGRAMS_MAX = 64
+const LOAD_TRIES = 10
 
 /** One program is replaced in one step (kernel 5.6); of several, the new one is on before the old ones go: at no moment is the group open. */
 export function attachDeviceProgram(kernel: Kernel, directory: string, program: Uint8Array): void {
@@ -54,7 +56,14 @@ function loadProgram(kernel: Kernel, program: Uint8Array): Fd {
   view.setUint32(4, program.length / 8, true)
   view.setBigUint64(8, kernel.addressOf(program), true)
   view.setBigUint64(16, kernel.addressOf(LICENSE), true)
-  return kernel.bpf(BPF_PROG_LOAD, attributes)
+  // The verifier gives up when a signal is waiting, be it only a child's end, which the runtime takes after the call.
+  for (let tries = 1; ; tries++) {
+    try {
+      return kernel.bpf(BPF_PROG_LOAD, attributes)
+    } catch (error) {
+      if (tries === LOAD_TRIES || !hasErrno(error, 'EAGAIN')) throw error
+    }
+  }
 }
 
 /** `flags`: those with which they were attached. */
