@@ -1,0 +1,49 @@
+// A real containerd with root, state and socket of its own.
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually, run } from './command.ts'
+
+export interface RealContainerd extends AsyncDisposable {
+  address: string
+  log(): string
+}
+
+/** containerd must be installed. Who uses it removes its tasks before it is disposed of. */
+export async function startRealContainerd(): Promise<RealContainerd> {
+  const directory = await mkdtemp(join(tmpdir(), 'real-containerd-'))
+  const address = join(directory, 'c.sock')
+  const config = join(directory, 'config.toml')
+  await writeFile(
+    config,
+    `version = 2
+root = "${directory}/root"
+state = "${directory}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "${address}"
+`,
+  )
+  const logFile = join(directory, 'log')
+  const output = openSync(logFile, 'a')
+  const child = spawn('containerd', ['-c', config], { stdio: ['ignore', output, output] })
+  closeSync(output)
+  const gone = new Promise((resolve) => child.once('exit', resolve))
+  const log = () => readFileSync(logFile, 'utf8').slice(-4000)
+  await eventually('the real containerd answers', 30_000, async () => {
+    if (child.exitCode !== null) throw new Error(`containerd ended with ${child.exitCode}\n${log()}`)
+    return (await run(['ctr', '-a', address, 'version'])).code === 0
+  })
+  return {
+    address,
+    log,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGTERM')
+      await gone
+      await run(['sh', '-c', `grep -o " ${directory}[^ ]*" /proc/self/mounts | sort -r | xargs -r umount -l`])
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
