@@ -53,6 +53,8 @@ pty() { script -qec "$*" /dev/null; }
 export interface Comparison {
   /** Environment of the scripts, for each side; $C, a container's name that no other script has, is added. */
   env: (side: Side) => Record<string, string>
+  /** Where the scripts run: conmon leaves a file there when it hears of an OOM kill. */
+  cwd: () => string
   /** Run after each script, whatever came of it. */
   cleanup: string
   /** Runs when a comparison fails: what it returns is shown with the difference. */
@@ -60,11 +62,11 @@ export interface Comparison {
 }
 
 /** Runs the line on both sides at once and insists on the same two streams and the same, expected exit code. */
-export async function assertSame(line: Line, { env, cleanup, explain }: Comparison): Promise<void> {
+export async function assertSame(line: Line, { env, cwd, cleanup, explain }: Comparison): Promise<void> {
   const number = ++count
   const results = await Promise.all(
     SIDES.map(async (side) => {
-      const options = { env: { ...env(side), C: containerOf(side, number) }, timeoutMs: 60_000 }
+      const options = { env: { ...env(side), C: containerOf(side, number) }, cwd: cwd(), timeoutMs: 60_000 }
       try {
         return comparable(await run(['sh', '-c', `${PRELUDE}\n${line.script}`], options), side)
       } finally {

@@ -34,6 +34,7 @@ const envOf = (side: Side): Record<string, string> => ({
 })
 const comparison: Comparison = {
   env: envOf,
+  cwd: () => directory,
   cleanup: '$X t rm -f $C; $X c rm $C',
   explain: () => containerd?.log().slice(-1500) ?? '',
 }

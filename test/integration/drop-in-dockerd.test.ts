@@ -34,6 +34,7 @@ const envOf = (side: Side): Record<string, string> => ({
 })
 const comparison: Comparison = {
   env: envOf,
+  cwd: () => directory,
   cleanup: 'docker rm -fv $C; docker volume rm -f $C-volume',
   explain: () => dockerd?.log().slice(-1500) ?? '',
 }

@@ -35,7 +35,11 @@ const envOf = (side: Side): Record<string, string> => ({
   F: files,
   O: join(directory, `own-${side.name}`),
 })
-const comparison: Comparison = { env: envOf, cleanup: '$P rm -t 0 -fiv $C; $P rmi -fi $C-image; rm -rf $O/*' }
+const comparison: Comparison = {
+  env: envOf,
+  cwd: () => directory,
+  cleanup: '$P rm -t 0 -fiv $C; $P rmi -fi $C-image; rm -rf $O/*',
+}
 
 before(async () => {
   if (skip !== false) return
