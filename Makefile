@@ -6,6 +6,8 @@ BIN := node_modules/.bin
 BUN := node_modules/@oven/bun-linux-$(if $(filter aarch64,$(shell uname -m)),aarch64,x64)/bin/bun
 TYPESCRIPT := $(shell find src bin test bench tools -name '*.ts')
 PROGRAMS := berthd berth-containerd
+# Started often and for a moment: one executable each.
+COMPILED := berth berth-runc containerd-shim-berth-v2
 NATIVE := build/bin/berth-shim build/bin/berth-init
 DAEMON_ENTRIES := $(PROGRAMS:%=bin/%.js) src/containerd/diff/layer-worker.js
 # Daemons that mostly wait: a small young generation and one thread for the collector are a fifth less memory, and not slower.
@@ -20,7 +22,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils doc
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-build: build/js/.done build/lib/.done $(NATIVE) build/bin/berth build/bin/containerd-shim-berth-v2 $(addprefix build/bin/,$(PROGRAMS)) ## everything that runs, into build/bin
+build: build/js/.done build/lib/.done $(NATIVE) $(addprefix build/bin/,$(COMPILED) $(PROGRAMS)) ## everything that runs, into build/bin
 
 # Not `npm ci`: it insists on the packages of every platform, which a mirror may not have.
 $(MODULES): package.json package-lock.json
@@ -35,13 +37,10 @@ $(NATIVE) &: $(wildcard native/*.c native/*.h) native/Makefile
 	@mkdir -p $(@D)
 	$(MAKE) -s -C native OUT=$(CURDIR)/build/bin/berth-shim
 
-build/bin/berth: build/js/.done
+# Neither .env nor bunfig.toml of the working directory, which may be anybody's.
+$(COMPILED:%=build/bin/%): build/bin/%: build/js/.done
 	@mkdir -p $(@D)
-	$(BUN) build --compile --minify --bytecode --format=esm bin/berth.ts --outfile $@ >/dev/null
-
-build/bin/containerd-shim-berth-v2: build/js/.done
-	@mkdir -p $(@D)
-	$(BUN) build --compile --minify --bytecode --format=esm bin/containerd-shim-berth-v2.ts --outfile $@ >/dev/null
+	$(BUN) build --compile --minify --bytecode --format=esm --no-compile-autoload-dotenv --no-compile-autoload-bunfig bin/$*.ts --outfile $@ >/dev/null
 
 # The daemons' modules in a few files: they start in two thirds of the time.
 build/lib/.done: build/js/.done

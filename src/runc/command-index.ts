@@ -1,0 +1,156 @@
+// Every command: its options, how many arguments it takes, and its code, loaded when it is called.
+import type { Command } from './command.ts'
+import type { OptionSpec } from './parse-options.ts'
+
+export interface CommandEntry {
+  readonly name: string
+  readonly usage: string
+  readonly summary: string
+  readonly options: readonly OptionSpec[]
+  readonly least: number
+  readonly most: number
+  /** What follows the first argument is another's command line. */
+  readonly keepsOrder?: boolean
+  /** Status of a failure where it is not 1. */
+  readonly failureStatus?: number
+  readonly isHidden?: boolean
+  load(): Promise<Command>
+}
+
+const flag = (name: string, help: string, short?: string): OptionSpec => option('flag', name, help, short)
+const text = (name: string, help: string, short?: string): OptionSpec => option('text', name, help, short)
+const integer = (name: string, help: string, short?: string): OptionSpec => option('integer', name, help, short)
+
+function option(kind: OptionSpec['kind'], name: string, help: string, short: string | undefined): OptionSpec {
+  return { kind, name, help, ...(short === undefined ? {} : { short }) }
+}
+
+export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
+  flag('debug', 'write debug messages to the log'),
+  text('log', 'file for the log (default: standard error)'),
+  text('log-format', 'format of the log: text or json (default: "text")'),
+  text('log-level', 'least level of the log: debug, warning or error'),
+  text('root', 'directory of the containers’ states (default: "/run/berth-runc")'),
+  text('criu', 'the criu program, for checkpoint and restore (default: "criu")'),
+  flag('systemd-cgroup', 'control groups by systemd; cgroupsPath is then "slice:prefix:name"'),
+  text('cgroup-manager', 'who keeps control groups: cgroupfs, systemd or disabled'),
+  text('rootless', 'ignore what control groups do not permit: true, false or auto (default: "auto")'),
+  flag('help', 'show help', 'h'),
+  flag('version', 'print the version', 'v'),
+]
+
+const CONSOLE = text('console-socket', 'unix socket that gets the master of the terminal')
+const PID_FILE = text('pid-file', 'file to write the process id to')
+const PRESERVE = integer('preserve-fds', 'pass N more descriptors on, from 3 or from behind those of LISTEN_FDS')
+const PIDFD = text('pidfd-socket', 'unix socket that gets a pidfd of the process')
+
+const BUNDLE = [
+  text('bundle', 'directory of the bundle (default: the working directory)', 'b'),
+  text('config', 'name of the configuration in the bundle (default: "config.json")', 'f'),
+]
+const CREATION = [
+  ...BUNDLE,
+  CONSOLE,
+  PIDFD,
+  PID_FILE,
+  flag('no-pivot', 'move the root instead of pivoting into it, for a root on a ramdisk'),
+  flag('no-new-keyring', 'leave the container in the caller’s session keyring'),
+  PRESERVE,
+  flag('no-subreaper', 'do not adopt orphaned processes'),
+]
+
+const ID = '<container-id>'
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'create',
+    usage: `[command options] ${ID}`,
+    summary: 'create a container',
+    options: CREATION,
+    least: 1,
+    most: 1,
+    load: async () => (await import('./create.ts')).create,
+  },
+  {
+    name: 'delete',
+    usage: `[command options] ${ID}`,
+    summary: 'delete what a stopped container holds',
+    options: [
+      flag('force', 'kill it first, and be content where there is none', 'f'),
+      flag('regex', 'every container whose id matches', 'r'),
+    ],
+    least: 1,
+    most: 1,
+    load: async () => (await import('./delete.ts')).deleteCommand,
+  },
+  {
+    name: 'kill',
+    usage: `[command options] ${ID} [signal]`,
+    summary: 'send a signal (default: SIGTERM) to the first process',
+    options: [
+      flag('all', 'to all processes of the container', 'a'),
+      flag('regex', 'to every container whose id matches', 'r'),
+    ],
+    least: 1,
+    most: 2,
+    load: async () => (await import('./kill.ts')).kill,
+  },
+  {
+    name: 'list',
+    usage: '[command options]',
+    summary: 'list the containers below the root',
+    options: [text('format', 'table or json (default: "table")', 'f'), flag('quiet', 'ids only', 'q')],
+    least: 0,
+    most: 0,
+    load: async () => (await import('./list.ts')).list,
+  },
+  {
+    name: 'pause',
+    usage: ID,
+    summary: 'suspend all processes of a container',
+    options: [],
+    least: 1,
+    most: 1,
+    load: async () => (await import('./pause.ts')).pause,
+  },
+  {
+    name: 'resume',
+    usage: ID,
+    summary: 'resume all processes of a paused container',
+    options: [],
+    least: 1,
+    most: 1,
+    load: async () => (await import('./pause.ts')).resume,
+  },
+  {
+    name: 'run',
+    usage: `[command options] ${ID}`,
+    summary: 'create and start a container',
+    options: [
+      ...CREATION,
+      flag('detach', 'do not wait for its end', 'd'),
+      flag('keep', 'do not delete the container when it has ended'),
+    ],
+    least: 1,
+    most: 1,
+    load: async () => (await import('./run.ts')).run,
+  },
+  {
+    name: 'start',
+    usage: ID,
+    summary: 'let the process of a created container proceed',
+    options: [],
+    least: 1,
+    most: 1,
+    load: async () => (await import('./start.ts')).start,
+  },
+  {
+    name: 'state',
+    usage: ID,
+    summary: 'print the state of a container as JSON',
+    options: [],
+    least: 1,
+    most: 1,
+    load: async () => (await import('./state.ts')).state,
+  },
+]

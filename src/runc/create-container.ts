@@ -1,0 +1,182 @@
+// From a bundle to a process that waits for its start. What is on disk and in the kernel at each moment can be deleted by `delete --force`.
+import { closeSync } from 'node:fs'
+import { formatRfc3339Nano } from '../base/clock.ts'
+import { Failure, messageOf } from '../base/failure.ts'
+import { UndoStack } from '../base/undo-stack.ts'
+import type { Cgroup } from '../linux/cgroup/cgroup.ts'
+import { openCgroup } from '../linux/cgroup/open-cgroups.ts'
+import { O_PATH } from '../linux/constants.ts'
+import { AT_FDCWD } from '../linux/kernel.ts'
+import { openNativeKernel } from '../linux/native-kernel.ts'
+import { readProcessStat } from '../linux/proc/process-stat.ts'
+import type { RuntimeSpec } from '../oci/runtime-spec.ts'
+import { explainStepFailure } from '../runtime/explain-step-failure.ts'
+import { gatherHostFacts } from '../runtime/gather-host-facts.ts'
+import { planCgroupLimits } from '../runtime/plan-cgroup-limits.ts'
+import { planContainer } from '../runtime/plan-container.ts'
+import type { DescribedPlan, Launch } from '../runtime/plan-types.ts'
+import { readRootfsFacts } from '../runtime/read-rootfs-facts.ts'
+import { StepFailure } from '../shim/shim.ts'
+import type { GlobalSettings } from './command.ts'
+import { followBirth } from './follow-birth.ts'
+import { initProgram } from './init-program.ts'
+import { signalProcess } from './signal-process.ts'
+import type { Bundle } from './load-bundle.ts'
+import { makeFifos } from './make-fifo.ts'
+import type { RuntimeLog } from './runtime-log.ts'
+import { type SpawnedInit, spawnInit } from './spawn-init.ts'
+import { type ContainerRecord, lockState, makeStateDirectory, removeStateDirectory, writeState } from './state-store.ts'
+
+export interface CreationRequest {
+  settings: GlobalSettings
+  log: RuntimeLog
+  id: string
+  bundle: Bundle
+  launch: Pick<Launch, 'consoleSocket' | 'preservedDescriptors' | 'noPivot' | 'noNewKeyring'>
+  /** berth-init stays with the process and tells its end. */
+  keep: boolean
+  /** Called with the pid when the process is there, before the creation is done; what it throws undoes everything. */
+  onCreated(pid: number): void
+}
+
+export interface CreatedContainer {
+  record: ContainerRecord
+  init: SpawnedInit
+}
+
+/** The caller closes the channel. Everything is undone on failure. */
+export async function createContainer(request: CreationRequest): Promise<CreatedContainer> {
+  const { settings, log, id, bundle } = request
+  const { root } = settings
+  await using undo = new UndoStack((error) => log.write('warning', `undo of ${id}: ${messageOf(error)}`))
+  const directory = makeStateDirectory(root, id)
+  undo.defer(() => removeStateDirectory(root, id))
+  using lock = await lockState(root, id, 0)
+  if (lock === undefined) throw new Failure('already-exists', 'container with given ID already exists')
+
+  const record = draftRecord(request)
+  const cgroup = await openGroup(request)
+  record.cgroup = cgroup?.describe()
+  writeState(root, record) // from here on a crash leaves nothing nameless
+  undo.defer(() => cgroup?.remove())
+  await cgroup?.create(planCgroupLimits(bundle.spec.linux?.resources))
+
+  const described = plan(request, cgroup, makeFifos(directory))
+  record.startFailures = describeStartFailures(described)
+  const init = spawnInit({
+    program: initProgram(),
+    plan: described.plan,
+    preserved: request.launch.preservedDescriptors,
+    keep: request.keep,
+  })
+  undo.defer(() => closeSync(init.channel)) // ends what waits at the other side
+  undo.defer(() => killBorn(record, cgroup))
+  const note = (pid: number) => {
+    record.pid = pid
+    record.startTicks = readProcessStat(pid)?.startTicks ?? 0
+    writeState(root, record)
+  }
+  try {
+    await followBirth(init, request.keep, {
+      onCloned: note,
+      onSync: async ({ point }) => {
+        throw new Failure('unimplemented', `sync point ${point}`)
+      },
+    })
+  } catch (error) {
+    throw new Failure('internal', `unable to start container process: ${explain(described, error)}`, { cause: error })
+  }
+  cgroup?.settle()
+  request.onCreated(record.pid)
+  record.isCreated = true
+  writeState(root, record)
+  undo.commit()
+  return { record, init }
+}
+
+function draftRecord({ id, bundle, settings }: CreationRequest): ContainerRecord {
+  return {
+    version: 1,
+    id,
+    bundle: bundle.directory,
+    rootfs: bundle.rootfs,
+    created: formatRfc3339Nano(Date.now()),
+    pid: 0,
+    startTicks: 0,
+    maker: { pid: process.pid, startTicks: readProcessStat(process.pid)?.startTicks ?? 0 },
+    isCreated: false,
+    isRootless: settings.isRootless,
+    cgroup: undefined,
+    startFailures: {},
+    resctrlGroup: undefined,
+    criuExternals: [],
+    spec: bundle.spec,
+  }
+}
+
+async function openGroup({ settings, id, bundle }: CreationRequest): Promise<Cgroup | undefined> {
+  if (settings.cgroupManager === 'disabled') return undefined
+  const { linux, annotations } = bundle.spec
+  const ownerUid = rootOf(bundle.spec)
+  return await openCgroup({
+    cgroupsPath: linux?.cgroupsPath,
+    id,
+    systemd: settings.usesSystemdCgroup,
+    rootless: settings.isRootless,
+    ...(ownerUid === undefined ? {} : { ownerUid }),
+    ...(annotations === undefined ? {} : { annotations }),
+  })
+}
+
+/** The host's id of the container's root, where it has a user namespace. */
+function rootOf({ linux }: RuntimeSpec): number | undefined {
+  return linux?.uidMappings?.find(({ containerID }) => containerID === 0)?.hostID
+}
+
+function plan(request: CreationRequest, cgroup: Cgroup | undefined, wait: Launch['wait']): DescribedPlan {
+  const { id, bundle, launch, settings } = request
+  const kernel = openNativeKernel()
+  const rootfs = kernel.openat2(AT_FDCWD, bundle.rootfs, { flags: O_PATH })
+  try {
+    return planContainer({
+      id,
+      spec: bundle.spec,
+      host: gatherHostFacts(),
+      rootfs: readRootfsFacts(kernel, rootfs, bundle.spec),
+      rootfsDirectory: bundle.rootfs,
+      cgroup: cgroup?.entry() ?? { steps: [], directory: undefined },
+      stdin: true,
+      launch: { ...launch, wait, rootfsSource: bundle.rootfs, rootless: settings.isRootless },
+    })
+  } finally {
+    kernel.close(rootfs)
+  }
+}
+
+const SIGKILL = 9
+const SAMPLE = { errno: 5, text: ': input/output error' }
+
+/** The steps behind the start run in another command's time: what their failures are called goes into the record. */
+function describeStartFailures(described: DescribedPlan): Record<string, string> {
+  const steps = described.plan.steps
+  const start = steps.findIndex(({ op }) => op === 'await-fifo')
+  return Object.fromEntries(
+    steps.flatMap((_, step) => {
+      if (start < 0 || step <= start) return []
+      const { message } = explainStepFailure(described, { step, errno: SAMPLE.errno })
+      return [[String(step), message.endsWith(SAMPLE.text) ? message.slice(0, -SAMPLE.text.length) : message]]
+    }),
+  )
+}
+
+function explain(described: DescribedPlan, error: unknown): string {
+  if (!(error instanceof StepFailure)) return messageOf(error)
+  const words = typeof error.cause === 'string' && error.cause !== '' ? `, ${error.cause.trim()}` : ''
+  return `${explainStepFailure(described, error).message}${words}`
+}
+
+/** By pidfd: what was noted may have ended already, and its number gone to another. It is our child, or berth-init's that adopts for us. */
+function killBorn(record: ContainerRecord, cgroup: Cgroup | undefined): void {
+  cgroup?.killAll()
+  signalProcess(record.pid, record.startTicks, SIGKILL)
+}
