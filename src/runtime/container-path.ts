@@ -1,6 +1,5 @@
 // Paths of a container as specs write them.
 import { posix } from 'node:path'
-import type { RuntimeSpec } from '../oci/runtime-spec.ts'
 
 /**
  * A mount's destination as a clean absolute path in the container. Relative ones count from the root (config.md, "Mounts"), and one that
@@ -22,24 +21,6 @@ export function isBelow(path: string, directory: string): boolean {
 
 function clean(path: string): string {
   return posix.normalize(path).replace(/(?<=.)\/$/, '')
-}
-
-/** The spec with every path that counts from the bundle made absolute: the root and the sources of bind mounts. */
-export function resolveBundlePaths(spec: RuntimeSpec, bundle: string): RuntimeSpec {
-  const { root, mounts } = spec
-  return {
-    ...spec,
-    ...(root === undefined ? {} : { root: { ...root, path: posix.resolve(bundle, root.path) } }),
-    ...(mounts === undefined
-      ? {}
-      : {
-          mounts: mounts.map((mount) =>
-            mount.source !== undefined && isBindMount(mount)
-              ? { ...mount, source: posix.resolve(bundle, mount.source) }
-              : mount,
-          ),
-        }),
-  }
 }
 
 /** A mount is one if it says so in its options (config.md); `type` alone is how older configurations say it. */

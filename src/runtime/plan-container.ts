@@ -122,8 +122,8 @@ function planTerminal(list: StepList, { spec, launch }: Input, process: ProcessS
   })
 }
 
-function describe(list: StepList, { spec, cgroup, stdin, launch }: Input, process: ProcessSpec): DescribedPlan {
-  const joinedPid = launch?.rootless === true ? undefined : pidNamespacePath(spec)
+function describe(list: StepList, { spec, cgroup, stdin }: Input, process: ProcessSpec): DescribedPlan {
+  const joinedPid = pidNamespacePath(spec)
   return {
     plan: {
       cloneFlags: birthFlags(spec),

@@ -56,6 +56,7 @@ export function planUserNamespace(list: StepList, input: Input): void {
   const isRootless = launch?.rootless === true
   if (!isRootless) {
     planJoins(list, spec, isJoinedOnHost)
+    planJoins(list, spec, ({ type }) => type === 'pid')
     if (isNew(spec, 'time')) planTimeNamespace(list, spec)
   }
   planJoins(list, spec, ({ type }) => type === 'user')
@@ -90,7 +91,7 @@ interface Namespace {
   path?: string
 }
 
-/** A process's own PID namespace is a matter of birth, mount and user have their own moments. */
+/** Of the others each has its own moment. */
 function isJoinedOnHost({ type }: Namespace): boolean {
   return type !== 'pid' && type !== 'mount' && type !== 'user'
 }
@@ -131,9 +132,9 @@ export function hasUserNamespace(spec: RuntimeSpec): boolean {
   return isOwn(spec, 'user')
 }
 
-/** pid_for_children counts for children only, so a step of the child would come too late. */
+/** pid_for_children counts for children only: a step comes too late, unless the process is born again. */
 export function pidNamespacePath(spec: RuntimeSpec): string | undefined {
-  return joinedPath(spec, 'pid')
+  return hasUserNamespace(spec) ? undefined : joinedPath(spec, 'pid')
 }
 
 export function isNew(spec: RuntimeSpec, type: NamespaceType): boolean {

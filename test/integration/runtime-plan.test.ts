@@ -286,6 +286,7 @@ test('bind mounts share, follow or ignore what is mounted below their source', a
   const mountLine = async (destination: string, propagation: string) => {
     const text = await run(t, 'cat /proc/self/mountinfo', (spec) => {
       spec.mounts!.push({ destination, type: 'bind', source, options: ['rbind', propagation] })
+      if (propagation === 'rshared') spec.linux!.rootfsPropagation = 'shared' // as dockerd does
     })
     return text.split('\n').find((line) => line.split(' ')[4] === destination) ?? 'no mount'
   }
@@ -310,10 +311,8 @@ test('failures are told in the words of runc', async (t) => {
       spec.mounts!.push({ destination: '/x', type: 'bind', source: '/not/there', options: ['rbind'] })
     },
   )
-  await fails(
-    ['true'],
-    /^error setting rlimits for ready process: error setting rlimit type 7: invalid argument$/,
-    (spec) => Object.assign(spec.process!, { rlimits: [{ type: 'RLIMIT_NOFILE', soft: 2000, hard: 1000 }] }),
+  await fails(['true'], /^process.rlimits\[0\]: the soft limit 2000 is above the hard limit 1000$/, (spec) =>
+    Object.assign(spec.process!, { rlimits: [{ type: 'RLIMIT_NOFILE', soft: 2000, hard: 1000 }] }),
   )
 })
 
