@@ -136,6 +136,6 @@ void on_command_exit(struct process *p, int status) {
   int error = status ? ECHILD : adopt_process(p);
   close_console(p);
   if (!error) return process_is_made(p, p->starts_at_once ? RUNNING : CREATED);
-  fail_creation(p, NO_STEP, error);
+  fail_creation(p, (uint32_t)error);
   forget_process(p);
 }

@@ -68,12 +68,25 @@ static void send_ok(struct connection *k, uint16_t request, bool has_pid, uint32
   send_answer(k, &a);
 }
 
-static void send_error(struct connection *k, uint16_t request, uint32_t step, uint32_t error) {
+static void send_error(struct connection *k, uint16_t request, uint32_t error) {
   struct answer a;
   begin(&a, ERROR, request);
-  put_number(&a, step, 4);
+  put_number(&a, NO_STEP, 4);
   put_number(&a, error, 4);
   send_answer(k, &a);
+}
+
+static void send_failure(struct connection *k, uint16_t request, const struct failure *failure) {
+  struct answer a;
+  if (!k->is_open) return;
+  begin(&a, ERROR, request);
+  put_number(&a, failure->step, 4);
+  put_number(&a, failure->error, 4);
+  uint32_t size = (uint32_t)(a.size - HEADER + failure->report_size);
+  memcpy(a.bytes, &size, sizeof size);
+  struct iovec parts[2] = {{a.bytes, a.size}, {(void *)failure->report, failure->report_size}};
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+  if (sendmsg(k->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)(a.size + failure->report_size)) shutdown(k->fd, SHUT_RDWR);
 }
 
 static void put_name(struct answer *a, const struct process *p) {
@@ -132,7 +145,7 @@ void accept_control(int listener) {
     p->sync_deadline = 0;
     send_sync(k, p);
   }
-  if (init_failure[1]) send_error(k, 0, init_failure[0], init_failure[1]);
+  if (init_failure.error) send_failure(k, 0, &init_failure);
 }
 
 void tell_process(const struct process *p) {
@@ -144,7 +157,7 @@ void tell_sync(const struct process *p) {
 }
 
 void tell_init_failure(void) {
-  for (int i = 0; i < CONTROL_LIMIT; i++) send_error(&connections[i], 0, init_failure[0], init_failure[1]);
+  for (int i = 0; i < CONTROL_LIMIT; i++) send_failure(&connections[i], 0, &init_failure);
 }
 
 void answer_ok(struct process *p, uint32_t pid) {
@@ -152,8 +165,8 @@ void answer_ok(struct process *p, uint32_t pid) {
   p->waiter = -1;
 }
 
-void answer_error(struct process *p, uint32_t step, uint32_t error) {
-  if (p->waiter >= 0) send_error(&connections[p->waiter], p->request, step, error);
+void answer_failure(struct process *p, const struct failure *failure) {
+  if (p->waiter >= 0) send_failure(&connections[p->waiter], p->request, failure);
   p->waiter = -1;
 }
 
@@ -352,14 +365,14 @@ void on_control(int index, uint32_t events) {
     uint32_t length = take_u32(&header);
     uint16_t type = take_u16(&header), number = take_u16(&header);
     if (length > REQUEST_LIMIT) {
-      send_error(k, number, NO_STEP, EMSGSIZE);
+      send_error(k, number, EMSGSIZE);
       return close_connection(k);
     }
     if (k->size - at < HEADER + length) break;
     const uint8_t *payload = input + at + HEADER;
     struct request request = {k, number, {payload, payload + length, false}};
     int error = handle(&request, type);
-    if (error) send_error(k, number, NO_STEP, (uint32_t)error);
+    if (error) send_error(k, number, (uint32_t)error);
     at += HEADER + length;
   }
   if (!k->is_open) return;

@@ -124,10 +124,7 @@ int main(int argc, char **argv) {
   raise_limits();
   strcpy(processes[0].name, "init");
   int error = plan.has_command ? spawn_command(&processes[0], &command) : spawn_process(&processes[0], &process_plan, rootfs);
-  if (error) {
-    init_failure[0] = NO_STEP;
-    init_failure[1] = (uint32_t)error;
-  }
+  if (error) init_failure = (struct failure){.step = NO_STEP, .error = (uint32_t)error};
   close_plan(&plan);
   if (rootfs >= 0) close(rootfs);
   monitor(control, streams);

@@ -79,7 +79,7 @@ static void vanish(void) {
 }
 
 static bool is_lingering(void) {
-  bool is_over = processes[0].state == EXITED || init_failure[1];
+  bool is_over = processes[0].state == EXITED || init_failure.error;
   if (!is_over || anything_alive() || control_count() > 0) linger_start = -1;
   else if (linger_start < 0) linger_start = monotonic_seconds();
   return linger_start >= 0;

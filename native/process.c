@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -14,12 +13,10 @@
 #include <time.h>
 
 struct process processes[PROCESS_LIMIT];
-uint32_t init_failure[2];
 
 // What a child is born with: standard streams at 0 to 2, then these, then nothing.
 enum { CHILD_CHANNEL = 3, CHILD_ROOTFS = 4, CHILD_INIT = 5, CHILD_FREE = 6, HIGH = 64 };
 enum { READ_END, WRITE_END };
-enum { ALONE_SECONDS = 5 }; // for a spawner to come whose process waits at a sync point
 
 static uint32_t index_of(const struct process *p) { return (uint32_t)(p - processes); }
 
@@ -162,121 +159,6 @@ void adopt_master(struct process *p, int master) {
   on_input_ready(p);
 }
 
-void process_is_made(struct process *p, enum process_state state) {
-  p->state = (uint8_t)state;
-  p->listed = true;
-  tell_process(p);
-  answer_ok(p, (uint32_t)p->pid);
-}
-
-void fail_creation(struct process *p, uint32_t step, uint32_t error) {
-  if (p == &processes[0] && !init_failure[1]) {
-    init_failure[0] = step;
-    init_failure[1] = error;
-    tell_init_failure();
-  }
-  answer_error(p, step, error);
-}
-
-static void on_failed(struct process *p, uint32_t step, uint32_t error) {
-  if (p->state == CREATING) return fail_creation(p, step, error);
-  // A failed execve is no `running`; the exit that follows is told.
-  if (p->state == STARTING) p->state = RUNNING;
-  answer_error(p, step, error);
-}
-
-// ---- the channel
-
-// A pid is a number of some PID namespace; ours is known to our own procfs alone.
-static int pid_of(int pidfd) {
-  char path[48], text[512];
-  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (fd >= 0) close(fd);
-  text[size < 0 ? 0 : size] = 0;
-  const char *line = strstr(text, "\nPid:");
-  return line ? atoi(line + sizeof "\nPid:" - 1) : -1;
-}
-
-// The copy is the process from now on; the original's end means nothing.
-static void on_cloned(struct process *p, int pid, int pidfd) {
-  if (p->state != CREATING) {
-    close(pidfd);
-    return;
-  }
-  int known = pid_of(pidfd);
-  p->original = p->pid;
-  p->pid = known > 0 ? known : pid;
-  close_fd(&p->pidfd);
-  p->pidfd = pidfd;
-  if (p->is_given_up) kill_process(p, SIGKILL);
-}
-
-static void on_sync(struct process *p, uint32_t point, uint32_t value) {
-  if (p->is_given_up || !point) return;
-  p->sync_point = point;
-  p->sync_value = value;
-  p->sync_deadline = control_count() > 0 ? 0 : monotonic_seconds() + ALONE_SECONDS;
-  tell_sync(p);
-}
-
-// Descriptors come only with the kinds that carry one.
-static void on_message(struct process *p, const struct child_message *m, int attached) {
-  if (attached >= 0 && m->kind == CHILD_PTY && p->terminal && p->out[0] < 0) adopt_master(p, attached);
-  else if (attached >= 0 && m->kind == CHILD_CLONED) on_cloned(p, (int)m->step, attached);
-  else if (attached >= 0) close(attached);
-  if (m->kind == CHILD_CREATED && p->state == CREATING) process_is_made(p, CREATED);
-  else if (m->kind == CHILD_FAILED) on_failed(p, m->step, m->error);
-  else if (m->kind == CHILD_SYNC) on_sync(p, m->step, m->error);
-}
-
-// The channel closes with execve, or with the child's death.
-static void on_channel_end(struct process *p) {
-  close_fd(&p->channel);
-  if (p->state == STARTING) {
-    p->state = RUNNING;
-    tell_process(p);
-    answer_ok(p, (uint32_t)p->pid);
-  } else if (p->state == CREATING && !p->is_command) {
-    kill_process(p, SIGKILL); // it runs without having been created, or is dying
-  }
-}
-
-// Takes one message, or the end; false where there is neither now.
-static bool hear(struct process *p) {
-  struct child_message message;
-  union {
-    struct cmsghdr header;
-    char space[CMSG_SPACE(sizeof(int))];
-  } control;
-  struct iovec data = {&message, sizeof message};
-  struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  ssize_t size = recvmsg(p->channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-  struct cmsghdr *attached = size < 0 ? NULL : CMSG_FIRSTHDR(&header);
-  int fd = -1;
-  if (attached && attached->cmsg_level == SOL_SOCKET && attached->cmsg_type == SCM_RIGHTS && attached->cmsg_len == CMSG_LEN(sizeof fd))
-    memcpy(&fd, CMSG_DATA(attached), sizeof fd);
-  if (size == sizeof message) {
-    on_message(p, &message, fd);
-  } else {
-    if (fd >= 0) close(fd);
-    on_channel_end(p);
-  }
-  return true;
-}
-
-void on_channel(struct process *p) {
-  if (p->channel >= 0) hear(p);
-}
-
-int send_word(struct process *p, const void *state, size_t size) {
-  struct iovec parts[2] = {{"s", 1}, {(void *)state, size}};
-  struct msghdr header = {.msg_iov = parts, .msg_iovlen = 2};
-  return sendmsg(p->channel, &header, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)(size + 1) ? 0 : ESRCH;
-}
-
 void give_up(struct process *p) {
   p->is_given_up = true;
   p->sync_point = 0;
@@ -306,7 +188,7 @@ static void finish_process(struct process *p, int status) {
   p->sync_point = 0;
   p->sync_deadline = 0;
   if (p->state == CREATING) {
-    fail_creation(p, NO_STEP, p->is_given_up ? ECANCELED : ECHILD);
+    fail_creation(p, p->is_given_up ? ECANCELED : ECHILD);
     forget_process(p);
     return;
   }
@@ -341,10 +223,10 @@ static bool has_pid(const struct process *p) { return p->state != FREE && p->sta
 static void reap_process(struct process *p) {
   int status, pid;
   do {
-    while (p->channel >= 0 && hear(p)) continue;
+    while (p->channel >= 0 && take_message(p)) continue;
     if (p->original > 0 && waitpid(p->original, NULL, WNOHANG) != 0) p->original = 0;
     if (!has_pid(p) || (pid = waitpid(p->pid, &status, WNOHANG)) <= 0) return;
-    while (p->channel >= 0 && hear(p)) continue;
+    while (p->channel >= 0 && take_message(p)) continue;
     if (pid == p->original) p->original = 0;
     if (pid != p->pid) continue;
     if (p->is_command && p->state == CREATING) on_command_exit(p, status);

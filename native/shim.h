@@ -14,6 +14,7 @@ enum {
   READ_SIZE = 64 << 10, // one read of output: a pipe's capacity
   HELD_SIZE = 4 << 10,  // what is read at once for a FIFO or from one, and kept where it does not fit
   SLOT_COUNT = 250,
+  REPORT_LIMIT = 5 << 10, // of a hook: its exit status and the beginnings of its output
   DRAIN_LIMIT = 1 << 20, // the largest pipe that an unprivileged process can make
   STRAGGLER_SECONDS = 2, // how long output of an ended process's descendants is still passed on
 };
@@ -145,24 +146,33 @@ struct ends { // what a new process gets of ours
   int streams[3], channel;
 };
 extern struct process processes[PROCESS_LIMIT]; // [0] is the first process
-extern uint32_t init_failure[2];                // step, errno; where errno is not 0 the first process could not be made
+struct failure { // of a step, or NO_STEP; errno 0: none
+  uint32_t step, error;
+  size_t report_size; // of a hook that has failed
+  uint8_t report[REPORT_LIMIT];
+};
+extern struct failure init_failure; // why the first process could not be made
 struct process *find_process(const char *name, size_t size);
 int spawn_process(struct process *p, const struct process_plan *plan, int rootfs); // 0 or an errno
 int begin_process(struct process *p, const char *const paths[3], struct ends *theirs); // flags of `p` are set; 0 or an errno
 int end_process_birth(struct process *p, struct ends *theirs, int error);              // closes their ends; returns `error`
 void place_descriptors(const struct ends *theirs, int rootfs, int init_pidfd);         // in the child
-void process_is_made(struct process *p, enum process_state state);
-void fail_creation(struct process *p, uint32_t step, uint32_t error);
 void adopt_master(struct process *p, int master);
-void on_channel(struct process *p);
 void reap_children(void);
 void forget_process(struct process *p);
 int kill_process(struct process *p, int signal);
-int send_word(struct process *p, const void *state, size_t size); // 0 or an errno
 void give_up(struct process *p);
 bool is_name(const char *name, size_t size);
 const char *record_name(const struct process *p, const char *prefix);
 void end_stragglers(struct process *p);
+
+// channel.c: what children say.
+void on_channel(struct process *p);
+bool take_message(struct process *p); // takes one message, or the end; false where there is neither now
+void on_channel_end(struct process *p);
+void process_is_made(struct process *p, enum process_state state);
+void fail_creation(struct process *p, uint32_t error);
+int send_word(struct process *p, const void *state, size_t size); // 0 or an errno
 
 // command.c: processes that another OCI runtime makes.
 int spawn_command(struct process *p, const struct command_plan *command); // 0 or an errno
@@ -215,7 +225,7 @@ void check_stalled(int64_t now);
 void accept_control(int listener);
 void on_control(int index, uint32_t events);
 void answer_ok(struct process *p, uint32_t pid);
-void answer_error(struct process *p, uint32_t step, uint32_t error);
+void answer_failure(struct process *p, const struct failure *failure);
 void tell_process(const struct process *p);
 void tell_sync(const struct process *p);
 void tell_init_failure(void);

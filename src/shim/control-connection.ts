@@ -16,7 +16,7 @@ import {
   type ProcessSource,
   type ProcessState,
   type Shim,
-  StepFailure,
+  type StepFailure,
   type SyncRequest,
 } from './shim.ts'
 
@@ -188,8 +188,7 @@ export class ControlConnection implements Shim {
     const waiter = this.waiters.get(request)
     this.waiters.delete(request)
     if (type !== FRAME.error) return waiter?.resolve(payload)
-    const { step, errno } = frames.decodeError(payload)
-    waiter?.reject(new StepFailure(step, errno))
+    waiter?.reject(frames.decodeError(payload))
   }
 
   private greet(payload: Buffer): void {
@@ -231,8 +230,7 @@ export class ControlConnection implements Shim {
   }
 
   private failInit(payload: Buffer): void {
-    const { step, errno } = frames.decodeError(payload)
-    const failure = new StepFailure(step, errno)
+    const failure = frames.decodeError(payload)
     this.initFailure = failure
     this.settleCreated((waiter) => waiter.reject(failure))
   }

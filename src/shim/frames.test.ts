@@ -13,6 +13,7 @@ import {
   FRAME,
   FrameDecoder,
 } from './frames.ts'
+import { StepFailure } from './shim.ts'
 
 test('a request is a header and its parts', () => {
   const frame = encodeFrame(FRAME.resize, 0x0102, encodeText('init'), encodeNumbers([24, 2], [80, 2]))
@@ -55,8 +56,11 @@ test("a state is a length and its bytes, and no longer than a request's room", (
 
 test('payloads of the shim', () => {
   assert.deepEqual(decodeHello(Buffer.from('010039300000', 'hex')), { version: 1, shimPid: 12345 })
-  assert.deepEqual(decodeError(Buffer.from('ffffffff02000000', 'hex')), { step: undefined, errno: 2 })
-  assert.deepEqual(decodeError(Buffer.from('0300000001000000', 'hex')), { step: 3, errno: 1 })
+  assert.deepEqual(decodeError(Buffer.from('ffffffff02000000', 'hex')), new StepFailure(undefined, 2))
+  assert.deepEqual(decodeError(Buffer.from('0300000001000000', 'hex')), new StepFailure(3, 1))
+  const hook = { status: 256, stdout: 'o', stderr: 'e' }
+  const failed = decodeError(Buffer.from('030000000100000000010000010000006f65', 'hex'))
+  assert.deepEqual(failed, new StepFailure(3, 1, hook))
   const exited = Buffer.from('040065786563020700000089000000010000000000000002000000', 'hex')
   assert.deepEqual(decodeProcess(exited), {
     process: 'exec',

@@ -1,7 +1,8 @@
 // The control protocol's frames (native/README.md, "Control protocol"): `u32 length, u16 type, u16 request`, then the payload.
 import { Failure } from '../base/failure.ts'
 import { SYNC, type SyncPoint } from '../linux/steps.ts'
-import type { ProcessState, SyncRequest } from './shim.ts'
+import { decodeHookReport } from './hook-report.ts'
+import { type ProcessState, StepFailure, type SyncRequest } from './shim.ts'
 
 export const FRAME = {
   hello: 1,
@@ -96,9 +97,10 @@ export function decodeHello(payload: Buffer): { version: number; shimPid: number
   return { version: payload.readUInt16LE(0), shimPid: payload.readUInt32LE(2) }
 }
 
-export function decodeError(payload: Buffer): { step: number | undefined; errno: number } {
+export function decodeError(payload: Buffer): StepFailure {
   const step = payload.readUInt32LE(0)
-  return { step: step === NO_STEP ? undefined : step, errno: payload.readUInt32LE(4) }
+  const hook = decodeHookReport(payload.subarray(8))
+  return new StepFailure(step === NO_STEP ? undefined : step, payload.readUInt32LE(4), hook)
 }
 
 export function decodeProcess(payload: Buffer): ProcessState {

@@ -1,5 +1,6 @@
 // One container's shim as the daemons see it: made by spawn-shim.ts, found again by connect-shim.ts.
 import type { ProcessPlan, SyncPoint } from '../linux/steps.ts'
+import type { HookReport } from './hook-report.ts'
 
 /** `init` is the container's first process; every other name is an exec's id ([A-Za-z0-9_.-]+, at most 128). */
 export type ProcessName = string
@@ -49,12 +50,15 @@ export interface ProcessExit {
 export class StepFailure extends Error {
   readonly step: number | undefined
   readonly errno: number
+  /** Where the step was a hook that ran and failed. */
+  readonly hook: HookReport | undefined
 
-  constructor(step: number | undefined, errno: number) {
+  constructor(step: number | undefined, errno: number, hook?: HookReport) {
     super(`step ${step ?? '-'}: errno ${errno}`)
     this.name = 'StepFailure'
     this.step = step
     this.errno = errno
+    this.hook = hook
   }
 }
 

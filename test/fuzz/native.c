@@ -12,7 +12,7 @@
 
 // What control.c asks of its siblings: a table of processes that never run.
 struct process processes[PROCESS_LIMIT];
-uint32_t init_failure[2];
+struct failure init_failure;
 bool buffers_dirty;
 int refuse(int error) { return (void)error, -1; }
 int watch(int fd, uint32_t events, enum event_kind kind, uint32_t index) { return (void)fd, (void)events, (void)kind, (void)index, 0; }

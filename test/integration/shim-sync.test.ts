@@ -19,6 +19,7 @@ import { Bench, exitOf, isAlive, readLog, SHIM_PROGRAM, until, within } from './
 const CLONE_NEWUSER = 0x10000000
 const SIGKILL = 9
 const ECHILD = 10
+const ECANCELED = 125
 
 const bench = new Bench()
 test.after(async () => bench[Symbol.asyncDispose]())
@@ -124,6 +125,37 @@ test('sync points come one after the other, each with its value, and then the pr
   assert.deepEqual(points, [SYNC.identity, SYNC.runtimeHooks])
   await shim.start('init', '{"status":"created"}')
   assert.equal(shim.processes.get('init')?.state, 'running')
+})
+
+/** A hook of the container's, after its start. */
+function withHook(settings: ShimSettings, script: string): { plan: ProcessPlan; step: number } {
+  const plan = bench.plan(settings, sh('cat /tmp/state; exit 3'))
+  const step = plan.steps.findIndex(({ op }) => op === 'await-start') + 1
+  const hook: Step = { op: 'run-hook', path: '/bin/busybox', argv: sh(script), env: [], timeoutSeconds: 5 }
+  return { plan: { ...plan, steps: plan.steps.toSpliced(step, 0, hook) }, step }
+}
+
+test('the state given with start is what hooks read', async () => {
+  const settings = bench.settings()
+  const shim = await bench.spawn(settings, withHook(settings, '/bin/busybox cat >/tmp/state').plan)
+  await shim.start('init', '{"status":"created"}')
+  assert.equal((await exitOf(shim, 'init')).code, 3)
+  assert.equal(logText(settings), '{"status":"created"}')
+})
+
+test('a hook that fails is told with what it said', async () => {
+  const settings = bench.settings()
+  const { plan, step } = withHook(settings, 'echo said; echo complained >&2; exit 5')
+  const shim = await bench.spawn(settings, plan)
+  const report = { status: 5 << 8, stdout: 'said\n', stderr: 'complained\n' }
+  await assert.rejects(shim.start('init', '{}'), new StepFailure(step, ECANCELED, report))
+  await exitOf(shim, 'init')
+
+  const early = bench.settings()
+  const [hook] = plan.steps.slice(step, step + 1)
+  assert.ok(hook)
+  const atOnce = { ...plan, steps: [{ ...hook, path: '/bin/sh' }, ...plan.steps] }
+  await assert.rejects(bench.spawn(early, atOnce), new StepFailure(0, ECANCELED, report))
 })
 
 test('where onSync rejects, its error is why there is no process, and nothing lives on', async () => {
