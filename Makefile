@@ -16,8 +16,9 @@ NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1 --optimize-for-size
 # What the tests and the demo drive or compare with: Debian's own packages, installed where they are missing.
 DEMO_PACKAGES := busybox-static docker-registry skopeo nftables curl psmisc iproute2 procps
 TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli python3-docker openssl git strace libseccomp-dev crun podman
+CONFORMANCE_PACKAGES := golang-go runc crun bats jq uidmap bsdutils gcc libseccomp-dev pkg-config
 
-.PHONY: help build check test test-unit test-root fuzz demo bench gen clean
+.PHONY: help build check test test-unit test-root fuzz demo bench gen clean conformance
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -76,6 +77,12 @@ fuzz: build ## every parser against broken input, FUZZ_SECONDS each
 	node build/js/test/fuzz/run.js
 	gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -o build/fuzz-native test/fuzz/native.c native/plan.c native/control.c
 	build/fuzz-native $(FUZZ_SECONDS) $${FUZZ_SEED:-$$RANDOM}
+
+# SUITE=runtime-tools or runc, PROGRAMS=… for some of its programs. Sources come from the Go module proxy into build/, and stay there.
+conformance: ## other people's tests of OCI runtimes: ours beside runc and crun
+	tools/require.sh $(TEST_PACKAGES) $(CONFORMANCE_PACKAGES)
+	$(MAKE) build build/bin/berth-runc
+	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node build/js/test/conformance/run.js $(SUITE) $(PROGRAMS)
 
 FUZZ_SECONDS ?= 5
 export FUZZ_SECONDS
