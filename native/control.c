@@ -312,9 +312,19 @@ static int close_stdin(struct request *r, struct process *p) {
 static int remove_exec(struct request *r, struct process *p) {
   if (p == &processes[0]) return EINVAL;
   if (p->state != EXITED) return EBUSY;
+  if (p->removal_deadline) return EALREADY;
+  p->removal_deadline = monotonic_seconds() + STRAGGLER_SECONDS;
+  answer_later(r, p);
+  if (!has_more_for_sinks(p)) end_removal(p);
+  return 0;
+}
+
+void end_removal(struct process *p) {
   unlink(record_name(p, "exit-"));
+  if (p->waiter >= 0) send_ok(&connections[p->waiter], p->request, false, 0);
+  p->waiter = -1;
+  p->removal_deadline = 0;
   forget_process(p);
-  return answer_with_ok(r);
 }
 
 static int handle(struct request *r, uint16_t type) {

@@ -14,6 +14,7 @@ enum { IDLE_MS = 1000, BUSY_NANOSECONDS = 10000000 };
 
 static int epoll_fd = -1;
 static bool is_shutting_down;
+static int64_t shutdown_deadline; // until when sinks that are full are waited for
 static int64_t linger_start = -1; // since when nobody is connected and the first process has ended
 
 int watch(int fd, uint32_t events, enum event_kind kind, uint32_t index) {
@@ -53,9 +54,16 @@ int64_t monotonic_seconds(void) {
 static bool is_alive(const struct process *p) { return p->state != FREE && p->state != EXITED; }
 
 void begin_shutdown(void) {
+  if (!is_shutting_down) shutdown_deadline = monotonic_seconds() + STRAGGLER_SECONDS;
   is_shutting_down = true;
   for (int i = 0; i < PROCESS_LIMIT; i++)
     if (is_alive(&processes[i])) kill_process(&processes[i], SIGKILL);
+}
+
+static bool is_any_sink_full(void) {
+  for (int i = 0; i < PROCESS_LIMIT; i++)
+    if (processes[i].state == EXITED && (is_sink_full(&processes[i], 0) || is_sink_full(&processes[i], 1))) return true;
+  return false;
 }
 
 static bool anything_alive(void) {
@@ -95,6 +103,10 @@ static int check_deadlines(void) {
       if (p->sync_deadline <= now) give_up(p);
       else if (p->sync_deadline < next) next = p->sync_deadline;
     }
+    if (p->state == EXITED && p->removal_deadline) {
+      if (p->removal_deadline <= now) end_removal(p);
+      else if (p->removal_deadline < next) next = p->removal_deadline;
+    }
     if (p->state != EXITED || !p->straggler_deadline) continue;
     if (p->straggler_deadline <= now || is_shutting_down) end_stragglers(p);
     else if (p->straggler_deadline < next) next = p->straggler_deadline;
@@ -102,10 +114,13 @@ static int check_deadlines(void) {
   if (clients_deadline() < next) next = clients_deadline();
   if (is_lingering()) {
     int64_t end = linger_start + settings.linger_seconds;
-    if (end <= now) is_shutting_down = true;
+    if (end <= now) begin_shutdown();
     else if (end < next) next = end;
   }
-  if (is_shutting_down && !anything_alive()) vanish();
+  if (is_shutting_down && !anything_alive()) {
+    if (shutdown_deadline <= now || !is_any_sink_full()) vanish();
+    else if (shutdown_deadline < next) next = shutdown_deadline;
+  }
   if (next == INT64_MAX) return buffers_dirty ? IDLE_MS : -1;
   return buffers_dirty || next <= now ? IDLE_MS : (int)(next - now < 3600 ? next - now : 3600) * 1000;
 }

@@ -37,6 +37,13 @@ void close_output(struct process *p, int which) {
 
 bool output_ended(const struct process *p) { return p->out[0] < 0 && p->out[1] < 0; }
 
+void settle_end(struct process *p) {
+  if (p->state != EXITED || !output_ended(p)) return;
+  p->straggler_deadline = 0;
+  finish_clients(p);
+  if (p->removal_deadline) end_removal(p);
+}
+
 // One read, of no more than what can be kept where a sink does not take it. Returns its size, 0 where there is nothing now or the end was reached.
 static size_t pass_on(struct process *p, int which) {
   if (is_sink_full(p, which)) return 0;
@@ -59,10 +66,7 @@ static size_t pass_on(struct process *p, int which) {
 void on_output(struct process *p, int which) {
   for (int i = 0; i < TURN && p->out[which] >= 0; i++)
     if (pass_on(p, which) == 0 || p->sink[which] < 0) break;
-  if (p->state == EXITED && output_ended(p)) {
-    p->straggler_deadline = 0;
-    finish_clients(p);
-  }
+  settle_end(p);
 }
 
 // What the process wrote before it died is in the pipe by now (a terminal's read flushes its line discipline). The bound is for

@@ -126,6 +126,10 @@ int open_paths(struct process *p, const char *const paths[3]) {
 
 bool is_sink_full(const struct process *p, int which) { return p->held[1 + which] > 0; }
 
+bool has_more_for_sinks(const struct process *p) {
+  return (p->sink[0] >= 0 && p->out[0] >= 0) || (p->sink[1] >= 0 && p->out[1] >= 0);
+}
+
 static enum event_kind kind_of(int which) { return which == 0 ? ON_SINK_OUT : ON_SINK_ERR; }
 
 // A file's disk may be full: what it does not take is lost, and the container goes on. A FIFO's reader may be slow: that is waited for.
@@ -149,7 +153,7 @@ void on_sink(struct process *p, int which) {
   if (!(p->ending & (1 << which))) return;
   drain_stream(p, which);
   if (!is_sink_full(p, which) || p->late[which] > DRAIN_LIMIT) close_output(p, which);
-  if (output_ended(p)) finish_clients(p);
+  settle_end(p);
 }
 
 void close_sink(struct process *p, int which) {

@@ -76,7 +76,7 @@ int begin_process(struct process *p, const char *const paths[3], struct ends *th
   p->pidfd = p->channel = p->console = p->in = p->waiter = -1;
   p->pid = p->original = 0;
   p->sync_point = 0;
-  p->sync_deadline = p->straggler_deadline = 0;
+  p->sync_deadline = p->straggler_deadline = p->removal_deadline = 0;
   p->listed = p->stdin_closed = p->paused = p->in_watched = p->source_watched = p->is_given_up = false;
   p->ending = 0;
   for (int i = 0; i < 2; i++) {
@@ -202,8 +202,8 @@ static void finish_process(struct process *p, int status) {
   write_record(p);
   tell_process(p);
   close_input(p);
-  if (output_ended(p)) finish_clients(p);
-  else p->straggler_deadline = monotonic_seconds() + STRAGGLER_SECONDS;
+  p->straggler_deadline = monotonic_seconds() + STRAGGLER_SECONDS;
+  settle_end(p);
 }
 
 // What is stuck in front of a reader who does not read stays until that one has taken it.
@@ -214,7 +214,7 @@ void end_stragglers(struct process *p) {
     if (is_sink_full(p, i)) p->ending |= (uint8_t)(1 << i);
     else close_output(p, i);
   }
-  if (output_ended(p)) finish_clients(p);
+  settle_end(p);
 }
 
 static bool has_pid(const struct process *p) { return p->state != FREE && p->state != EXITED && p->pid > 0; }

@@ -140,6 +140,7 @@ struct process {
   uint16_t request;
   uint32_t code, signal;
   int64_t exit_seconds, straggler_deadline;
+  int64_t removal_deadline; // it is to be removed when its sinks have taken everything, or then; 0: not
   uint32_t exit_nanoseconds;
 };
 struct ends { // what a new process gets of ours
@@ -189,6 +190,7 @@ void copy_to_sink(struct process *p, int which, const uint8_t *data, size_t size
 void on_sink(struct process *p, int which);
 void close_sink(struct process *p, int which);
 bool is_sink_full(const struct process *p, int which);
+bool has_more_for_sinks(const struct process *p); // its output has not ended, or has not been taken
 void release_held_buffers(void);
 
 // output.c: from the processes' ends to log, clients and sinks.
@@ -197,6 +199,7 @@ void drain_output(struct process *p);
 void drain_stream(struct process *p, int which);
 void close_output(struct process *p, int which);
 bool output_ended(const struct process *p);
+void settle_end(struct process *p); // where it has exited, and its output has ended too
 void update_output(struct process *p); // asks epoll for what may be read now
 extern uint8_t read_buffer[READ_SIZE];
 extern bool buffers_dirty; // pages of the big buffers are in use
@@ -231,6 +234,7 @@ void tell_sync(const struct process *p);
 void tell_init_failure(void);
 int control_count(void);
 void close_controls(void);
+void end_removal(struct process *p);
 void release_control_buffers(void);
 
 // monitor.c

@@ -263,6 +263,38 @@ test('a stuck reader does not hold up the end of the shim', async () => {
   closeSync(holder)
 })
 
+test('who removes an exec as soon as it has ended, or ends the shim, takes nothing from a reader who reads', async () => {
+  const settings = bench.settings({ log: undefined })
+  const shim = await run(settings, 'exec sleep 1000', { stdin: '', stdout: '', stderr: '' })
+  const size = 130_000 // more than the FIFO holds
+  for (const end of ['remove', 'shutdown']) {
+    const stdout = join(settings.bundle, `out-${end}`)
+    execFileSync('mkfifo', [stdout])
+    const holder = openSync(stdout, O_RDONLY | O_NONBLOCK)
+    const plan = bench.execPlan(sh(`yes 0123456789 | head -c ${size}`))
+    await shim.add('loud', plan, { streams: { stdin: '', stdout, stderr: '' } })
+    await shim.start('loud')
+    await exitOf(shim, 'loud')
+    const ended = end === 'remove' ? shim.remove('loud') : shim.shutdown()
+    const reader = new Reader(stdout)
+    closeSync(holder)
+    assert.equal((await reader.ended).length, size)
+    await within(end, ended)
+  }
+})
+
+test('an exec whose reader never reads is removed all the same', async () => {
+  const settings = bench.settings({ log: undefined })
+  const shim = await run(settings, 'exec sleep 1000', { stdin: '', stdout: '', stderr: '' })
+  const { stdout } = fifos(settings)
+  const streams = { stdin: '', stdout, stderr: '' }
+  await shim.add('loud', bench.execPlan(sh('yes | head -c 130000')), { streams })
+  await shim.start('loud')
+  await exitOf(shim, 'loud')
+  await within('removal', shim.remove('loud'))
+  await shim.add('loud', bench.execPlan(sh('true')))
+})
+
 test('execs have FIFOs of their own, which are closed with them', async () => {
   const settings = bench.settings({ log: undefined })
   const shim = await run(settings, 'exec sleep 1000', { stdin: '', stdout: '', stderr: '' })
