@@ -15,6 +15,7 @@ export const SYSCALL = {
   fsmount: 432,
   pidfd_open: 434,
   openat2: 437,
+  pidfd_getfd: 438,
   mount_setattr: 442,
   bpf: process.arch === 'arm64' ? 280 : 321,
 } as const

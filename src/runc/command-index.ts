@@ -19,6 +19,7 @@ export interface CommandEntry {
 
 const flag = (name: string, help: string, short?: string): OptionSpec => option('flag', name, help, short)
 const text = (name: string, help: string, short?: string): OptionSpec => option('text', name, help, short)
+const texts = (name: string, help: string, short?: string): OptionSpec => option('texts', name, help, short)
 const integer = (name: string, help: string, short?: string): OptionSpec => option('integer', name, help, short)
 
 function option(kind: OptionSpec['kind'], name: string, help: string, short: string | undefined): OptionSpec {
@@ -82,6 +83,35 @@ export const COMMANDS: readonly CommandEntry[] = [
     least: 1,
     most: 1,
     load: async () => (await import('./delete.ts')).deleteCommand,
+  },
+  {
+    name: 'exec',
+    usage: `[command options] ${ID} <command> [command options]  || -p process.json ${ID}`,
+    summary: 'run a further process in a container',
+    options: [
+      CONSOLE,
+      PIDFD,
+      text('cwd', 'working directory in the container'),
+      texts('env', 'set an environment variable', 'e'),
+      flag('tty', 'with a terminal', 't'),
+      text('user', '<uid>[:<gid>]', 'u'),
+      option('integers', 'additional-gids', 'further group ids', 'g'),
+      text('process', 'file with the process as JSON', 'p'),
+      flag('detach', 'do not wait for its end', 'd'),
+      PID_FILE,
+      text('process-label', 'SELinux label'),
+      text('apparmor', 'AppArmor profile'),
+      flag('no-new-privs', 'it gains no privileges by execve'),
+      texts('cap', 'add a capability', 'c'),
+      PRESERVE,
+      texts('cgroup', 'run in an existing sub-cgroup: [<controller>[,<controller>]:]<path>'),
+      flag('ignore-paused', 'also in a paused container'),
+    ],
+    least: 1,
+    most: Number.POSITIVE_INFINITY,
+    keepsOrder: true,
+    failureStatus: 255,
+    load: async () => (await import('./exec.ts')).exec,
   },
   {
     name: 'kill',

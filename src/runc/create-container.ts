@@ -5,19 +5,21 @@ import { Failure, messageOf } from '../base/failure.ts'
 import { UndoStack } from '../base/undo-stack.ts'
 import type { Cgroup } from '../linux/cgroup/cgroup.ts'
 import { openCgroup } from '../linux/cgroup/open-cgroups.ts'
+import { requireUnusedCgroup } from '../linux/cgroup/require-unused.ts'
 import { O_PATH } from '../linux/constants.ts'
 import { AT_FDCWD } from '../linux/kernel.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { readProcessStat } from '../linux/proc/process-stat.ts'
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
-import { explainStepFailure } from '../runtime/explain-step-failure.ts'
 import { gatherHostFacts } from '../runtime/gather-host-facts.ts'
 import { planCgroupLimits } from '../runtime/plan-cgroup-limits.ts'
 import { planContainer } from '../runtime/plan-container.ts'
 import type { DescribedPlan, Launch } from '../runtime/plan-types.ts'
+import { type SyncContext, serveSync } from '../runtime/host/serve-sync.ts'
 import { readRootfsFacts } from '../runtime/read-rootfs-facts.ts'
-import { StepFailure } from '../shim/shim.ts'
 import type { GlobalSettings } from './command.ts'
+import { describeStartFailures } from './start-failures.ts'
+import { explainBirth } from './explain-birth.ts'
 import { followBirth } from './follow-birth.ts'
 import { initProgram } from './init-program.ts'
 import { signalProcess } from './signal-process.ts'
@@ -59,9 +61,11 @@ export async function createContainer(request: CreationRequest): Promise<Created
   record.cgroup = cgroup?.describe()
   writeState(root, record) // from here on a crash leaves nothing nameless
   undo.defer(() => cgroup?.remove())
+  if (cgroup !== undefined) requireUnusedCgroup(cgroup)
   await cgroup?.create(planCgroupLimits(bundle.spec.linux?.resources))
 
   const described = plan(request, cgroup, makeFifos(directory))
+  for (const warning of described.warnings ?? []) log.write('warning', warning)
   record.startFailures = describeStartFailures(described)
   const init = spawnInit({
     program: initProgram(),
@@ -79,12 +83,12 @@ export async function createContainer(request: CreationRequest): Promise<Created
   try {
     await followBirth(init, request.keep, {
       onCloned: note,
-      onSync: async ({ point }) => {
-        throw new Failure('unimplemented', `sync point ${point}`)
-      },
+      onSync: (sync) => serveSync(sync, syncContext(request, cgroup)),
     })
   } catch (error) {
-    throw new Failure('internal', `unable to start container process: ${explain(described, error)}`, { cause: error })
+    throw new Failure('internal', `unable to start container process: ${explainBirth(described, error)}`, {
+      cause: error,
+    })
   }
   cgroup?.settle()
   request.onCreated(record.pid)
@@ -92,6 +96,16 @@ export async function createContainer(request: CreationRequest): Promise<Created
   writeState(root, record)
   undo.commit()
   return { record, init }
+}
+
+function syncContext({ id, bundle, settings }: CreationRequest, cgroup: Cgroup | undefined): SyncContext {
+  return {
+    id,
+    spec: bundle.spec,
+    bundle: bundle.directory,
+    mapper: { isRootless: settings.isRootless, euid: process.geteuid?.() ?? 0, egid: process.getegid?.() ?? 0 },
+    ...(cgroup?.entry().byAdd === true ? { enterCgroup: (pid: number) => cgroup.add(pid) } : {}),
+  }
 }
 
 function draftRecord({ id, bundle, settings }: CreationRequest): ContainerRecord {
@@ -154,27 +168,6 @@ function plan(request: CreationRequest, cgroup: Cgroup | undefined, wait: Launch
 }
 
 const SIGKILL = 9
-const SAMPLE = { errno: 5, text: ': input/output error' }
-
-/** The steps behind the start run in another command's time: what their failures are called goes into the record. */
-function describeStartFailures(described: DescribedPlan): Record<string, string> {
-  const steps = described.plan.steps
-  const start = steps.findIndex(({ op }) => op === 'await-fifo')
-  return Object.fromEntries(
-    steps.flatMap((_, step) => {
-      if (start < 0 || step <= start) return []
-      const { message } = explainStepFailure(described, { step, errno: SAMPLE.errno })
-      return [[String(step), message.endsWith(SAMPLE.text) ? message.slice(0, -SAMPLE.text.length) : message]]
-    }),
-  )
-}
-
-function explain(described: DescribedPlan, error: unknown): string {
-  if (!(error instanceof StepFailure)) return messageOf(error)
-  const words = typeof error.cause === 'string' && error.cause !== '' ? `, ${error.cause.trim()}` : ''
-  return `${explainStepFailure(described, error).message}${words}`
-}
-
 /** By pidfd: what was noted may have ended already, and its number gone to another. It is our child, or berth-init's that adopts for us. */
 function killBorn(record: ContainerRecord, cgroup: Cgroup | undefined): void {
   cgroup?.killAll()

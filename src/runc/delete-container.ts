@@ -4,8 +4,9 @@ import { systemClock } from '../base/clock.ts'
 import type { Cgroup } from '../linux/cgroup/cgroup.ts'
 import { reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import { isAlive } from '../linux/proc/process-stat.ts'
+import { runHooksToTheEnd } from '../runtime/host/run-hooks.ts'
 import type { GlobalSettings } from './command.ts'
-import { statusOf } from './container-status.ts'
+import { stateDocument, statusOf } from './container-status.ts'
 import type { RuntimeLog } from './runtime-log.ts'
 import { signalProcess } from './signal-process.ts'
 import { type ContainerRecord, findState, lockState, removeStateDirectory, requireLock } from './state-store.ts'
@@ -56,8 +57,9 @@ export async function destroyContainer({ settings, log }: DeletionRequest, recor
   const cgroup = record.cgroup === undefined ? undefined : reopenCgroup(record.cgroup)
   await endProcesses(record, cgroup)
   await cgroup?.remove()
+  const run = { hooks: record.spec.hooks?.poststop, state: stateDocument(record, 'stopped'), cwd: record.bundle }
+  await runHooksToTheEnd(run, (error) => log.write('error', error.message))
   removeStateDirectory(settings.root, record.id)
-  log.write('debug', `deleted ${record.id}`)
 }
 
 async function endProcesses(record: ContainerRecord, cgroup: Cgroup | undefined): Promise<void> {

@@ -87,16 +87,25 @@ export async function followBirth(init: SpawnedInit, keep: boolean, handlers: Bi
       case MESSAGE.created:
         if (!keep) waitForChild(init.pid)
         return pid
-      case MESSAGE.failed: {
-        const step = message.step === NO_STEP ? undefined : message.step
-        throw Object.assign(new StepFailure(step, message.error), words === '' ? {} : { cause: words })
-      }
+      case MESSAGE.failed:
+        throw stepFailure(message, words)
       case undefined:
         throw endedEarly(init, keep)
       default:
         break
     }
   }
+}
+
+/** For a process that nobody keeps company: returns when it has been executed, which closes the channel. Throws StepFailure. */
+export function requireExecuted(init: SpawnedInit): void {
+  for (let message = readMessage(init.channel); message !== undefined; message = readMessage(init.channel))
+    if (message.kind === MESSAGE.failed) throw stepFailure(message, '')
+}
+
+export function stepFailure(message: ChannelMessage, words: string): StepFailure {
+  const step = message.step === NO_STEP ? undefined : message.step
+  return Object.assign(new StepFailure(step, message.error), words === '' ? {} : { cause: words })
 }
 
 function pointOf(value: number): SyncPoint {

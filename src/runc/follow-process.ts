@@ -3,7 +3,7 @@ import { read } from 'node:fs'
 import { constants } from 'node:os'
 import { promisify } from 'node:util'
 import { Failure } from '../base/failure.ts'
-import { decodeMessage, MESSAGE, type ChannelMessage } from './follow-birth.ts'
+import { type ChannelMessage, decodeMessage, MESSAGE, stepFailure } from './follow-birth.ts'
 import { exitStatus, type SpawnedInit, waitForChild } from './spawn-init.ts'
 
 const readAsync = promisify(read)
@@ -37,7 +37,7 @@ const OWN_FAULTS = new Set([
   'SIGXCPU',
 ])
 
-/** Resolves with the exit status when berth-init has told the end, 128 + signal for one that was killed. */
+/** Resolves with the exit status when berth-init has told the end, 128 + signal for one that was killed. Throws StepFailure. */
 export async function followProcess(init: SpawnedInit): Promise<number> {
   const stop = passSignalsOn(init.pid)
   try {
@@ -46,6 +46,10 @@ export async function followProcess(init: SpawnedInit): Promise<number> {
       if (message === undefined) {
         const status = waitForChild(init.pid)
         throw new Failure('internal', `berth-init ended with ${status} before its process`)
+      }
+      if (message.kind === MESSAGE.failed) {
+        waitForChild(init.pid)
+        throw stepFailure(message, '')
       }
       if (message.kind === MESSAGE.exited) {
         waitForChild(init.pid)

@@ -28,7 +28,7 @@ async function runCreated(invocation: Invocation, created: CreatedContainer, det
     await destroyContainer({ settings, log, id: record.id, isForced: true }, record)
   }
   try {
-    startContainer(settings.root, record)
+    await startContainer(settings.root, record)
   } catch (error) {
     await end()
     throw error

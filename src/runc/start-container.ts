@@ -2,19 +2,38 @@
 import { closeSync, constants, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../base/failure.ts'
-import { codeOfErrno, errnoText, hasErrno } from '../linux/kernel-error.ts'
+import { hasErrno } from '../linux/kernel-error.ts'
+import { keptState } from '../runtime/host/serve-sync.ts'
+import { runHooks } from '../runtime/host/run-hooks.ts'
 import { stateDocument, statusOf } from './container-status.ts'
 import { START_FIFO, STATUS_FIFO } from './make-fifo.ts'
 import { pollDescriptor } from './poll-descriptor.ts'
+import { signalProcess } from './signal-process.ts'
+import { startFailure } from './start-failures.ts'
 import { type ContainerRecord, directoryOf } from './state-store.ts'
 
 const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 /** `u32 step, u32 errno` */
 const REPORT_SIZE = 8
+const SIGKILL = 9
 
-/** Returns when the program has been executed. The caller holds the container's lock. */
-export function startContainer(root: string, record: ContainerRecord): void {
+/**
+ * Resolves when the program has been executed and the poststart hooks have run. Where one of them fails the container is killed, as with
+ * runc. The caller holds the container's lock.
+ */
+export async function startContainer(root: string, record: ContainerRecord): Promise<void> {
   requireCreated(root, record)
+  giveWord(root, record)
+  try {
+    const state = stateDocument(record, 'running')
+    await runHooks({ hooks: record.spec.hooks?.poststart, state, cwd: record.bundle })
+  } catch (error) {
+    signalProcess(record.pid, record.startTicks, SIGKILL)
+    throw error
+  }
+}
+
+function giveWord(root: string, record: ContainerRecord): void {
   const directory = directoryOf(root, record.id)
   const [fifo, status] = [join(directory, START_FIFO), join(directory, STATUS_FIFO)]
   const word = openFifo(fifo, O_WRONLY)
@@ -62,7 +81,7 @@ function openFifo(path: string, access: number): number {
 /** What startContainer hooks read. */
 function startState(record: ContainerRecord): string {
   const hooks = record.spec.hooks?.startContainer ?? []
-  return hooks.length === 0 ? '' : JSON.stringify(stateDocument(record, 'created'))
+  return hooks.length === 0 ? '' : keptState(stateDocument(record, 'created'))
 }
 
 function writeWord(fd: number, word: string): void {
@@ -85,14 +104,9 @@ function requireExecuted(fd: number, record: ContainerRecord): void {
     try {
       const size = readSync(fd, report, 0, REPORT_SIZE, null)
       if (size === 0) return
-      if (size === REPORT_SIZE) throw startFailure(record, report.readUInt32LE(0), report.readUInt32LE(4))
+      if (size === REPORT_SIZE) throw startFailure(record.startFailures, report.readUInt32LE(0), report.readUInt32LE(4))
     } catch (error) {
       if (!hasErrno(error, 'EAGAIN')) throw error
     }
   }
-}
-
-function startFailure(record: ContainerRecord, step: number, errno: number): Failure {
-  const sentence = record.startFailures[String(step)] ?? `step ${step}`
-  return new Failure(codeOfErrno(errno), `cannot start a container process: ${sentence}: ${errnoText(errno)}`)
 }

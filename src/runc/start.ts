@@ -7,6 +7,6 @@ export const start: Command = async ({ settings, args }) => {
   const [id = ''] = args
   loadState(settings.root, id)
   using _lock = await requireLock(settings.root, id)
-  startContainer(settings.root, loadState(settings.root, id))
+  await startContainer(settings.root, loadState(settings.root, id))
   return 0
 }

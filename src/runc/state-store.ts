@@ -8,6 +8,7 @@ import { hasErrno } from '../linux/kernel-error.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { systemClock } from '../base/clock.ts'
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
+import type { StartFailures } from './start-failures.ts'
 import { parseState } from './parse-state.ts'
 
 export interface ContainerRecord {
@@ -26,8 +27,7 @@ export interface ContainerRecord {
   isRootless: boolean
   /** undefined with --cgroup-manager disabled, and until the group is known. */
   cgroup: CgroupRecord | undefined
-  /** What a failure of each step after the start is called, by index. */
-  startFailures: Readonly<Record<string, string>>
+  startFailures: StartFailures
   /** Mount of the notify socket and its like: directories on the host that go with the container. */
   resctrlGroup: string | undefined
   criuExternals: readonly string[]
