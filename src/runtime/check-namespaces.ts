@@ -28,7 +28,7 @@ function checkWithoutMountNamespace({ spec, launch }: Input): void {
   const { maskedPaths, readonlyPaths, rootfsPropagation } = spec.linux ?? {}
   if (launch?.rootfsSource === undefined) refuse('linux.namespaces: a container needs a mount namespace of its own')
   if (maskedPaths?.length || readonlyPaths?.length)
-    refuse('unable to restrict sys entries without a private MNT namespace')
+    refuse('linux.maskedPaths: unable to restrict sys entries without a private MNT namespace')
   if (spec.root?.readonly === true)
     refuse('root.readonly: unable to make the root file system read-only without a private MNT namespace')
   if (rootfsPropagation) refuse('linux.rootfsPropagation: has no meaning without a private MNT namespace')

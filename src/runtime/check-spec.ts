@@ -8,6 +8,7 @@ import { checkHooks } from './plan-hooks.ts'
 import { checkLabels } from './plan-labels.ts'
 import { isOwn } from './plan-namespaces.ts'
 import { checkResourceLimits } from './plan-process.ts'
+import { checkAffinity } from './plan-scheduling.ts'
 import type { PlanContainer } from './plan-types.ts'
 import { quoted } from './step-list.ts'
 
@@ -34,6 +35,7 @@ export function checkSpec(input: Input): ProcessSpec {
 export function checkProcess({ spec, host }: Pick<Input, 'spec' | 'host'>, process: ProcessSpec): void {
   checkLabels(spec, process, host)
   checkResourceLimits(process)
+  checkAffinity(process)
   if (!process.cwd.startsWith('/')) refuse(`process.cwd: ${quoted(process.cwd)} must be an absolute path`)
 }
 

@@ -15,16 +15,22 @@ export const boolean: Parser<boolean> = (value, field) =>
   typeof value === 'boolean' ? value : reject(field, 'true or false')
 
 /** No NUL: every string of a spec ends up in the kernel, which would stop reading there. */
-export const text: Parser<string> = (value, field) =>
-  typeof value === 'string' && value.length <= CHARACTERS_MAX && !value.includes('\0')
-    ? value
-    : reject(field, 'a string without NUL characters')
+export const text: Parser<string> = (value, field) => {
+  if (typeof value !== 'string') return reject(field, 'a string')
+  if (value.length > CHARACTERS_MAX) return reject(field, `at most ${CHARACTERS_MAX} characters long`)
+  return value.includes('\0') ? reject(field, 'a string without NUL characters') : value
+}
 
 /** Within what a 64 bit field can say; JSON rounds what lies beyond 2^53. */
-export const integer: Parser<number> = (value, field) =>
-  typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 2 ** 64
-    ? value
-    : reject(field, 'an integer')
+export const integer: Parser<number> = (value, field) => {
+  if (typeof value !== 'number' || !Number.isInteger(value)) return reject(field, 'an integer')
+  return Math.abs(value) <= 2 ** 64 ? value : reject(field, 'an integer of at most 64 bits')
+}
+
+export const natural: Parser<number> = (value, field) => {
+  const number = integer(value, field)
+  return number >= 0 ? number : reject(field, 'an integer that is not negative')
+}
 
 export function within(least: number, most: number): Parser<number> {
   return (value, field) => {
@@ -48,7 +54,9 @@ export function record<T>(item: Parser<T>): Parser<Record<string, T>> {
   return (value, field) => {
     const entries = Object.entries(requireObject(value, field))
     if (entries.length > ELEMENTS_MAX) return reject(field, 'a smaller object')
-    return Object.fromEntries(entries.map(([key, element]) => [text(key, field), item(element, `${field}.${key}`)]))
+    if (entries.some(([key]) => key.includes('\0')))
+      return reject(field, 'an object without NUL characters in its names')
+    return Object.fromEntries(entries.map(([key, element]) => [key, item(element, `${field}.${key}`)]))
   }
 }
 

@@ -1,5 +1,5 @@
 // An OCI runtime configuration from a client or a file: nothing of it is believed before it has passed here.
-import { Failure, messageOf } from '../base/failure.ts'
+import { Failure } from '../base/failure.ts'
 import type {
   CapabilitySet,
   DeviceRule,
@@ -15,7 +15,8 @@ import type {
   SeccompSpec,
   ThrottleDevice,
 } from '../oci/runtime-spec.ts'
-import { boolean, integer, list, object, oneOf, type Parser, record, text, within } from './json-shape.ts'
+import { locateJsonError } from './locate-json-error.ts'
+import { boolean, integer, list, natural, object, oneOf, type Parser, record, text, within } from './json-shape.ts'
 
 const SPEC_BYTES_MAX = 16 << 20
 const UINT32_MAX = 2 ** 32 - 1
@@ -25,7 +26,6 @@ const id = within(0, UINT32_MAX - 1)
 const deviceNumber = within(-1, UINT32_MAX)
 const size = within(0, 65535)
 const int32 = within(-(2 ** 31), 2 ** 31 - 1)
-const natural = within(0, 2 ** 64)
 
 type Of<T, K extends keyof T> = Exclude<T[K], undefined>
 
@@ -268,8 +268,8 @@ export function parseRuntimeSpec(json: string): RuntimeSpec {
   let value: unknown
   try {
     value = JSON.parse(json)
-  } catch (error) {
-    throw new Failure('invalid-argument', `spec: ${messageOf(error)}`)
+  } catch {
+    throw new Failure('invalid-argument', `spec: ${locateJsonError(json)}`) // engines have different words for it
   }
   return checkRuntimeSpec(value)
 }
@@ -281,5 +281,6 @@ export function checkRuntimeSpec(value: unknown): RuntimeSpec {
     throw new Failure('invalid-argument', `ociVersion: ${JSON.stringify(parsed.ociVersion)} is not supported`)
   if (parsed.process !== undefined && !parsed.process.cwd.startsWith('/'))
     throw new Failure('invalid-argument', 'process.cwd: must be an absolute path')
+  if (parsed.root?.path === '') throw new Failure('invalid-argument', 'root.path: must not be empty')
   return parsed
 }

@@ -228,10 +228,3 @@ test('a sysctl of an interface whose name has a dot is written with slashes', ()
     ['sys/net/ipv4/conf/eth0.100/forwarding', 'sys/kernel/shmmax'],
   )
 })
-
-test('planning is quick: the filter is compiled once', () => {
-  plan()
-  const [first] = stepsOf(plan(), 'seccomp')
-  const [second] = stepsOf(plan(), 'seccomp')
-  assert.equal(first!.program, second!.program)
-})

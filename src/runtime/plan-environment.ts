@@ -8,13 +8,13 @@ import { findHome } from './user.ts'
 /** The last of several values of one name counts; HOME is the user's directory where the spec gives none. */
 export function planEnvironment(process: ProcessSpec, rootfs: RootfsFacts): string[] {
   const values = new Map<string, string>()
-  for (const entry of process.env ?? []) {
+  for (const [index, entry] of (process.env ?? []).entries()) {
+    const field = `process.env[${index}]`
     const equals = entry.indexOf('=')
-    if (equals < 0) throw new Failure('invalid-argument', `invalid environment variable: missing '=': ${entry}`)
+    if (equals < 0)
+      throw new Failure('invalid-argument', `${field}: invalid environment variable: missing '=': ${entry}`)
     if (equals === 0)
-      throw new Failure('invalid-argument', `invalid environment variable: name cannot be empty: ${entry}`)
-    if (entry.includes('\0'))
-      throw new Failure('invalid-argument', `invalid environment variable: contains nul byte: ${JSON.stringify(entry)}`)
+      throw new Failure('invalid-argument', `${field}: invalid environment variable: name cannot be empty: ${entry}`)
     values.set(entry.slice(0, equals), entry)
   }
   const home = values.get('HOME')

@@ -112,6 +112,12 @@ export function planMemoryPolicy(list: StepList, policy: LinuxSpec['memoryPolicy
 
 type Affinity = ProcessSpec['execCPUAffinity']
 
+/** It counts for execs alone, but a wrong one shall not show only then. */
+export function checkAffinity({ execCPUAffinity }: ProcessSpec): void {
+  for (const moment of ['initial', 'final'] as const)
+    parseNumberSet(execCPUAffinity?.[moment] ?? '', `process.execCPUAffinity.${moment}`)
+}
+
 /** Before the process is in the container's group. */
 export function planInitialAffinity(list: StepList, affinity: Affinity): void {
   const mask = parseNumberSet(affinity?.initial ?? '', 'process.execCPUAffinity.initial')

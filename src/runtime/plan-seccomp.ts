@@ -1,25 +1,31 @@
-// The seccomp filter as a step. Compiling one takes longer than all other planning, and containers share theirs, so the last ones are kept.
-import { Failure } from '../base/failure.ts'
+// The seccomp filter as a step, and what can be said against one before it is compiled.
+import { Failure, isFailure } from '../base/failure.ts'
 import { compileSeccomp } from '../linux/seccomp/compile-seccomp.ts'
 import { filterFlags } from '../linux/seccomp/filter-flags.ts'
 import type { SeccompSpec } from '../oci/runtime-spec.ts'
 import type { HostFacts } from './plan-types.ts'
 import type { StepList } from './step-list.ts'
 
-const KEPT_FILTERS = 8
-const compiled = new Map<string, Uint8Array>()
-
 export function planSeccomp(list: StepList, spec: SeccompSpec | undefined, host: HostFacts): void {
   if (spec === undefined) return
   const notifies = checkNotify(spec)
   checkErrnos(spec)
   // How to wait for a supervisor means nothing without one, and the kernel refuses it then.
-  const flags = filterFlags(spec) & (notifies ? ~0 : ~WAIT_KILLABLE_RECV)
+  const flags = inField(() => filterFlags(spec)) & (notifies ? ~0 : ~WAIT_KILLABLE_RECV)
   list.add('error loading seccomp filter into kernel', {
     op: 'seccomp',
     flags: flags | (notifies ? NEW_LISTENER : 0),
-    program: filterOf(spec, host),
+    program: inField(() => compileSeccomp(spec, { arch: host.arch })),
   })
+}
+
+/** Says of which field a failure is. */
+function inField<T>(compile: () => T): T {
+  try {
+    return compile()
+  } catch (error) {
+    throw isFailure(error) ? new Failure(error.code, `linux.seccomp: ${error.message}`, { cause: error }) : error
+  }
 }
 
 const NEW_LISTENER = 1 << 3
@@ -55,14 +61,4 @@ function checkErrnos({ defaultAction, defaultErrnoRet, syscalls }: SeccompSpec):
 
 function refuse(message: string): never {
   throw new Failure('invalid-argument', `linux.seccomp.${message}`)
-}
-
-function filterOf(spec: SeccompSpec, host: HostFacts): Uint8Array {
-  const key = `${host.arch}${JSON.stringify(spec)}`
-  const program = compiled.get(key) ?? compileSeccomp(spec, { arch: host.arch })
-  compiled.delete(key) // and in again: the map's order is that of last use
-  compiled.set(key, program)
-  const [oldest] = compiled.keys()
-  if (compiled.size > KEPT_FILTERS && oldest !== undefined) compiled.delete(oldest)
-  return program
 }
