@@ -25,7 +25,7 @@ import { parseChallenges } from '../../src/registry/client/parse-challenge.ts'
 import { parseRuntimeSpec } from '../../src/runtime/parse-runtime-spec.ts'
 import { planContainer } from '../../src/runtime/plan-container.ts'
 import { encodeExecPlan } from '../../src/shim/encode-plan.ts'
-import { FrameDecoder, decodeError, decodeHello, decodeProcess } from '../../src/shim/frames.ts'
+import { FrameDecoder, decodeError, decodeHello, decodeProcess, decodeSync } from '../../src/shim/frames.ts'
 import { imageFile } from '../../src/image/make-image.ts'
 import { encodeTarHeader } from '../../src/wire/tar/write-tar.ts'
 import { TarParser } from '../../src/wire/tar/tar-parser.ts'
@@ -141,7 +141,7 @@ export const TARGETS: Record<string, Target> = {
     ],
     run(input) {
       for (const frame of new FrameDecoder().push(input))
-        for (const decode of [decodeHello, decodeError, decodeProcess])
+        for (const decode of [decodeHello, decodeError, decodeProcess, decodeSync])
           try {
             decode(frame.payload)
           } catch (error) {
