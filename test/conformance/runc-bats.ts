@@ -1,7 +1,7 @@
 // runc's own integration tests, which drive any runtime that RUNC names. Their helper programs are built from the same module;
 // the images that they would download are made here.
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { must, run } from '../harness/command.ts'
@@ -41,6 +41,7 @@ async function programs(): Promise<string[]> {
 async function runProgram(program: string, runtime: Runtime): Promise<Outcome> {
   const scratch = await mkdtemp(join(tmpdir(), 'berth-bats-'))
   try {
+    await chmod(scratch, 0o755) // for users of other user namespaces
     const output = join(scratch, 'tap')
     const bats = `timeout -k 5 400 bats --tap ${join(HOME, 'tests/integration', program)} >${output}`
     // runc wants a controlling terminal where a test has one.
