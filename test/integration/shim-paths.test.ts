@@ -64,15 +64,30 @@ async function run(settings: ShimSettings, script: string, streams: StreamPaths,
 class Reader {
   text = ''
   readonly ended: Promise<string>
-  readonly program: ChildProcess
+  private readonly program: ChildProcess
 
-  constructor(path: string, shell = 'exec cat') {
+  /** Resolves when the FIFO is open: one whose last writer has gone would keep a reader waiting for the next. */
+  static async open(path: string, shell?: string): Promise<Reader> {
+    const reader = new Reader(path, shell)
+    await until(`a reader of ${path}`, () => reader.input() === path || reader.program.exitCode !== null)
+    return reader
+  }
+
+  private constructor(path: string, shell = 'exec cat') {
     this.program = spawn('sh', ['-c', `${shell} <"$0"`, path], { stdio: ['ignore', 'pipe', 'inherit'] })
     this.program.stdout?.on('data', (chunk: Buffer) => {
       this.text += chunk.toString('latin1')
     })
     this.ended = within(`end of ${path}`, once(this.program, 'close')).then(() => this.text)
     test.after(() => this.program.kill('SIGKILL'))
+  }
+
+  private input(): string | undefined {
+    try {
+      return readlinkSync(`/proc/${this.program.pid}/fd/0`)
+    } catch {
+      return undefined // it has read everything already
+    }
   }
 }
 
@@ -110,7 +125,7 @@ test('output goes to both FIFOs, to the log and to an attach client, and each FI
   const settings = bench.settings()
   const streams = { ...fifos(settings), stdin: '' }
   const shim = await spawnWith(settings, 'echo out; echo err >&2; exit 3', streams)
-  const readers = [new Reader(streams.stdout), new Reader(streams.stderr)]
+  const readers = await Promise.all([Reader.open(streams.stdout), Reader.open(streams.stderr)])
   const { socket } = await connectStream(settings.streamSocketPath ?? '', 'init', {
     stdin: false,
     stdout: true,
@@ -148,7 +163,7 @@ test('standard input from a FIFO ends with close-stdin, after all that was in it
   const streams = { ...fifos(settings), stderr: '' }
   const bytes = randomBytes(3 << 20)
   const shim = await spawnWith(settings, 'md5sum', streams)
-  const reader = new Reader(streams.stdout)
+  const reader = await Reader.open(streams.stdout)
   const written = write(streams.stdin, bytes) // more than all buffers together: it lasts until the process reads
   await shim.start('init')
   await written
@@ -204,7 +219,7 @@ test('with a terminal one FIFO carries everything, and input is typed through th
   const streams = { ...fifos(settings), stderr: '' }
   const shim = await spawnWith(settings, 'tty; read line; echo "got $line"; stty size; echo err >&2', streams, true)
   await shim.resize('init', { rows: 33, columns: 99 })
-  const reader = new Reader(streams.stdout)
+  const reader = await Reader.open(streams.stdout)
   await shim.start('init')
   await write(streams.stdin, 'hello\n')
   assert.equal(await reader.ended, '/dev/pts/0\r\nhello\r\ngot hello\r\n33 99\r\nerr\r\n')
@@ -214,7 +229,7 @@ test('the end of a FIFO is no end of a terminal', async () => {
   const settings = bench.settings({ log: undefined })
   const streams = { ...fifos(settings), stderr: '' }
   const shim = await spawnWith(settings, 'read line; sleep 0.1; echo "got $line"; exit 6', streams, true)
-  const reader = new Reader(streams.stdout)
+  const reader = await Reader.open(streams.stdout)
   await shim.start('init')
   await write(streams.stdin, 'hello\n')
   await shim.closeStdin('init')
@@ -231,7 +246,7 @@ test('a stuck reader blocks that stream alone, like a pipe; what it has not read
     echo end >&2`
   const holder = openSync(streams.stdout, O_RDONLY | O_NONBLOCK)
   const shim = await run(settings, script, streams)
-  const errors = new Reader(streams.stderr)
+  const errors = await Reader.open(streams.stderr)
   await until('standard error', () => errors.text === 'err\n')
   const done = join(bench.rootfs, 'tmp/out-done')
   await shim.add('other', bench.execPlan(sh('exit 5')))
@@ -239,13 +254,13 @@ test('a stuck reader blocks that stream alone, like a pipe; what it has not read
   assert.equal((await exitOf(shim, 'other')).code, 5)
   assert.equal(existsSync(done), false) // it waits, like at any pipe
   assert.equal(shim.processes.get('init')?.state, 'running')
-  const reader = new Reader(streams.stdout, 'exec head -c 200000')
+  const reader = await Reader.open(streams.stdout, 'exec head -c 200000')
   await until('the writer is through', () => existsSync(done))
   assert.equal((await exitOf(shim, 'init')).code, 0)
   assert.equal((await reader.ended).length, 200_000)
   // Longer than stragglers are listened to: the rest is no straggler's.
   await new Promise((resolve) => setTimeout(resolve, 2500))
-  const rest = new Reader(streams.stdout)
+  const rest = await Reader.open(streams.stdout)
   assert.equal((await rest.ended).length, size - 200_000)
   assert.equal(await errors.ended, 'err\nend\n')
   closeSync(holder)
@@ -276,7 +291,7 @@ test('who removes an exec as soon as it has ended, or ends the shim, takes nothi
     await shim.start('loud')
     await exitOf(shim, 'loud')
     const ended = end === 'remove' ? shim.remove('loud') : shim.shutdown()
-    const reader = new Reader(stdout)
+    const reader = await Reader.open(stdout)
     closeSync(holder)
     assert.equal((await reader.ended).length, size)
     await within(end, ended)
@@ -301,7 +316,7 @@ test('execs have FIFOs of their own, which are closed with them', async () => {
   const before = descriptorsOf(shim.shimPid).length
   const streams = fifos(settings, 'exec-')
   await shim.add('web', bench.execPlan(sh('cat; echo err >&2; exit 7')), { streams })
-  const readers = [new Reader(streams.stdout), new Reader(streams.stderr)]
+  const readers = await Promise.all([Reader.open(streams.stdout), Reader.open(streams.stderr)])
   await shim.start('web')
   await write(streams.stdin, 'typed\n')
   await shim.closeStdin('web')
@@ -332,7 +347,7 @@ test('20 MB through a FIFO arrive whole', async () => {
   const settings = bench.settings({ log: undefined })
   const streams = { ...fifos(settings), stdin: '', stderr: '' }
   const shim = await spawnWith(settings, 'yes 0123456789 | head -c 20000000', streams)
-  const reader = new Reader(streams.stdout, 'exec md5sum')
+  const reader = await Reader.open(streams.stdout, 'exec md5sum')
   await shim.start('init')
   const line = '0123456789\n'
   const expected = createHash('md5').update(line.repeat(Math.ceil(20_000_000 / line.length)).slice(0, 20_000_000))
