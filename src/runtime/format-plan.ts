@@ -2,7 +2,7 @@
 import type { Step } from '../linux/steps.ts'
 import type { DescribedPlan } from './plan-types.ts'
 
-export function formatPlan({ plan, sentences }: DescribedPlan): string {
+export function formatPlan({ plan, sentences, warnings = [] }: DescribedPlan): string {
   const head = [
     `clone flags 0x${plan.cloneFlags.toString(16)}`,
     plan.joinInitPidNamespace ? 'in the PID namespace of the first process' : '',
@@ -13,7 +13,8 @@ export function formatPlan({ plan, sentences }: DescribedPlan): string {
   const lines = plan.steps.map(
     (step, index) => `${String(index).padStart(3)} ${sentences[index]}  [${formatStep(step)}]`,
   )
-  return `${[head.join(', '), ...lines].join('\n')}\n`
+  const notes = warnings.map((warning) => `warning: ${warning}`)
+  return `${[head.join(', '), ...lines, ...notes].join('\n')}\n`
 }
 
 function formatStep({ op, skipOn, ...fields }: Step): string {
@@ -24,10 +25,23 @@ function formatStep({ op, skipOn, ...fields }: Step): string {
 
 /** Masks and modes in the base that people read them in. */
 function formatValue(name: string, value: unknown): string {
-  if (value instanceof Uint8Array) return `${value.length / 8} instructions`
+  if (value instanceof Uint8Array) return name === 'program' ? `${value.length / 8} instructions` : formatBits(value)
   if (typeof value === 'bigint') return `0x${value.toString(16)}`
   if (name === 'mode' || name === 'mask') return `0${Number(value).toString(8)}`
   if (typeof value === 'number' && ['flags', 'attributes', 'kind', 'kinds'].includes(name))
     return `0x${value.toString(16)}`
   return JSON.stringify(value) ?? 'none'
+}
+
+/** The numbers of the bits that are set, runs of them as ranges. */
+function formatBits(mask: Uint8Array): string {
+  const isSet = (bit: number) => ((mask[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0
+  const ranges: string[] = []
+  for (let bit = 0; bit < mask.length * 8; bit++) {
+    if (!isSet(bit) || (bit > 0 && isSet(bit - 1))) continue
+    let last = bit
+    while (isSet(last + 1)) last++
+    ranges.push(last === bit ? `${bit}` : `${bit}-${last}`)
+  }
+  return ranges.join(',') || 'none'
 }

@@ -82,8 +82,9 @@ const FLAGS = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_A
 function planEdits(list: StepList, input: Input, mount: MountSpec, slot: Slot): void {
   const options = parseMountOptions(mount.options ?? [])
   planIdMap(list, input, mount, options, slot)
-  planAttributes(list, mount, slot, options.recursive, true)
   planAttributes(list, mount, slot, ownEdit(input, options), false)
+  // After it, or `rro` would be taken back where another option is given.
+  planAttributes(list, mount, slot, options.recursive, true)
   planPropagation(list, mount, slot, options)
 }
 

@@ -39,7 +39,7 @@ const EXISTING = { skipOn: { errnos: [ERRNO.EEXIST], skip: 0 } }
 export function checkDevices({ spec }: Pick<Input, 'spec'>): void {
   for (const [index, { path, type, major, minor }] of (spec.linux?.devices ?? []).entries()) {
     const field = `linux.devices[${index}]`
-    if (!path.startsWith('/') || /(?:^|\/)\.?\.?\/*$/.test(path))
+    if (!path.startsWith('/') || /(?:^|\/)(?:\.\.(?:\/|$)|\.?$)/.test(path))
       throw new Failure('invalid-argument', `${field}.path: ${quoted(path)} is not the absolute path of a file`)
     if (type === 'p') continue
     if (major === undefined) throw new Failure('invalid-argument', `${field}.major: must be given`)
@@ -97,12 +97,9 @@ function planConsole(list: StepList, { spec }: Input): void {
 }
 
 /** The terminal's file system where no mount of the spec has left it in its slot. */
-export function planDevpts(list: StepList, { spec, rootfsDirectory }: Input): void {
+export function planDevpts(list: StepList, { spec }: Input): void {
   if (spec.process?.terminal !== true) return
-  const isMounted = spec.mounts?.some(
-    ({ type, destination }) => type === 'devpts' && containerPath(destination, rootfsDirectory) === '/dev/pts',
-  )
-  if (isMounted === true) return
+  if (list.steps.some((step) => step.op === 'fs-mount' && step.slot === SLOT.devpts)) return
   const flags = O_PATH | O_DIRECTORY
   list.add('open /dev/pts', { op: 'open-in-root', slot: SLOT.devpts, root: ROOTFS_SLOT, path: '/dev/pts', flags })
 }

@@ -1,11 +1,13 @@
 // A further process in a running container: it joins what the first one has, and goes through the same loss of privileges.
 import { CLONE_NEWPID, O_DIRECTORY, O_PATH, PR_SET_DUMPABLE } from '../linux/constants.ts'
+import { Failure } from '../base/failure.ts'
+import { ROOTFS_SLOT } from '../linux/steps.ts'
 import type { ProcessSpec, RuntimeSpec } from '../oci/runtime-spec.ts'
 import { checkProcess } from './check-spec.ts'
 import { planKeyring } from './plan-container.ts'
 import { needsLabels, planLabels, planPrivateProcfs } from './plan-labels.ts'
 import { consoleSocketSlot, planHostOpenings } from './plan-launch.ts'
-import { hasUserNamespace, isOwn, NAMESPACE_FLAG, planBecomeRoot } from './plan-namespaces.ts'
+import { hasUserNamespace, isNew, isOwn, NAMESPACE_FLAG, planBecomeRoot } from './plan-namespaces.ts'
 import { planCredentials, planOomScore, planProcessEnd } from './plan-process.ts'
 import { planFinalAffinity, planInitialAffinity, planIoPriority, planScheduler } from './plan-scheduling.ts'
 import type { PlanExec } from './plan-types.ts'
@@ -23,7 +25,10 @@ export const planExec: PlanExec = (input) => {
   for (const step of cgroup.steps) list.add('enter the control group', step)
   planFinalAffinity(list, process.execCPUAffinity, launch !== undefined)
   planOwnOomScore(list, process, launch?.rootless === true)
+  const hasOwnRoot = isNew(spec, 'mount')
+  if (!hasOwnRoot) planFindRoot(list, input.initPid)
   planJoins(list, input)
+  if (!hasOwnRoot) list.add("change to the container's root", { op: 'chroot', root: ROOTFS_SLOT })
   planKeyring(list, process, launch?.noNewKeyring === true ? undefined : input.id)
   if (needsLabels(process)) planPrivateProcfs(list)
   if (process.terminal === true) planTerminal(list, input, process)
@@ -74,6 +79,17 @@ function planOwnOomScore(list: StepList, process: ProcessSpec, isRootless: boole
   if (isNeeded) set('open the process to its owner', 1n)
   planOomScore(list, process)
   if (isNeeded) set('close the process to others again', 0n)
+}
+
+/** Joining a mount namespace that is not the container's alone leads to the root of that, and none at all to the host's. */
+function planFindRoot(list: StepList, initPid: number | undefined): void {
+  if (initPid === undefined)
+    throw new Failure(
+      'failed-precondition',
+      'exec: the container has no mount namespace of its own, and its process is unknown',
+    )
+  const flags = O_PATH | O_DIRECTORY
+  list.add("open the container's root", { op: 'open-host', slot: ROOTFS_SLOT, path: `/proc/${initPid}/root`, flags })
 }
 
 /** All of the container's, by its first process. The PID namespace is a matter of birth; whose spawner may not see to that is born again. */

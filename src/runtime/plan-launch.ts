@@ -5,7 +5,7 @@ import type { Launch } from './plan-types.ts'
 import { SLOT, type StepList } from './step-list.ts'
 
 /** As far as an exec knows it too. */
-type Way = Pick<Launch, 'wait' | 'consoleSocket' | 'preservedDescriptors'>
+type Way = Pick<Launch, 'wait' | 'consoleSocket' | 'preservedDescriptors' | 'byShim'>
 
 /** Paths of the host are opened first of all: later the host is out of sight, or out of reach for whom the process has become. */
 export function planHostOpenings(list: StepList, launch: Way | undefined, terminal: boolean): void {
@@ -28,7 +28,7 @@ export function planHostOpenings(list: StepList, launch: Way | undefined, termin
 
 /** Where the terminal's master goes; undefined: over the channel, to berth-shim. */
 export function consoleSocketSlot(launch: Way | undefined): Slot | undefined {
-  if (launch === undefined) return undefined
+  if (launch === undefined || launch.byShim === true) return undefined
   return launch.consoleSocket === undefined ? CONSOLE_SOCKET_SLOT : SLOT.consoleSocket
 }
 

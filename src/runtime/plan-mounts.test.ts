@@ -62,7 +62,6 @@ test('a recursive read-only bind is read-only all the way down, in one call', ()
   assert.deepEqual(
     steps.filter(({ op }) => op === 'mount-setattr'),
     [
-      { op: 'mount-setattr', slot: 2, set: 1n, clear: 0n, propagation: 0n, recursive: true },
       {
         op: 'mount-setattr',
         slot: 2,
@@ -71,6 +70,7 @@ test('a recursive read-only bind is read-only all the way down, in one call', ()
         propagation: 0n,
         recursive: false,
       },
+      { op: 'mount-setattr', slot: 2, set: 1n, clear: 0n, propagation: 0n, recursive: true },
       { op: 'mount-setattr', slot: 2, set: 0n, clear: 0n, propagation: BigInt(MS_PRIVATE), recursive: true },
     ],
   )

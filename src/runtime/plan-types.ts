@@ -69,6 +69,8 @@ export interface Launch {
   rootless: boolean
   noPivot: boolean
   noNewKeyring: boolean
+  /** berth-shim makes it after all, which takes the terminal's master over its channel. */
+  byShim?: boolean
 }
 
 /** Throws Failure('invalid-argument') naming the field. */
@@ -94,6 +96,8 @@ export type PlanExec = (input: {
   stdin: boolean
   /** The container's, whose session keyring the process gets; absent: it keeps that of its spawner. */
   id?: string
+  /** The container's first process, on the host; needed where its root is not that of a mount namespace made for it. */
+  initPid?: number
   launch?: Pick<Launch, 'wait' | 'consoleSocket' | 'preservedDescriptors' | 'rootless' | 'noNewKeyring'>
 }) => DescribedPlan
 

@@ -15,7 +15,6 @@ import { parseFilters } from '../../src/engine/http/filters.ts'
 import { cleanPath, matchRoute } from '../../src/engine/http/router.ts'
 import { matchGlob } from '../../src/engine/image/glob.ts'
 import { parseLogLine } from '../../src/engine/logs/log-entry.ts'
-import type { Step } from '../../src/linux/steps.ts'
 import { containerResolvConf } from '../../src/network/resolv-conf.ts'
 import { parseImageConfig } from '../../src/oci/parse-image-config.ts'
 import { parseManifestOrIndex } from '../../src/oci/parse-manifest.ts'
@@ -23,13 +22,20 @@ import { parsePlatform } from '../../src/oci/parse-platform.ts'
 import { formatReference, parseReference } from '../../src/oci/parse-reference.ts'
 import { parseChallenges } from '../../src/registry/client/parse-challenge.ts'
 import { parseRuntimeSpec } from '../../src/runtime/parse-runtime-spec.ts'
+import type { RuntimeSpec } from '../../src/oci/runtime-spec.ts'
+import { formatPlan } from '../../src/runtime/format-plan.ts'
 import { planContainer } from '../../src/runtime/plan-container.ts'
+import { planExec } from '../../src/runtime/plan-exec.ts'
+import type { Launch } from '../../src/runtime/plan-types.ts'
 import { encodeExecPlan } from '../../src/shim/encode-plan.ts'
 import { FrameDecoder, decodeError, decodeHello, decodeProcess, decodeSync } from '../../src/shim/frames.ts'
 import { imageFile } from '../../src/image/make-image.ts'
 import { encodeTarHeader } from '../../src/wire/tar/write-tar.ts'
 import { TarParser } from '../../src/wire/tar/tar-parser.ts'
 import { ROOT } from '../harness/root.ts'
+import { checkPlan } from './check-plan.ts'
+import { Random } from './mutate.ts'
+import { randomSpec } from './random-spec.ts'
 
 export interface Target {
   samples: readonly Buffer[]
@@ -120,18 +126,17 @@ export const TARGETS: Record<string, Target> = {
         specOf(readFileSync(`${ROOT}/test/golden/spec/${name}`)),
       ),
     ],
+    run: (input) => planSpec(parseRuntimeSpec(input.toString()), undefined),
+  },
+  'random spec': {
+    samples: randomSamples(),
     run(input) {
-      const described = planContainer({
-        id: 'c0ffee',
-        spec: parseRuntimeSpec(input.toString()),
-        host: { arch: 'x86_64', cgroupVersion: 1, capabilities: (1n << 41n) - 1n, lastCapability: 40 },
-        rootfs: { passwd: undefined, group: undefined },
-        rootfsDirectory: '/run/berth/bundle/rootfs',
-        cgroup: { steps: [], directory: undefined, hierarchies: [] },
-        stdin: false,
+      const { spec, launch } = randomSpec(input)
+      planSpec(parseRuntimeSpec(JSON.stringify(spec)), {
+        ...launch,
+        wait: { fifo: '/run/exec.fifo', status: '/run/status.fifo' },
+        rootfsSource: '/bundle/rootfs',
       })
-      for (const step of described.plan.steps) checkStep(step)
-      encodeExecPlan(described.plan)
     },
   },
   frames: {
@@ -275,27 +280,34 @@ function tarSamples(): Buffer[] {
   return [...archives, Buffer.concat(archives.map((archive) => archive.subarray(0, -1024)))]
 }
 
-/** A step of a plan names a slot it has, and reaches into the root file system by descriptor only. */
-function checkStep(step: Step): void {
-  for (const key of [
-    'slot',
-    'root',
-    'dir',
-    'from',
-    'to',
-    'devpts',
-    'console',
-    'target',
-    'file',
-    'directory',
-  ] as const) {
-    const slot = (step as Partial<Record<string, unknown>>)[key]
-    if (typeof slot === 'number') assert.ok(slot >= 0 && slot < 250, `${step.op}.${key} = ${slot}`)
+/** Compiles and encodes a container's plan and one of an exec into it, and holds both against what every plan promises. */
+function planSpec(spec: RuntimeSpec, launch: Launch | undefined): void {
+  const common = {
+    id: 'c0ffee',
+    spec,
+    host: { arch: 'x86_64' as const, cgroupVersion: 1 as const, capabilities: (1n << 41n) - 1n, lastCapability: 40 },
+    rootfs: { passwd: undefined, group: undefined },
+    cgroup: { steps: [], directory: undefined, hierarchies: [] },
+    stdin: false,
+    ...(launch === undefined ? {} : { launch }),
   }
-  if (step.op === 'mknod' || (step.op === 'symlink' && 'name' in step))
-    assert.ok(step.name !== '' && step.name !== '..' && !step.name.includes('/'), `${step.op} ${step.name}`)
-  if (step.op === 'write-file' && step.dir !== undefined) assert.ok(!step.path.split('/').includes('..'), step.path)
-  if (step.op === 'move-mount-to-path') assert.equal(step.path, '/run/berth/bundle/rootfs')
+  const rootfsDirectory = launch?.rootfsSource ?? '/run/berth/bundle/rootfs'
+  const named = [rootfsDirectory, '/run/exec.fifo', '/run/status.fifo', '/run/console.sock']
+  const described = planContainer({ ...common, rootfsDirectory })
+  checkPlan(described, spec, named)
+  encodeExecPlan(described.plan)
+  assert.ok(formatPlan(described).length > 0)
+  const process = spec.process ?? { cwd: '/' }
+  const executed = planExec({ ...common, process, initPid: 7 })
+  checkPlan(executed, spec, named)
+  encodeExecPlan(executed.plan)
+}
+
+/** Bytes without meaning: each makes another spec. */
+function randomSamples(): Buffer[] {
+  const random = new Random(1)
+  const buffers = Array.from({ length: 64 }, () => Buffer.from(Array.from({ length: 300 }, () => random.below(256))))
+  return [Buffer.alloc(300), ...buffers]
 }
 
 function specOf(golden: Buffer): Buffer {

@@ -108,6 +108,8 @@ test('an option with r in front reaches what is mounted below', async () => {
   const spec = plainSpec('touch /mnt/x || echo one; touch /mnt/below/x || echo two')
   spec.mounts!.push({ destination: '/mnt', source, options: ['rbind', 'rro'] })
   assert.equal((await bench.output(spec, { rootfs })).match(/^(one|two)$/gm)?.join(), 'one,two')
+  spec.mounts!.at(-1)!.options = ['rbind', 'rro', 'nosuid', 'rw']
+  assert.equal((await bench.output(spec, { rootfs })).match(/^(one|two)$/gm)?.join(), 'one,two')
   spec.mounts!.at(-1)!.options = ['rbind', 'ro']
   assert.equal((await bench.output(spec, { rootfs })).match(/^(one|two)$/gm)?.join(), 'one')
 })
