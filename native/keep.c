@@ -29,7 +29,7 @@ struct relay {
 static struct relay input, output;
 static int master = -1, signals = -1, host_terminal = -1;
 static struct termios before; // of the host's terminal
-static bool is_raw, has_ended;
+static bool is_raw, has_failed, has_ended;
 static int wait_status;
 static int64_t straggler_deadline;
 
@@ -53,7 +53,7 @@ static int64_t now(void) {
   return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-// A message of the child's on its way to execve: the copy that takes its place. Its end closes with execve.
+// Messages of the child's on its way to execve: the copy that takes its place, or that it has failed. Its end closes with execve.
 static void hear(struct company *company) {
   for (;;) {
     struct child_message message;
@@ -64,10 +64,11 @@ static void hear(struct company *company) {
     if (size < 0) return;
     if (size == 0) {
       close_fd(&company->ear);
-      tell_spawner(company->channel, CHILD_EXECUTED, 0, 0);
+      if (!has_failed) tell_spawner(company->channel, CHILD_EXECUTED, 0, 0);
       return;
     }
     struct cmsghdr *attached = CMSG_FIRSTHDR(&header);
+    if (size == sizeof message && message.kind == CHILD_FAILED) has_failed = true;
     if (!attached || attached->cmsg_type != SCM_RIGHTS) continue;
     close(company->process);
     memcpy(&company->process, CMSG_DATA(attached), sizeof company->process);
@@ -122,17 +123,12 @@ static int open_anew(int fd, int flags) {
   return anew < 0 ? fd : anew;
 }
 
-// Bytes pass as they are from here to the container's terminal; only the host's makes lines of them, as the other runtimes have it.
+// What is typed passes as it is. What is written becomes lines here, and here alone (step_pty), as the other runtimes have it.
 static void make_raw(void) {
   for (int fd = 0; fd < 3 && host_terminal < 0; fd++)
     if (tcgetattr(fd, &before) == 0) host_terminal = fd;
-  struct termios modes;
-  if (tcgetattr(master, &modes) == 0) {
-    modes.c_oflag &= ~(tcflag_t)ONLCR;
-    tcsetattr(master, TCSANOW, &modes);
-  }
   if (host_terminal < 0) return;
-  modes = before;
+  struct termios modes = before;
   cfmakeraw(&modes);
   modes.c_oflag |= OPOST;
   is_raw = tcsetattr(host_terminal, TCSANOW, &modes) == 0;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <termios.h>
 
 enum { GET_PEER = 0x5441 /* TIOCGPTPEER */, CANDIDATE_LIMIT = 1024, ARGUMENT_LIMIT = 1 << 20 };
 
@@ -54,6 +55,17 @@ static int own_terminal(int slave, uint32_t uid, uint32_t gid) {
   return st.st_uid == uid && st.st_gid == gid ? 0 : fchown(slave, uid, gid);
 }
 
+// Under berth-init's own eyes: as large as its terminal from the first moment on, and that terminal alone makes lines of what is written.
+static void match_terminal_of_init(int master) {
+  struct winsize size;
+  struct termios modes;
+  for (int fd = 0; fd < 3; fd++)
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && ioctl(master, TIOCSWINSZ, &size) == 0) break;
+  if (tcgetattr(master, &modes) < 0) return;
+  modes.c_oflag &= ~(tcflag_t)ONLCR;
+  tcsetattr(master, TCSANOW, &modes);
+}
+
 int step_pty(struct child *child, struct cursor *c) {
   int devpts = slot_fd(child, take_u8(c));
   uint8_t console_slot = take_u8(c);
@@ -66,6 +78,7 @@ int step_pty(struct child *child, struct cursor *c) {
   int master = open_master(devpts);
   if (master < 0) return -1;
   if ((size.ws_row || size.ws_col) && ioctl(master, TIOCSWINSZ, &size) < 0) return -1;
+  if (child->company >= 0 && socket_slot == CONSOLE_SOCKET_SLOT) match_terminal_of_init(master);
   int slave = ioctl(master, GET_PEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (slave < 0 || own_terminal(slave, uid, gid) < 0) return -1;
   if (console_slot != NO_SLOT) {

@@ -86,6 +86,7 @@ static bool is_skipped(struct cursor *errnos, uint8_t count, int error) {
 static void tell_failure(const struct child *child, uint32_t step, int error, bool is_hook) {
   struct child_message message = {CHILD_FAILED, step, (uint32_t)error};
   bool is_fifo = child->status >= 0; // is told what follows the kind
+  if (child->company >= 0) tell_spawner(child->company, CHILD_FAILED, step, (uint32_t)error);
   struct iovec parts[2] = {{&message, sizeof message}, {0}};
   if (is_fifo) parts[0] = (struct iovec){&message.step, sizeof message - sizeof message.kind};
   if (is_hook) parts[1].iov_base = (void *)hook_report(&parts[1].iov_len);

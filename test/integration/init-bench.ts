@@ -40,6 +40,8 @@ export interface InitOptions {
   bytes?: Uint8Array
   /** Standard input of the process; nothing by default. */
   stdin?: string
+  /** Standard input is a pipe that the test writes to. */
+  open?: boolean
   /** A program in front of berth-init and its arguments. */
   wrapped?: (argv: readonly string[]) => readonly string[]
 }
@@ -177,6 +179,7 @@ export class InitBench {
   readonly directory = mkdtempSync(join(tmpdir(), 'berth-init-'))
   readonly rootfs = join(this.directory, 'rootfs')
   private readonly runs: InitRun[] = []
+  private readonly others: ChildProcess[] = []
   private count = 0
 
   constructor() {
@@ -212,7 +215,7 @@ export class InitBench {
     const [program = '', ...rest] = options.wrapped?.(argv) ?? argv
     const passed = [...preserved, planFd, theirs, ...(options.pidfd === undefined ? [] : [options.pidfd])]
     const child = spawn(program, rest, {
-      stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...passed],
+      stdio: [options.stdin === undefined && options.open !== true ? 'ignore' : 'pipe', 'pipe', 'pipe', ...passed],
     })
     closeSync(theirs)
     closeSync(planFd)
@@ -220,6 +223,16 @@ export class InitBench {
     const run = new InitRun(child, ours)
     this.runs.push(run)
     return run
+  }
+
+  /** Another program that writes into a file; the end is awaited by who gets the promise. */
+  start(argv: readonly string[], output: string): Promise<unknown> {
+    const [program = '', ...rest] = argv
+    const fd = openSync(output, 'w')
+    const child = spawn(program, rest, { stdio: ['ignore', fd, 'inherit'] })
+    closeSync(fd)
+    this.others.push(child)
+    return within(program, once(child, 'exit'))
   }
 
   /** `sh -c script` of the host's busybox, to be the end of a plan. */
@@ -234,6 +247,7 @@ export class InitBench {
 
   dispose(): void {
     for (const run of this.runs) run.dispose()
+    for (const child of this.others) child.kill('SIGKILL')
     rmSync(this.directory, { recursive: true, force: true })
   }
 }
