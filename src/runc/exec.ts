@@ -120,6 +120,7 @@ function plan(
   try {
     return planExec({
       id: record.id,
+      initPid: record.pid,
       spec: record.spec,
       process,
       host: gatherHostFacts(),

@@ -99,6 +99,8 @@ export class PlanBench extends InitBench {
       rootfs: { passwd: undefined, group: undefined },
       cgroup: { steps: [], directory: undefined },
       stdin: true,
+      id: `plan-${globalThis.process.pid}`,
+      initPid: first.pid,
       launch: { wait: 'channel', preservedDescriptors: 0, rootless: false, noNewKeyring: false, ...launch },
     })
     const pidfd = kernel.pidfdOpen(first.pid)

@@ -279,6 +279,25 @@ test('without a mount namespace the root changes for the process alone', async (
   assert.equal(readFileSync('/proc/self/mountinfo', 'utf8'), before)
 })
 
+test('an exec finds the root of a container without a mount namespace, and of one in that of others', async () => {
+  for (const path of ['', `/proc/${process.pid}/ns/mnt`]) {
+    const spec = plainSpec('sleep 100')
+    spec.linux!.namespaces = [{ type: 'pid' }]
+    if (path !== '') spec.linux!.namespaces.push({ type: 'mount', path })
+    delete spec.linux!.maskedPaths
+    delete spec.linux!.readonlyPaths
+    delete spec.hostname
+    Object.assign(spec, { mounts: [], root: { path: rootfs } })
+    const run = await bench.create(spec, { rootfs: writable })
+    run.proceed()
+    await run.drain()
+    assert.equal(
+      await bench.exec(spec, run, { args: ['sh', '-c', 'ls -d /full; ls -d /work 2>&1'] }),
+      '/full\nls: /work: No such file or directory\n',
+    )
+  }
+})
+
 test('--no-pivot: the root is moved, and the host is out of reach', async () => {
   const spec = plainSpec('ls /bin/busybox; cat /proc/self/mountinfo | wc -l')
   assert.match(await bench.output(spec, { rootfs, launch: { noPivot: true } }), /^\/bin\/busybox\n/)
