@@ -6,35 +6,25 @@ import { UndoStack } from '../base/undo-stack.ts'
 import type { Cgroup } from '../linux/cgroup/cgroup.ts'
 import { openCgroup } from '../linux/cgroup/open-cgroups.ts'
 import { requireUnusedCgroup } from '../linux/cgroup/require-unused.ts'
-import { O_PATH } from '../linux/constants.ts'
-import { AT_FDCWD } from '../linux/kernel.ts'
-import { openNativeKernel } from '../linux/native-kernel.ts'
 import { readProcessStat } from '../linux/proc/process-stat.ts'
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
-import { gatherHostFacts } from '../runtime/gather-host-facts.ts'
 import { planCgroupLimits } from '../runtime/plan-cgroup-limits.ts'
-import { planContainer } from '../runtime/plan-container.ts'
-import type { DescribedPlan, Launch } from '../runtime/plan-types.ts'
 import { type SyncContext, serveSync } from '../runtime/host/serve-sync.ts'
-import { readRootfsFacts } from '../runtime/read-rootfs-facts.ts'
-import type { GlobalSettings } from './command.ts'
 import { describeStartFailures } from './start-failures.ts'
 import { explainBirth } from './explain-birth.ts'
 import { followBirth } from './follow-birth.ts'
 import { initProgram } from './init-program.ts'
 import { signalProcess } from './signal-process.ts'
-import type { Bundle } from './load-bundle.ts'
 import { makeFifos } from './make-fifo.ts'
+import { type PlanRequest, planBundle } from './plan-bundle.ts'
 import type { RuntimeLog } from './runtime-log.ts'
 import { type SpawnedInit, spawnInit } from './spawn-init.ts'
 import { type ContainerRecord, lockState, makeStateDirectory, removeStateDirectory, writeState } from './state-store.ts'
 
-export interface CreationRequest {
-  settings: GlobalSettings
+const SIGKILL = 9
+
+export interface CreationRequest extends PlanRequest {
   log: RuntimeLog
-  id: string
-  bundle: Bundle
-  launch: Pick<Launch, 'consoleSocket' | 'preservedDescriptors' | 'noPivot' | 'noNewKeyring'>
   /** berth-init stays with the process and tells its end. */
   keep: boolean
   /** Called with the pid when the process is there, before the creation is done; what it throws undoes everything. */
@@ -64,7 +54,7 @@ export async function createContainer(request: CreationRequest): Promise<Created
   if (cgroup !== undefined) requireUnusedCgroup(cgroup)
   await cgroup?.create(planCgroupLimits(bundle.spec.linux?.resources))
 
-  const described = plan(request, cgroup, makeFifos(directory))
+  const described = planBundle(request, cgroup, makeFifos(directory))
   for (const warning of described.warnings ?? []) log.write('warning', warning)
   record.startFailures = describeStartFailures(described)
   const init = spawnInit({
@@ -147,27 +137,6 @@ function rootOf({ linux }: RuntimeSpec): number | undefined {
   return linux?.uidMappings?.find(({ containerID }) => containerID === 0)?.hostID
 }
 
-function plan(request: CreationRequest, cgroup: Cgroup | undefined, wait: Launch['wait']): DescribedPlan {
-  const { id, bundle, launch, settings } = request
-  const kernel = openNativeKernel()
-  const rootfs = kernel.openat2(AT_FDCWD, bundle.rootfs, { flags: O_PATH })
-  try {
-    return planContainer({
-      id,
-      spec: bundle.spec,
-      host: gatherHostFacts(),
-      rootfs: readRootfsFacts(kernel, rootfs, bundle.spec),
-      rootfsDirectory: bundle.rootfs,
-      cgroup: cgroup?.entry() ?? { steps: [], directory: undefined },
-      stdin: true,
-      launch: { ...launch, wait, rootfsSource: bundle.rootfs, rootless: settings.isRootless },
-    })
-  } finally {
-    kernel.close(rootfs)
-  }
-}
-
-const SIGKILL = 9
 /** By pidfd: what was noted may have ended already, and its number gone to another. It is our child, or berth-init's that adopts for us. */
 function killBorn(record: ContainerRecord, cgroup: Cgroup | undefined): void {
   cgroup?.killAll()

@@ -16,8 +16,8 @@ export interface Bundle {
 }
 
 /** Throws Failure in runc's words. */
-export function loadBundle(options: Options): Bundle {
-  const directory = resolve(options.text('bundle') || '.')
+export function loadBundle(options: Options, given?: string): Bundle {
+  const directory = resolve(given ?? (options.text('bundle') || '.'))
   const name = options.text('config') || 'config.json'
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
     throw new Failure('not-found', `chdir ${directory}: no such file or directory`)

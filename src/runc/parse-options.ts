@@ -46,6 +46,11 @@ export class Options {
     return typeof value === 'number' ? value : undefined
   }
 
+  /** In milliseconds. */
+  duration(name: string): number | undefined {
+    return this.integer(name)
+  }
+
   integers(name: string): number[] {
     const value = this.#find(name)
     return Array.isArray(value) ? value.map(Number) : []

@@ -9,7 +9,7 @@ export const RETURN_ERRNO = 0x0005_0000
 const EPERM = 1
 const DATA_MAX = 0xffff // SECCOMP_RET_DATA
 
-const ACTIONS: Readonly<Record<string, { value: number; data: boolean }>> = {
+export const ACTIONS: Readonly<Record<string, { value: number; data: boolean }>> = {
   SCMP_ACT_KILL: { value: RETURN_KILL_THREAD, data: false },
   SCMP_ACT_KILL_THREAD: { value: RETURN_KILL_THREAD, data: false },
   SCMP_ACT_KILL_PROCESS: { value: 0x8000_0000, data: false },

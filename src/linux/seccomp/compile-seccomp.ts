@@ -25,7 +25,7 @@ const AUDIT_AARCH64 = 0xc000_00b7
 const ABI_BITS: Readonly<Record<SyscallAbi, 32 | 64>> = { x86_64: 64, i386: 32, x32: 32, aarch64: 64 }
 
 /** The names of the OCI spec; undefined are those that no machine of ours can run. */
-const ABIS: Readonly<Record<string, SyscallAbi | undefined>> = {
+export const ABIS: Readonly<Record<string, SyscallAbi | undefined>> = {
   SCMP_ARCH_X86_64: 'x86_64',
   SCMP_ARCH_X86: 'i386',
   SCMP_ARCH_X32: 'x32',

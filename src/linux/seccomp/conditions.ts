@@ -34,7 +34,7 @@ export function compileCondition(condition: Condition, bits: 32 | 64): { length:
 
 type Operator = (offset: number, value: Words, second: Words, bits: 32 | 64) => Check
 
-const OPERATORS: Readonly<Record<string, Operator>> = {
+export const OPERATORS: Readonly<Record<string, Operator>> = {
   SCMP_CMP_EQ: (offset, value, _, bits) => equals(offset, value, undefined, bits),
   SCMP_CMP_NE: (offset, value, _, bits) => differs(offset, value, bits),
   SCMP_CMP_GT: (offset, value, _, bits) => exceeds(offset, value, JUMP.greater, bits),

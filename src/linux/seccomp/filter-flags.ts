@@ -2,7 +2,7 @@
 import { Failure } from '../../base/failure.ts'
 import type { SeccompSpec } from '../../oci/runtime-spec.ts'
 
-const FLAGS: Readonly<Record<string, number>> = {
+export const FLAGS: Readonly<Record<string, number>> = {
   // The filter is set before the program starts, when there is one thread: nothing to synchronise.
   SECCOMP_FILTER_FLAG_TSYNC: 0,
   SECCOMP_FILTER_FLAG_LOG: 1 << 1,
