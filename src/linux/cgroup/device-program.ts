@@ -5,7 +5,7 @@ import type { CgroupLimits } from './cgroup.ts'
 
 type Rule = NonNullable<CgroupLimits['devices']>[number]
 
-interface Exception {
+export interface DeviceException {
   type: 'b' | 'c'
   major: number | undefined
   minor: number | undefined
@@ -14,7 +14,7 @@ interface Exception {
 
 export interface DeviceDecision {
   allowByDefault: boolean
-  exceptions: Exception[]
+  exceptions: DeviceException[]
 }
 
 /** BPF_DEVCG_ACC_* */
@@ -24,7 +24,7 @@ const TYPE = { b: 1, c: 2 }
 
 export function decideDevices(rules: readonly Rule[]): DeviceDecision {
   let allowByDefault = true
-  let exceptions = new Map<string, Exception>()
+  let exceptions = new Map<string, DeviceException>()
   for (const rule of rules) {
     if (rule.type === 'a') {
       allowByDefault = rule.allow
@@ -78,7 +78,7 @@ export function compileDeviceProgram({ allowByDefault, exceptions }: DeviceDecis
 }
 
 /** An allowing exception must cover all that is wanted, a denying one any of it. From here on CONTEXT is a scratch register. */
-function compileException({ type, major, minor, access }: Exception, allowByDefault: boolean): Instruction[] {
+function compileException({ type, major, minor, access }: DeviceException, allowByDefault: boolean): Instruction[] {
   const body: Instruction[] = [
     { code: JNE, to: KIND, value: TYPE[type] },
     { code: MOV_REG, to: CONTEXT, from: WANTED },

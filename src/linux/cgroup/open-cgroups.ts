@@ -10,6 +10,7 @@ import { CgroupV2 } from './cgroup-v2.ts'
 import { childGroups } from './group-files.ts'
 import { type Hierarchies, parseHierarchies, versionOf } from './parse-hierarchies.ts'
 import { cleanGroupPath, type GroupPlaces, placeGroup, type V1Place } from './place-group.ts'
+import { openSystemdUnit, reopenSystemdUnit } from './systemd/open-unit.ts'
 
 export interface CgroupHost {
   readonly version: 1 | 2
@@ -38,20 +39,28 @@ export interface CgroupRequest {
 
 /** A handle, nothing is made yet. Throws Failure('invalid-argument') that names the field. */
 export async function openCgroup(request: CgroupRequest, kernel: Kernel = openNativeKernel()): Promise<Cgroup> {
-  if (request.systemd)
-    throw new Failure('unimplemented', 'systemd not running on this host, cannot use systemd cgroups manager')
   const hierarchies = readHierarchies()
   const version = versionOf(hierarchies)
-  const named = request.cgroupsPath ?? ''
-  const path = cleanGroupPath(named === '' ? request.id : named)
-  const places = placeGroup(hierarchies, version, path, readFileSync('/proc/self/cgroup', 'utf8'))
   const { rootless, ownerUid } = request
+  const named = request.cgroupsPath ?? ''
+  const own = readFileSync('/proc/self/cgroup', 'utf8')
   const options = { rootless, isNamed: named !== '', ...(ownerUid === undefined ? {} : { ownerUid }) }
-  return makeHandle(kernel, hierarchies, version, places, options)
+  if (!request.systemd) {
+    const path = cleanGroupPath(named === '' ? request.id : named)
+    return makeHandle(kernel, hierarchies, version, placeGroup(hierarchies, version, path, own), options)
+  }
+  const unit = await openSystemdUnit(request, version)
+  const places = placeGroup(hierarchies, version, unit.path, own)
+  return unit.wrap(makeHandle(kernel, hierarchies, version, places, { ...options, isNamed: true }))
 }
 
 /** The group of a record, wherever the caller itself is now. Reads nothing. */
 export function reopenCgroup(record: CgroupRecord, kernel: Kernel = openNativeKernel()): Cgroup {
+  const group = reopenGroup(record, kernel)
+  return record.systemd === undefined ? group : reopenSystemdUnit(group, record.systemd)
+}
+
+function reopenGroup(record: CgroupRecord, kernel: Kernel): Cgroup {
   const { version, path, paths, rootless } = record
   const options = { rootless, isNamed: true }
   const unified = paths['']
