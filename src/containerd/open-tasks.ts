@@ -1,6 +1,7 @@
 // The task service with everything below it: kernel, control groups, shims. Loaded only by a containerd that runs containers.
 import { mkdirSync } from 'node:fs'
-import { openCgroups } from '../linux/cgroup/open-cgroups.ts'
+import { join } from 'node:path'
+import { openCgroup, reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { gatherHostFacts } from '../runtime/gather-host-facts.ts'
 import { parseRuntimeSpec } from '../runtime/parse-runtime-spec.ts'
@@ -18,14 +19,15 @@ import type { TaskHost } from './tasks/task-host.ts'
 /** Adopts what runs already, then serves. */
 export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise<ServiceHandlers<typeof Tasks>> {
   const kernel = openNativeKernel()
-  const cgroups = openCgroups(kernel)
   const host: TaskHost = {
     kernel,
     facts: gatherHostFacts(),
-    openCgroup: (path) => cgroups.open(path),
+    openCgroup: (request) => openCgroup({ ...request, rootless: false }, kernel),
+    reopenCgroup: (record) => reopenCgroup(record, kernel),
     spawnShim: spawnShimWith(deps.shimPath),
     connectShim,
     directory: deps.directory,
+    runtimeRoot: join(deps.directory, '../runtimes'),
     publish(namespace, event) {
       const { topic, schema, message } = messageOfTaskEvent(event)
       deps.events.publish(namespace, topic, schema, message)
@@ -39,9 +41,10 @@ export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise
   return createTasksService({
     host,
     namespaceOf,
-    specOf: (namespace, containerId) => {
-      const { spec } = deps.containers.require(namespace, containerId)
-      return parseRuntimeSpec(Buffer.from(spec?.value ?? []).toString('utf8'))
+    containerOf(namespace, containerId) {
+      const { spec, runtime } = deps.containers.require(namespace, containerId)
+      const specText = Buffer.from(spec?.value ?? []).toString('utf8')
+      return { spec: parseRuntimeSpec(specText), specText, runtime }
     },
   })
 }

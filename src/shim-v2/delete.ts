@@ -4,33 +4,40 @@ import { dirname, join } from 'node:path'
 import { readTextIfExists } from '../base/atomic-file.ts'
 import { messageOf } from '../base/failure.ts'
 import { OWN_DIRECTORY } from '../containerd/tasks/create-task.ts'
+import { commandsFor } from '../containerd/tasks/find-runtime.ts'
+import { unmountAll } from '../containerd/tasks/open-rootfs.ts'
 import { readTaskRecord } from '../containerd/tasks/task-record.ts'
-import { openCgroups } from '../linux/cgroup/open-cgroups.ts'
+import { reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import type { Kernel } from '../linux/kernel.ts'
-import { hasErrno } from '../linux/kernel-error.ts'
 import { connectShim } from '../shim/connect-shim.ts'
 import type { ShimFlags } from './flags.ts'
+import { RUNTIME_ROOT } from './runtime-options.ts'
 import { DeleteResponse, timestampOf } from './messages.ts'
 import { canConnect } from './socket.ts'
 import { INIT_PID_FILE } from './task-service.ts'
 
-const MNT_DETACH = 2
 const KILLED = 128 + 9
 
 /** @returns DeleteResponse for standard output; what could not be cleaned is told on standard error and does not stop the rest. */
 export async function deleteShim(kernel: Kernel, flags: ShimFlags): Promise<Uint8Array> {
   const bundle = join(dirname(process.cwd()), flags.id)
   const own = join(bundle, OWN_DIRECTORY)
+  const record = readTaskRecord(own)
   await attempt('end the processes', async () => {
     const shim = await connectShim(own)
     await shim?.shutdown()
   })
   await attempt('remove the control group', async () => {
-    const record = readTaskRecord(own)
     if (record === undefined) return
-    const cgroup = openCgroups(kernel).open(record.cgroupPath)
+    const cgroup = reopenCgroup(record.cgroup, kernel)
     cgroup.killAll()
     await cgroup.remove()
+  })
+  await attempt('remove the runtime container', async () => {
+    if (record === undefined) return
+    const place = { namespace: flags.namespace, id: flags.id, bundle: own, ociBundle: bundle }
+    const commands = commandsFor({ runtimeRoot: RUNTIME_ROOT }, record.runtime, place)
+    await commands?.run('delete', 'delete', { flags: ['--force'] })
   })
   await attempt('unmount the root file system', () => unmountAll(kernel, join(bundle, 'rootfs')))
   await attempt('remove the socket', async () => {
@@ -53,15 +60,4 @@ async function attempt(what: string, work: () => Promise<void> | void): Promise<
   } catch (error) {
     process.stderr.write(`failed to ${what}: ${messageOf(error)}\n`)
   }
-}
-
-/** One mount may lie on another. */
-export function unmountAll(kernel: Pick<Kernel, 'umount'>, path: string): void {
-  for (;;)
-    try {
-      kernel.umount(path, MNT_DETACH)
-    } catch (error) {
-      if (hasErrno(error, 'EINVAL', 'ENOENT')) return // nothing is mounted there any more
-      throw error
-    }
 }

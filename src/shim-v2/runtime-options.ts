@@ -1,9 +1,12 @@
 // What a caller asks of the runtime: containerd.runc.v1.Options, on the way in as an Any, in the bundle as JSON.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readTextIfExists } from '../base/atomic-file.ts'
 import { Failure, messageOf } from '../base/failure.ts'
+import type { RuntimeChoice } from '../containerd/tasks/by-command.ts'
 import { type Any, Options } from './messages.ts'
+
+/** Where containerd's own shim lets runtimes keep their state. */
+export const RUNTIME_ROOT = '/run/containerd/runc'
 
 const FILE = 'options.json'
 const TYPE = 'containerd.runc.v1.Options'
@@ -21,7 +24,7 @@ export function parseRuntimeOptions(any: Any | undefined): Options {
   }
 }
 
-/** Kept for `delete`, which is run without them, under the names that containerd's own shim writes. The program's name has had a file of its own for longer. */
+/** In the bundle, for whoever looks there, under the names that containerd's own shim writes. The program's name has had a file of its own for longer. */
 export function writeRuntimeOptions(bundle: string, options: Options): void {
   const json = Object.fromEntries(
     Object.entries(options)
@@ -32,10 +35,7 @@ export function writeRuntimeOptions(bundle: string, options: Options): void {
   writeFileSync(join(bundle, 'runtime'), options.binaryName, { mode: 0o600 })
 }
 
-/** What `delete` must know of them. */
-export function readRuntimeOptions(bundle: string): Pick<Options, 'binaryName' | 'root' | 'systemdCgroup'> {
-  const parsed: unknown = JSON.parse(readTextIfExists(join(bundle, FILE)) ?? '{}')
-  const json = new Map(typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [])
-  const text = (name: string) => String(json.get(name) ?? '')
-  return { binaryName: text('binary_name'), root: text('root'), systemdCgroup: json.get('systemd_cgroup') === true }
+/** What of them the task code acts on. */
+export function choiceOf({ binaryName, root, systemdCgroup, noPivotRoot, noNewKeyring }: Options): RuntimeChoice {
+  return { program: binaryName || undefined, root, systemdCgroup, noPivot: noPivotRoot, noNewKeyring }
 }

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { createLog, type Log } from '../base/log.ts'
 import { messageOf } from '../base/failure.ts'
 import type { TaskHost } from '../containerd/tasks/task-host.ts'
-import { openCgroups } from '../linux/cgroup/open-cgroups.ts'
+import { openCgroup, reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import { libcIntFunction } from '../linux/libc.ts'
 import { releaseStartPagesSoon } from '../linux/release-pages.ts'
@@ -16,6 +16,7 @@ import { serveTtrpc } from '../wire/ttrpc/serve-ttrpc.ts'
 import { packEvent } from './event-messages.ts'
 import { EventForwarder } from './forward-events.ts'
 import type { ShimFlags } from './flags.ts'
+import { RUNTIME_ROOT } from './runtime-options.ts'
 import { createSandboxService, SANDBOX_SERVICE } from './sandbox-service.ts'
 import { pathOfSocket } from './socket.ts'
 import { createTaskService, TASK_SERVICES } from './task-service.ts'
@@ -53,14 +54,15 @@ export async function serveShim(kernel: Kernel, flags: ShimFlags, env: NodeJS.Pr
 }
 
 function openTaskHost(kernel: Kernel, events: EventForwarder, log: Log): TaskHost {
-  const cgroups = openCgroups(kernel)
   return {
     kernel,
     facts: gatherHostFacts(),
-    openCgroup: (path) => cgroups.open(path),
+    openCgroup: (request) => openCgroup({ ...request, rootless: false }, kernel),
+    reopenCgroup: (record) => reopenCgroup(record, kernel),
     spawnShim: spawnShimWith(findProgram('berth-shim')),
     connectShim,
     directory: '', // every task comes with its bundle
+    runtimeRoot: RUNTIME_ROOT,
     isShim: true,
     publish(namespace, event) {
       events.publish(namespace, packEvent(event))

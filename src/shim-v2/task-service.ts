@@ -2,7 +2,15 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../base/failure.ts'
-import { closeTaskStdin, killTask, pauseTask, resizeTask, resumeTask } from '../containerd/tasks/control-task.ts'
+import {
+  closeTaskStdin,
+  killTask,
+  listTaskPids,
+  pauseTask,
+  resizeTask,
+  resumeTask,
+  updateTask,
+} from '../containerd/tasks/control-task.ts'
 import { createTask } from '../containerd/tasks/create-task.ts'
 import { deleteExec, deleteTask } from '../containerd/tasks/delete-task.ts'
 import { registerExec } from '../containerd/tasks/exec-task.ts'
@@ -10,12 +18,11 @@ import { startTask } from '../containerd/tasks/start-task.ts'
 import { requireProcess, type Task, type TaskProcess } from '../containerd/tasks/task.ts'
 import { type TaskHost, taskKey } from '../containerd/tasks/task-host.ts'
 import { parseProcess, parseResources, parseRuntimeSpec } from '../runtime/parse-runtime-spec.ts'
-import { planCgroupLimits } from '../runtime/plan-cgroup-limits.ts'
 import type { MessageInit } from '../wire/protobuf/message.ts'
 import { type TtrpcMethod, ttrpcMethod } from '../wire/ttrpc/serve-ttrpc.ts'
 import * as m from './messages.ts'
 import { metricsOf } from './metrics.ts'
-import { parseRuntimeOptions, writeRuntimeOptions } from './runtime-options.ts'
+import { choiceOf, parseRuntimeOptions, writeRuntimeOptions } from './runtime-options.ts'
 
 /** The same methods and messages under two names. */
 export const TASK_SERVICES = ['containerd.task.v2.Task', 'containerd.task.v3.Task']
@@ -46,7 +53,15 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
         const spec = parseRuntimeSpec(readFileSync(join(bundle, 'config.json'), 'utf8'))
         const { stdin, stdout, stderr, terminal } = request
         const streams = { stdin, stdout, stderr, terminal }
-        const task = await createTask(host, { namespace, id, spec, rootfs, streams, ociBundle: bundle })
+        const task = await createTask(host, {
+          namespace,
+          id,
+          spec,
+          rootfs,
+          streams,
+          ociBundle: bundle,
+          runtime: choiceOf(options),
+        })
         writeFileSync(join(bundle, INIT_PID_FILE), String(task.init.pid), { mode: 0o644 })
         return { pid: task.init.pid }
       }),
@@ -126,16 +141,16 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
     [
       'Update',
       ttrpcMethod(m.UpdateTaskRequest, m.Empty, async (request) => {
-        const limits = planCgroupLimits(parseResources(jsonOf(request.resources), 'resources'))
-        await taskOf(request).cgroup.update(limits)
+        const resources = jsonOf(request.resources)
+        await updateTask(taskOf(request), parseResources(resources, 'resources'), JSON.stringify(resources))
         return {}
       }),
     ],
     [
       'Pids',
-      ttrpcMethod(m.ContainerRequest, m.PidsResponse, (request) => {
+      ttrpcMethod(m.ContainerRequest, m.PidsResponse, async (request) => {
         const task = taskOf(request)
-        return { processes: task.cgroup.pids().map((pid) => processInfo(task, pid)) }
+        return { processes: (await listTaskPids(task)).map((pid) => processInfo(task, pid)) }
       }),
     ],
     [

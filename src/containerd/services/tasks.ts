@@ -5,23 +5,35 @@ import type { CallContext, ServiceHandlers } from '../../wire/grpc/service.ts'
 import { Failure } from '../../base/failure.ts'
 import { MetricSchema } from '../../gen/types/metric_pb.ts'
 import { ProcessInfoSchema, type ProcessSchema, Status } from '../../gen/types/task_pb.ts'
+import type { Container_Runtime } from '../../gen/services/containers_pb.ts'
 import type { Tasks } from '../../gen/services/tasks_pb.ts'
 import { parseProcess, parseResources } from '../../runtime/parse-runtime-spec.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
-import { planCgroupLimits } from '../../runtime/plan-cgroup-limits.ts'
-import { closeTaskStdin, killTask, pauseTask, resizeTask, resumeTask } from '../tasks/control-task.ts'
+import {
+  closeTaskStdin,
+  killTask,
+  listTaskPids,
+  pauseTask,
+  resizeTask,
+  resumeTask,
+  updateTask,
+} from '../tasks/control-task.ts'
 import { createTask } from '../tasks/create-task.ts'
 import { deleteExec, deleteTask } from '../tasks/delete-task.ts'
 import { execTask } from '../tasks/exec-task.ts'
 import { startTask } from '../tasks/start-task.ts'
 import { requireProcess, type Task, type TaskProcess } from '../tasks/task.ts'
 import { requireTask, type TaskHost } from '../tasks/task-host.ts'
+import { runtimeOf } from './runtime-choice.ts'
 import { timestampOf } from './timestamp.ts'
 
 export interface TasksServiceDeps {
   host: TaskHost
-  /** The spec of a container's record; throws not-found. */
-  specOf(namespace: string, containerId: string): RuntimeSpec
+  /** A container's record; throws not-found. */
+  containerOf(
+    namespace: string,
+    containerId: string,
+  ): { spec: RuntimeSpec; specText: string; runtime: Container_Runtime | undefined }
   /** The caller's namespace, from the request's metadata. */
   namespaceOf(context: CallContext): string
 }
@@ -41,7 +53,9 @@ export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<type
       if (request.checkpoint !== undefined)
         throw new Failure('unimplemented', 'restoring a checkpoint is not supported')
       const streams = { stdin, stdout, stderr, terminal }
-      const task = await createTask(host, { namespace, id, spec: deps.specOf(namespace, id), rootfs, streams })
+      const { spec, specText, runtime: recorded } = deps.containerOf(namespace, id)
+      const runtime = runtimeOf(recorded, request.options)
+      const task = await createTask(host, { namespace, id, spec, specText, rootfs, streams, runtime })
       return { containerId: id, pid: task.init.pid }
     },
     async start(request, context) {
@@ -94,18 +108,15 @@ export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<type
     },
     async listPids(request, context) {
       return {
-        processes: taskOf(request, context)
-          .cgroup.pids()
-          .map((pid) => create(ProcessInfoSchema, { pid })),
+        processes: (await listTaskPids(taskOf(request, context))).map((pid) => create(ProcessInfoSchema, { pid })),
       }
     },
     async checkpoint() {
       throw new Failure('unimplemented', 'checkpoints are not supported')
     },
     async update(request, context) {
-      await taskOf(request, context).cgroup.update(
-        planCgroupLimits(parseResources(jsonOf(request.resources), 'resources')),
-      )
+      const resources = jsonOf(request.resources)
+      await updateTask(taskOf(request, context), parseResources(resources, 'resources'), JSON.stringify(resources))
       return empty()
     },
     async metrics(request, context) {

@@ -3,10 +3,12 @@ import { readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { INIT_PROCESS, type Shim } from '../../shim/shim.ts'
-import { createProcess, type Task, type TaskProcess } from './task.ts'
+import { commandsFor } from './find-runtime.ts'
+import { unmountAll } from './open-rootfs.ts'
+import { createProcess, newTask, type Task, type TaskProcess } from './task.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
 import { readTaskRecord, type TaskRecord } from './task-record.ts'
-import { settleWithoutShim, trackExits } from './track-exits.ts'
+import { settleWithoutShim, trackExits, watchOom } from './track-exits.ts'
 
 /** Call once, before the service answers. */
 export async function adoptTasks(host: TaskHost): Promise<void> {
@@ -19,7 +21,8 @@ export async function adoptTasks(host: TaskHost): Promise<void> {
 async function adoptBundle(host: TaskHost, bundle: string): Promise<void> {
   const record = readTaskRecord(bundle)
   if (record === undefined) {
-    // The crash came before the record, hence before anything was made in the kernel.
+    // The crash came before the record, hence before anything was made in the kernel. What is mounted after all is somebody's data.
+    unmountAll(host.kernel, join(bundle, 'rootfs'))
     await rm(bundle, { recursive: true, force: true })
     return
   }
@@ -30,6 +33,7 @@ async function adoptBundle(host: TaskHost, bundle: string): Promise<void> {
   else {
     adoptProcesses(task, shim)
     trackExits(host, task, shim)
+    watchOom(host, task)
   }
   host.log.info('adopted a task', { task: task.id, status: task.init.status.kind })
 }
@@ -45,23 +49,14 @@ function adoptProcesses(task: Task, shim: Shim): void {
 }
 
 function taskOf(host: TaskHost, bundle: string, record: TaskRecord): Task {
+  const { namespace, id, spec, runtime, ociBundle } = record
   const execs = new Map<string, TaskProcess>(
-    Object.entries(record.execs).map(([id, streams]) => [id, createProcess(id, streams)]),
+    Object.entries(record.execs).map(([name, streams]) => [name, createProcess(name, streams)]),
   )
-  return {
-    namespace: record.namespace,
-    id: record.id,
-    bundle,
-    ociBundle: bundle,
-    spec: record.spec,
-    cgroup: host.openCgroup(record.cgroupPath),
-    init: createProcess(record.id, record.streams),
-    execs,
-    shim: undefined,
-    oomKillsTold: 0,
-    isEnding: false,
-    deleting: false,
-  }
+  const commands = commandsFor(host, runtime, { namespace, id, bundle, ociBundle })
+  const cgroup = host.reopenCgroup(record.cgroup)
+  const init = createProcess(id, record.streams)
+  return newTask({ namespace, id, bundle, ociBundle, spec, runtime, commands, cgroup, init, execs })
 }
 
 function listDirectories(path: string): string[] {

@@ -4,27 +4,34 @@ import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
-import type { Cgroup } from '../../linux/cgroup/cgroup.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { planCgroupLimits } from '../../runtime/plan-cgroup-limits.ts'
 import { planContainer } from '../../runtime/plan-container.ts'
-import type { DescribedPlan } from '../../runtime/plan-types.ts'
+import type { Launch } from '../../runtime/plan-types.ts'
 import { readRootfsFacts } from '../../runtime/read-rootfs-facts.ts'
-import { INIT_PROCESS, type ShimSettings } from '../../shim/shim.ts'
+import { INIT_PROCESS, type Shim, type ShimSettings } from '../../shim/shim.ts'
 import { parseStdioUri } from '../client/stdio-uri.ts'
+import type { RuntimeChoice } from './by-command.ts'
+import { createByCommand } from './create-by-command.ts'
 import { explainCreateFailure } from './explain-failure.ts'
-import { openRootfs, type RootfsMount } from './open-rootfs.ts'
-import { createProcess, type Task, type TaskStreams } from './task.ts'
+import { BUILT_IN, commandsFor } from './find-runtime.ts'
+import { openRootfs, type RootfsMount, unmountAll } from './open-rootfs.ts'
+import { openStdio, type Stdio } from './open-stdio.ts'
+import { createProcess, newTask, type Task, type TaskStreams } from './task.ts'
+import { syncOf } from './task-hooks.ts'
 import { bundleOf, type TaskHost, taskKey } from './task-host.ts'
 import { writeTaskRecord } from './task-record.ts'
-import { trackExits } from './track-exits.ts'
+import { trackExits, watchOom } from './track-exits.ts'
 
 export interface CreateTaskRequest {
   namespace: string
   id: string
   spec: RuntimeSpec
+  /** The same as it came, for a runtime that is run by command and finds no config.json. */
+  specText?: string
   rootfs: readonly RootfsMount[]
   streams: TaskStreams
+  runtime?: RuntimeChoice
   /** The caller's directory with config.json and the root file system's place, where it has made one; our own files go into `berth` below it. */
   ociBundle?: string
 }
@@ -40,98 +47,101 @@ const LINGER_SECONDS = 3600
 
 /** Resolves when the first process is created; it runs nothing of the image yet. Everything is undone on failure. */
 export async function createTask(host: TaskHost, request: CreateTaskRequest): Promise<Task> {
-  const { namespace, id, spec } = request
+  const { namespace, id, streams, rootfs } = request
   const key = taskKey(namespace, id)
-  const bundle =
-    request.ociBundle === undefined ? bundleOf(host, namespace, id) : join(request.ociBundle, OWN_DIRECTORY)
-  const ociBundle = request.ociBundle ?? bundle
   if (host.tasks.has(key)) throw new Failure('already-exists', `task ${id}: already exists`)
   await using undo = new UndoStack((error) =>
     host.log.warn('undo of a task failed', { task: id, error: String(error) }),
   )
 
-  makeBundle(bundle, undo)
-  const cgroup = host.openCgroup(spec.linux?.cgroupsPath ?? `/${namespace}/${id}`)
-  writeTaskRecord(bundle, {
-    version: 1,
-    namespace,
-    id,
-    cgroupPath: cgroup.path,
-    streams: request.streams,
-    execs: {},
-    spec,
-  })
-  undo.defer(() => cgroup.remove())
-  await cgroup.create(planCgroupLimits(spec.linux?.resources))
+  const task = await openTask(host, request)
+  makeBundle(host, task, undo)
+  writeTaskRecord(task)
+  const stdio = await openStdio(host, { namespace, id, directory: task.bundle }, streams)
+  undo.defer(() => stdio.logger?.close())
+  const settings = shimSettings(request, task.bundle)
+  const shim =
+    task.commands === undefined
+      ? await createByPlan(host, task, request, settings, stdio, undo)
+      : await createByCommand(host, task, task.commands, { ...request, settings, stdio, undo })
+  undo.defer(() => shim.shutdown())
+  stdio.logger?.release()
+  task.init.logger = stdio.logger
+  task.init.pid = shim.processes.get(INIT_PROCESS)?.pid ?? 0
+  host.tasks.set(key, task)
+  trackExits(host, task, shim)
+  watchOom(host, task)
+  const { pid } = task.init
+  host.publish(namespace, { kind: 'create', id, bundle: task.ociBundle, pid, streams, rootfs, checkpoint: '' })
+  undo.commit()
+  return task
+}
 
-  const rootfsDirectory = resolve(ociBundle, spec.root?.path ?? 'rootfs')
-  const rootfs = openRootfs(host.kernel, request.rootfs, rootfsDirectory)
-  try {
-    // Hooks look for the root file system where the caller's bundle has it; in a bundle of our own nothing may be in the way.
-    const target = request.ociBundle === undefined ? join(bundle, 'rootfs') : rootfsDirectory
-    const described = planTask(host, request, cgroup, target, rootfs)
-    const init = createProcess(id, request.streams, described)
-    const task: Task = {
-      namespace,
-      id,
-      bundle,
-      ociBundle,
-      spec,
-      cgroup,
-      init,
-      execs: new Map(),
-      shim: undefined,
-      oomKillsTold: 0,
-      isEnding: false,
-      deleting: false,
-    }
-    const shim = await host.spawnShim(shimSettings(request, bundle), described.plan, rootfs).catch((error: unknown) => {
-      throw explainCreateFailure(host, described, error)
-    })
-    undo.defer(() => shim.shutdown())
-    init.pid = shim.processes.get(INIT_PROCESS)?.pid ?? 0
-    host.tasks.set(key, task)
-    trackExits(host, task, shim)
-    host.publish(namespace, {
-      kind: 'create',
-      id,
-      bundle: ociBundle,
-      pid: init.pid,
-      streams: request.streams,
-      rootfs: request.rootfs,
-      checkpoint: '',
-    })
-    undo.commit()
-    return task
-  } finally {
-    host.kernel.close(rootfs)
-  }
+async function openTask(host: TaskHost, request: CreateTaskRequest): Promise<Task> {
+  const { namespace, id, spec, runtime = BUILT_IN } = request
+  const bundle =
+    request.ociBundle === undefined ? bundleOf(host, namespace, id) : join(request.ociBundle, OWN_DIRECTORY)
+  const ociBundle = request.ociBundle ?? bundle
+  const cgroupsPath = spec.linux?.cgroupsPath ?? `/${namespace}/${id}`
+  const cgroup = await host.openCgroup({ cgroupsPath, id, systemd: runtime.systemdCgroup })
+  const commands = commandsFor(host, runtime, { namespace, id, bundle, ociBundle })
+  const init = createProcess(id, request.streams)
+  return newTask({ namespace, id, bundle, ociBundle, spec, runtime, commands, cgroup, init, execs: new Map() })
 }
 
 /** A bundle directory that no task owns is what a crash left: it is replaced. */
-function makeBundle(bundle: string, undo: UndoStack): void {
-  // Synchronous: in a tmpfs that is done sooner than a thread of the pool is woken.
+function makeBundle(host: TaskHost, { bundle }: Task, undo: UndoStack): void {
+  // What is mounted there is somebody's data. Synchronous: in a tmpfs that is done sooner than a thread of the pool is woken.
+  unmountAll(host.kernel, join(bundle, 'rootfs'))
   rmSync(bundle, { recursive: true, force: true })
   mkdirSync(join(bundle, 'rootfs'), { recursive: true, mode: 0o711 })
   undo.defer(() => rm(bundle, { recursive: true, force: true }))
 }
 
-function planTask(
+/** By our own runtime. */
+async function createByPlan(
   host: TaskHost,
+  task: Task,
   request: CreateTaskRequest,
-  cgroup: Cgroup,
-  rootfsDirectory: string,
-  rootfs: number,
-): DescribedPlan {
-  return planContainer({
-    id: request.id,
-    spec: request.spec,
-    host: host.facts,
-    rootfs: readRootfsFacts(host.kernel, rootfs, request.spec),
-    rootfsDirectory,
-    cgroup: cgroup.entry(),
-    stdin: request.streams.stdin !== '',
-  })
+  settings: ShimSettings,
+  { paths }: Stdio,
+  undo: UndoStack,
+): Promise<Shim> {
+  const { spec, cgroup, bundle, ociBundle } = task
+  const source = resolve(ociBundle, spec.root?.path ?? 'rootfs')
+  undo.defer(() => cgroup.remove())
+  await cgroup.create(planCgroupLimits(spec.linux?.resources))
+  const rootfs = openRootfs(host.kernel, request.rootfs, source)
+  try {
+    const described = planContainer({
+      id: request.id,
+      spec,
+      host: host.facts,
+      rootfs: readRootfsFacts(host.kernel, rootfs, spec),
+      // Hooks look for the root file system where the caller's bundle has it; in a bundle of our own nothing may be in the way.
+      rootfsDirectory: request.ociBundle === undefined ? join(bundle, 'rootfs') : source,
+      cgroup: cgroup.entry(),
+      stdin: request.streams.stdin !== '',
+      ...launchOf(task.runtime),
+    })
+    for (const warning of described.warnings ?? []) host.log.warn(warning, { task: task.id })
+    task.init.described = described
+    const options = { onSync: syncOf(task), ...(paths === undefined ? {} : { streams: paths }) }
+    const shim = await host.spawnShim(settings, { plan: described.plan }, rootfs, options).catch((error: unknown) => {
+      throw explainCreateFailure(host, described, error)
+    })
+    cgroup.settle()
+    return shim
+  } finally {
+    host.kernel.close(rootfs)
+  }
+}
+
+function launchOf({ noPivot, noNewKeyring }: RuntimeChoice): { launch?: Launch } {
+  if (!noPivot && !noNewKeyring) return {}
+  return {
+    launch: { wait: 'channel', preservedDescriptors: 0, rootless: false, noPivot, noNewKeyring, byShim: true },
+  }
 }
 
 function shimSettings(request: CreateTaskRequest, bundle: string): ShimSettings {

@@ -1,33 +1,44 @@
 // tasks.Delete and DeleteProcess: what has ended is forgotten, and everything it had in the kernel and on disk goes.
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { ProcessExit } from '../../shim/shim.ts'
-import { requireProcess, type Task } from './task.ts'
+import { rootfsDirectory } from './create-by-command.ts'
+import { unmountAll } from './open-rootfs.ts'
+import { requireProcess, type Task, type TaskProcess } from './task.ts'
+import { runPoststop } from './task-hooks.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
-import { recordOf, writeTaskRecord } from './task-record.ts'
+import { writeTaskRecord } from './task-record.ts'
 
 /** Only a created (then it is killed) or stopped task goes. Safe to repeat after a crash: the bundle goes last. */
 export async function deleteTask(host: TaskHost, task: Task): Promise<ProcessExit> {
   if (task.init.status.kind === 'running')
     throw new Failure('failed-precondition', 'task must be stopped before deletion: running: failed precondition')
   task.deleting = true
-  const exit: ProcessExit =
-    task.init.status.kind === 'stopped'
-      ? task.init.status.exit
-      : { code: 0, exitedAtNs: BigInt(Date.now()) * 1_000_000n }
+  const exit = exitOf(task.init)
+  await deleteByCommand(task)
   await task.shim?.shutdown()
   task.shim = undefined
+  task.oomWatch?.close()
+  await Promise.all([task.init, ...task.execs.values()].map((process) => process.logger?.close()))
   await task.cgroup.remove()
+  if (task.commands === undefined) await runPoststop(host, task)
+  // What is mounted is the container's data, and not ours to remove.
+  unmountAll(host.kernel, join(task.bundle, 'rootfs'))
+  if (task.commands !== undefined) unmountAll(host.kernel, rootfsDirectory(task))
   await rm(task.bundle, { recursive: true, force: true })
   host.tasks.delete(taskKey(task.namespace, task.id))
-  host.publish(task.namespace, {
-    kind: 'delete',
-    id: task.id,
-    pid: task.init.pid,
-    status: exit.code,
-    exitedAtNs: exit.exitedAtNs,
-  })
+  const { pid } = task.init
+  host.publish(task.namespace, { kind: 'delete', id: task.id, pid, status: exit.code, exitedAtNs: exit.exitedAtNs })
   return exit
+}
+
+/** A process that has not been started is killed with it. One that the runtime does not know (any more) is gone. */
+async function deleteByCommand({ commands, init }: Task): Promise<void> {
+  const flags = init.status.kind === 'stopped' ? [] : ['--force']
+  await commands?.run('delete', 'failed to delete task', { flags }).catch((error: unknown) => {
+    if (!/does not exist|No such file or directory/.test(String(error))) throw error
+  })
 }
 
 /** Forgets an exec that has ended or never ran. */
@@ -38,9 +49,14 @@ export async function deleteExec(host: TaskHost, task: Task, execId: string): Pr
   await task.shim
     ?.remove(execId)
     .catch((error: unknown) => host.log.debug('the shim does not know an exec', { execId, error: String(error) }))
+  process.abandon?.()
+  await process.logger?.close()
+  task.commands?.forgetExec(execId)
   task.execs.delete(execId)
-  writeTaskRecord(task.bundle, recordOf(task))
-  return process.status.kind === 'stopped'
-    ? process.status.exit
-    : { code: 0, exitedAtNs: BigInt(Date.now()) * 1_000_000n }
+  writeTaskRecord(task)
+  return exitOf(process)
+}
+
+function exitOf({ status }: TaskProcess): ProcessExit {
+  return status.kind === 'stopped' ? status.exit : { code: 0, exitedAtNs: BigInt(Date.now()) * 1_000_000n }
 }

@@ -5,10 +5,13 @@ import { AT_FDCWD } from '../../linux/kernel.ts'
 import type { ProcessSpec } from '../../oci/runtime-spec.ts'
 import { planExec } from '../../runtime/plan-exec.ts'
 import { readRootfsFacts } from '../../runtime/read-rootfs-facts.ts'
+import { makeExecByCommand } from './exec-by-command.ts'
 import { explainExecFailure } from './explain-failure.ts'
+import { openStdio, type Stdio } from './open-stdio.ts'
 import { createProcess, requireShim, type Task, type TaskProcess, type TaskStreams } from './task.ts'
+import { syncOf } from './task-hooks.ts'
 import type { TaskHost } from './task-host.ts'
-import { recordOf, writeTaskRecord } from './task-record.ts'
+import { writeTaskRecord } from './task-record.ts'
 
 const O_PATH = 0o10000000
 const O_DIRECTORY = 0o200000
@@ -59,7 +62,7 @@ function addExec(host: TaskHost, task: Task, execId: string, spec: ProcessSpec, 
   if (task.init.status.kind === 'stopped' || (task.init.status.kind === 'created' && !host.isShim))
     throw new Failure('failed-precondition', `cannot exec in a ${task.init.status.kind} container: failed precondition`)
   const process = createProcess(execId, streams)
-  process.make = () => makeInKernel(host, task, process, spec)
+  process.make = () => makeInKernel(host, task, process, withSize(spec, process))
   task.execs.set(execId, process)
   return process
 }
@@ -67,21 +70,48 @@ function addExec(host: TaskHost, task: Task, execId: string, spec: ProcessSpec, 
 async function makeInKernel(host: TaskHost, task: Task, process: TaskProcess, spec: ProcessSpec): Promise<void> {
   if (task.init.status.kind !== 'running')
     throw new Failure('failed-precondition', `cannot exec in a ${task.init.status.kind} container: failed precondition`)
+  const owner = { namespace: task.namespace, id: process.id, directory: task.bundle }
+  const stdio = await openStdio(host, owner, process.streams)
+  try {
+    writeTaskRecord(task)
+    if (task.commands === undefined) await makeByPlan(host, task, process, spec, stdio)
+    else await makeExecByCommand(host, task, task.commands, { process, spec, stdio })
+  } catch (error) {
+    await stdio.logger?.close()
+    throw error
+  }
+  stdio.logger?.release()
+  process.logger = stdio.logger
+}
+
+async function makeByPlan(
+  host: TaskHost,
+  task: Task,
+  process: TaskProcess,
+  spec: ProcessSpec,
+  { paths }: Stdio,
+): Promise<void> {
   const described = planExec({
     spec: task.spec,
     process: spec,
     host: host.facts,
     rootfs: readTaskRootfs(host, task),
-    cgroup: task.cgroup.entry(),
+    cgroup: task.cgroup.execEntry({ initPid: task.init.pid }),
     stdin: process.streams.stdin !== '',
+    ...(task.runtime.noNewKeyring ? {} : { id: task.id }),
   })
   process.described = described
   try {
-    writeTaskRecord(task.bundle, recordOf(task))
-    process.pid = (await requireShim(task).add(process.id, described.plan)).pid
+    const options = { onSync: syncOf(task), ...(paths === undefined ? {} : { streams: paths }) }
+    process.pid = (await requireShim(task).add(process.id, { plan: described.plan }, options)).pid
   } catch (error) {
     throw explainExecFailure(host, described, error)
   }
+}
+
+/** A terminal that was resized before its process was there has that size from the beginning. */
+function withSize(spec: ProcessSpec, { size }: TaskProcess): ProcessSpec {
+  return size === undefined ? spec : { ...spec, consoleSize: { height: size.rows, width: size.columns } }
 }
 
 /** The user database as the container sees it now, through the root of its first process. */

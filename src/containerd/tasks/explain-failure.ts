@@ -32,8 +32,11 @@ function wrap(
   error: unknown,
 ): Failure {
   const inner = described !== undefined && error instanceof StepFailure ? explainStepFailure(described, error) : error
-  const text = `${frame}: ${messageOf(inner)}`
-  if (isShim) return new Failure('unknown', text, { cause: error })
-  const code = isFailure(inner) ? inner.code : 'unknown'
-  return new Failure(code, `${outer}${text}: unknown`, { cause: error })
+  const code = isFailure(inner) && !isShim ? inner.code : 'unknown'
+  return framed({ isShim }, outer, new Failure(code, `${frame}: ${messageOf(inner)}`, { cause: error }))
+}
+
+/** The words that containerd puts around those of its shim, where there is no other containerd to do it. */
+export function framed({ isShim }: Teller, outer: string, failure: Failure): Failure {
+  return isShim ? failure : new Failure(failure.code, `${outer}${failure.message}: unknown`, { cause: failure })
 }

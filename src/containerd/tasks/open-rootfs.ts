@@ -1,5 +1,6 @@
 // A container's root file system as a detached mount: it is in nobody's mount table until the container's own, and vanishes with its last descriptor.
-import { Failure } from '../../base/failure.ts'
+import { mkdirSync } from 'node:fs'
+import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from '../../linux/constants.ts'
 import { AT_FDCWD, type Fd, type Kernel } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
 
@@ -15,17 +16,66 @@ const MOUNT_ATTR_RDONLY = 1n
 const OPEN_TREE_CLONE = 1
 const AT_RECURSIVE = 0x8000
 const AT_EMPTY_PATH = 0x1000
+const MNT_DETACH = 2
 
 /**
  * @param directory the spec's root.path, used as it is where there are no mounts.
  * @returns the descriptor; the caller closes it.
- * Snapshotters answer with one mount for a root file system; more than one is refused in so many words.
  */
 export function openRootfs(kernel: Kernel, mounts: readonly RootfsMount[], directory: string): Fd {
   const [mount, ...more] = mounts
   if (mount === undefined) return kernel.openTree(AT_FDCWD, directory, OPEN_TREE_CLONE | AT_RECURSIVE)
-  if (more.length > 0 || mount.target !== '')
-    throw new Failure('unimplemented', 'a root file system of several mounts is not supported')
+  if (more.length === 0 && mount.target === '') return openMount(kernel, mount)
+  // Onto a detached mount nothing can be mounted before Linux 6.15: several come together in sight of all, for a moment.
+  mountRootfs(kernel, mounts, directory)
+  try {
+    return kernel.openTree(AT_FDCWD, directory, OPEN_TREE_CLONE | AT_RECURSIVE)
+  } finally {
+    unmountAll(kernel, directory)
+  }
+}
+
+/** Mounts them in the caller's own mount table, one on the other, for a runtime that wants to find a directory. `unmountAll` takes them away. */
+export function mountRootfs(kernel: Kernel, mounts: readonly RootfsMount[], directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o711 })
+  try {
+    for (const mount of mounts) mountInto(kernel, mount, directory)
+  } catch (error) {
+    unmountAll(kernel, directory)
+    throw error
+  }
+}
+
+/** A target of the mount's own is looked for below, and its links are not followed out of there. */
+function mountInto(kernel: Kernel, mount: RootfsMount, directory: string): void {
+  const root = kernel.openat2(AT_FDCWD, directory, { flags: O_PATH | O_DIRECTORY })
+  try {
+    const flags = O_PATH | O_DIRECTORY
+    const target = kernel.openat2(root, mount.target || '.', { flags, resolve: RESOLVE_IN_ROOT })
+    const tree = openMount(kernel, mount)
+    try {
+      kernel.moveMount(tree, '', target, '', 0)
+    } finally {
+      kernel.close(tree)
+      kernel.close(target)
+    }
+  } finally {
+    kernel.close(root)
+  }
+}
+
+/** One mount may lie on another; that there is none is no error. */
+export function unmountAll(kernel: Pick<Kernel, 'umount'>, directory: string): void {
+  for (;;)
+    try {
+      kernel.umount(directory, MNT_DETACH)
+    } catch (error) {
+      if (hasErrno(error, 'EINVAL', 'ENOENT')) return
+      throw error
+    }
+}
+
+function openMount(kernel: Kernel, mount: RootfsMount): Fd {
   switch (mount.type) {
     case 'overlay':
       return openOverlay(kernel, mount.options)

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
-import type { Cgroup } from '../../linux/cgroup/cgroup.ts'
+import type { Cgroup, CgroupRecord } from '../../linux/cgroup/cgroup.ts'
 import type { Kernel } from '../../linux/kernel.ts'
 import type { HostFacts } from '../../runtime/plan-types.ts'
 import type { ConnectShim, SpawnShim } from '../../shim/shim.ts'
@@ -13,15 +13,19 @@ import type { TaskEvent } from './task-events.ts'
 export interface TaskHost {
   kernel: Kernel
   facts: HostFacts
-  openCgroup(path: string): Cgroup
+  /** By `linux.cgroupsPath`; a handle, nothing is made yet. */
+  openCgroup(request: { cgroupsPath: string | undefined; id: string; systemd: boolean }): Promise<Cgroup>
+  reopenCgroup(record: CgroupRecord): Cgroup
   spawnShim: SpawnShim
   connectShim: ConnectShim
-  /** `<state>/tasks`; bundles are `<namespace>/<id>` below it. */
+  /** `<state>/tasks`; bundles are `<namespace>/<id>` below it, but for those that callers bring. */
   directory: string
+  /** Where runtimes that are run by command keep their state, where the caller does not say. */
+  runtimeRoot: string
   publish(namespace: string, event: TaskEvent): void
   log: Log
   tasks: Map<string, Task>
-  /** A shim's failures are told to containerd, which puts its own words around them. */
+  /** These verbs serve containerd as its shim: failures get their frame from containerd, and an exec is made when it is started. */
   isShim: boolean
 }
 

@@ -4,6 +4,8 @@ import type { Cgroup } from '../../linux/cgroup/cgroup.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import type { DescribedPlan } from '../../runtime/plan-types.ts'
 import type { ProcessExit, Shim } from '../../shim/shim.ts'
+import type { RuntimeChoice, RuntimeCommands } from './by-command.ts'
+import type { Logger } from './logger.ts'
 
 /** Where a process's streams go, verbatim as the client gave it. */
 export interface TaskStreams {
@@ -28,8 +30,15 @@ export interface TaskProcess {
   described: DescribedPlan | undefined
   /** An exec that is registered, but not made yet. */
   make: (() => Promise<void>) | undefined
+  /** Asked for before the process was there. */
+  size: { rows: number; columns: number } | undefined
+  /** How it is started, where it is not enough to tell the shim. */
+  run: (() => Promise<void>) | undefined
+  /** Gives up on one that is made and never started. */
+  abandon: (() => void) | undefined
   /** A start is under way: what comes after it, such as the exit, waits until it has been told. */
   starting: Promise<void> | undefined
+  logger: Logger | undefined
 }
 
 export interface Task {
@@ -40,20 +49,25 @@ export interface Task {
   /** Directory of config.json and the root file system; `bundle` itself where nobody else made one. */
   readonly ociBundle: string
   readonly spec: RuntimeSpec
-  readonly cgroup: Cgroup
+  readonly runtime: RuntimeChoice
+  /** Undefined with the built-in runtime. */
+  readonly commands: RuntimeCommands | undefined
+  cgroup: Cgroup
   readonly init: TaskProcess
   readonly execs: Map<string, TaskProcess>
-  /** Undefined once the shim is gone. */
+  /** Undefined before the shim is there, and once it is gone. */
   shim: Shim | undefined
   /** Kills of the cgroup's OOM killer already told of. */
   oomKillsTold: number
+  /** Where memory is limited. */
+  oomWatch: { close(): void } | undefined
   /** The first process has ended; its exit is told when its execs' are. */
   isEnding: boolean
   /** A delete is under way or done. */
   deleting: boolean
 }
 
-export function createProcess(id: string, streams: TaskStreams, described?: DescribedPlan): TaskProcess {
+export function createProcess(id: string, streams: TaskStreams): TaskProcess {
   let settled: (exit: ProcessExit) => void = () => {}
   const exited = new Promise<ProcessExit>((resolve) => {
     settled = resolve
@@ -64,14 +78,35 @@ export function createProcess(id: string, streams: TaskStreams, described?: Desc
     status: { kind: 'created' },
     streams,
     exited,
-    described,
+    described: undefined,
     make: undefined,
+    size: undefined,
+    run: undefined,
+    abandon: undefined,
     starting: undefined,
+    logger: undefined,
     settle(exit) {
       if (this.status.kind === 'stopped') return
       this.status = { kind: 'stopped', exit }
       settled(exit)
     },
+  }
+}
+
+/** What all tasks begin as. */
+export function newTask(
+  identity: Pick<
+    Task,
+    'namespace' | 'id' | 'bundle' | 'ociBundle' | 'spec' | 'runtime' | 'commands' | 'cgroup' | 'init' | 'execs'
+  >,
+): Task {
+  return {
+    ...identity,
+    shim: undefined,
+    oomKillsTold: 0,
+    oomWatch: undefined,
+    isEnding: false,
+    deleting: false,
   }
 }
 

@@ -44,6 +44,7 @@ export function recordExit(host: TaskHost, task: Task, process: TaskProcess, exi
     return
   }
   tellOom(host, task)
+  if (process === task.init) task.oomWatch?.close()
   process.settle(exit)
   host.publish(task.namespace, {
     kind: 'exit',
@@ -68,6 +69,16 @@ function whatComesBefore(task: Task, process: TaskProcess): Promise<unknown> | u
 
 function waitMs(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref())
+}
+
+/** Kills that do not end the first process are told too, where memory is limited; elsewhere they are the host's misery. */
+export function watchOom(host: TaskHost, task: Task): void {
+  if (task.spec.linux?.resources?.memory?.limit === undefined) return
+  try {
+    task.oomWatch = task.cgroup.watchOom(() => tellOom(host, task))
+  } catch (error) {
+    host.log.debug('OOM kills cannot be watched', { task: task.id, error: String(error) }) // the count is read at the end
+  }
 }
 
 function tellOom(host: TaskHost, task: Task): void {
