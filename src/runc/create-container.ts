@@ -1,5 +1,6 @@
 // From a bundle to a process that waits for its start. What is on disk and in the kernel at each moment can be deleted by `delete --force`.
-import { closeSync } from 'node:fs'
+import { closeSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { formatRfc3339Nano } from '../base/clock.ts'
 import { Failure, messageOf } from '../base/failure.ts'
 import { UndoStack } from '../base/undo-stack.ts'
@@ -11,9 +12,10 @@ import type { RuntimeSpec } from '../oci/runtime-spec.ts'
 import { planCgroupLimits } from '../runtime/plan-cgroup-limits.ts'
 import { type SyncContext, serveSync } from '../runtime/host/serve-sync.ts'
 import { describeStartFailures } from './start-failures.ts'
-import { explainBirth } from './explain-birth.ts'
+import { explainFirstBirth } from './explain-birth.ts'
 import { followBirth } from './follow-birth.ts'
 import { initProgram } from './init-program.ts'
+import { NOTIFY_DIRECTORY } from './notify-socket.ts'
 import { signalProcess } from './signal-process.ts'
 import { makeFifos } from './make-fifo.ts'
 import { type PlanRequest, planBundle } from './plan-bundle.ts'
@@ -25,6 +27,7 @@ const SIGKILL = 9
 
 export interface CreationRequest extends PlanRequest {
   log: RuntimeLog
+  hasNotifySocket: boolean
   /** berth-init stays with the process and tells its end. */
   keep: boolean
   /** Called with the pid when the process is there, before the creation is done; what it throws undoes everything. */
@@ -43,6 +46,7 @@ export async function createContainer(request: CreationRequest): Promise<Created
   await using undo = new UndoStack((error) => log.write('warning', `undo of ${id}: ${messageOf(error)}`))
   const directory = makeStateDirectory(root, id)
   undo.defer(() => removeStateDirectory(root, id))
+  if (request.hasNotifySocket) mkdirSync(join(directory, NOTIFY_DIRECTORY), { mode: 0o755 })
   using lock = await lockState(root, id, 0)
   if (lock === undefined) throw new Failure('already-exists', 'container with given ID already exists')
 
@@ -76,10 +80,11 @@ export async function createContainer(request: CreationRequest): Promise<Created
       onSync: (sync) => serveSync(sync, syncContext(request, cgroup)),
     })
   } catch (error) {
-    throw new Failure('internal', `unable to start container process: ${explainBirth(described, error)}`, {
+    throw new Failure('internal', `unable to start container process: ${explainFirstBirth(described, error)}`, {
       cause: error,
     })
   }
+  if (!hasUserNamespace(bundle.spec)) await enterByAdd(cgroup, record.pid)
   cgroup?.settle()
   request.onCreated(record.pid)
   record.isCreated = true
@@ -94,8 +99,17 @@ function syncContext({ id, bundle, settings }: CreationRequest, cgroup: Cgroup |
     spec: bundle.spec,
     bundle: bundle.directory,
     mapper: { isRootless: settings.isRootless, euid: process.geteuid?.() ?? 0, egid: process.getegid?.() ?? 0 },
-    ...(cgroup?.entry().byAdd === true ? { enterCgroup: (pid: number) => cgroup.add(pid) } : {}),
+    enterCgroup: (pid) => enterByAdd(cgroup, pid),
   }
+}
+
+/** Where the process may not enter by itself (a user's systemd moves it). */
+async function enterByAdd(cgroup: Cgroup | undefined, pid: number): Promise<void> {
+  if (cgroup?.entry().byAdd === true) await cgroup.add(pid)
+}
+
+function hasUserNamespace({ linux }: RuntimeSpec): boolean {
+  return linux?.namespaces?.some(({ type, path }) => type === 'user' && !path) === true
 }
 
 function draftRecord({ id, bundle, settings }: CreationRequest): ContainerRecord {

@@ -6,6 +6,9 @@ import type { Invocation } from './command.ts'
 import type { CreationRequest } from './create-container.ts'
 import { ioReason } from './io-error.ts'
 import { findPassedDescriptors } from './listen-descriptors.ts'
+import { withNotifySocket } from './notify-socket.ts'
+import { sendPidfd } from './send-pidfd.ts'
+import { checkId } from './state-store.ts'
 import { loadBundle } from './load-bundle.ts'
 
 /** @param detaches this program ends before the process does. */
@@ -22,11 +25,15 @@ export function readCreation(
   const consoleSocket = checkConsole(options.text('console-socket'), spec.terminal === true, detaches)
   const pidFile = options.text('pid-file')
   const process = { ...spec, env: [...(spec.env ?? []), ...passed.environment] }
+  const id = checkId(args[0] ?? '')
+  const tells = Boolean(environment['NOTIFY_SOCKET'])
+  const full = { ...loaded.spec, process }
   return {
     settings,
     log,
-    id: args[0] ?? '',
-    bundle: { ...loaded, spec: { ...loaded.spec, process } },
+    id,
+    bundle: { ...loaded, spec: tells ? withNotifySocket(full, settings.root, id) : full },
+    hasNotifySocket: tells,
     launch: {
       preservedDescriptors: passed.count,
       noPivot: options.flag('no-pivot'),
@@ -35,6 +42,8 @@ export function readCreation(
     },
     onCreated: (pid) => {
       if (pidFile !== undefined && pidFile !== '') writePidFile(resolve(pidFile), pid)
+      const socket = options.text('pidfd-socket')
+      if (socket !== undefined && socket !== '') sendPidfd(resolve(socket), pid)
     },
   }
 }

@@ -6,6 +6,7 @@ import { openNativeKernel } from '../linux/native-kernel.ts'
 import type { ProcessPlan } from '../linux/steps.ts'
 import { encodeExecPlan } from '../shim/encode-plan.ts'
 import { sealProgram } from '../shim/seal-program.ts'
+import { restoreFileLimit } from './file-limit.ts'
 
 const AF_UNIX = 1
 const SOCK_SEQPACKET = 5
@@ -53,6 +54,7 @@ export interface SpawnedInit {
 /** Returns at once; what comes of it is told over the channel. */
 export function spawnInit(request: InitRequest): SpawnedInit {
   const kernel = openNativeKernel()
+  restoreFileLimit()
   const plan = writePlan(request.plan)
   const [channel, theirs] = makeChannel()
   try {
