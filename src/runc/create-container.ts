@@ -57,6 +57,7 @@ export async function createContainer(request: CreationRequest): Promise<Created
   undo.defer(() => cgroup?.remove())
   if (cgroup !== undefined) requireUnusedCgroup(cgroup)
   await cgroup?.create(planCgroupLimits(bundle.spec.linux?.resources))
+  record.cgroup = cgroup?.describe() // an ordinary user's may be fewer than was asked for
 
   const described = planBundle(request, cgroup, makeFifos(directory))
   for (const warning of described.warnings ?? []) log.write('warning', warning)

@@ -1,8 +1,10 @@
 // `kill`: a signal to the first process, or to all of them.
 import { Failure } from '../base/failure.ts'
+import type { Cgroup } from '../linux/cgroup/cgroup.ts'
 import { reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import { errnoText, hasErrno, KernelError } from '../linux/kernel-error.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
+import { isAlive } from '../linux/proc/process-stat.ts'
 import type { Command } from './command.ts'
 import { matchingIds } from './matching-ids.ts'
 import { parseSignal } from './signals.ts'
@@ -15,7 +17,9 @@ export const kill: Command = async ({ settings, options, args }) => {
   for (const id of ids) {
     const record = loadState(settings.root, id)
     const signal = parseSignal(name === '' ? 'SIGTERM' : name)
-    if (options.flag('all') && record.cgroup !== undefined) await signalAll(record, signal)
+    const cgroup = record.cgroup === undefined ? undefined : reopenCgroup(record.cgroup)
+    if (options.flag('all') && (cgroup?.exists() === true || !isAlive(record.pid, record.startTicks)))
+      await signalAll(cgroup, signal)
     else signalFirst(record, signal)
   }
   return 0
@@ -31,11 +35,9 @@ function signalFirst(record: ContainerRecord, signal: number): void {
   throw new Failure('failed-precondition', 'container not running')
 }
 
-/** Frozen meanwhile, so that none of them forks out of the list. */
-async function signalAll({ cgroup: record }: ContainerRecord, signal: number): Promise<void> {
-  if (record === undefined) return
-  const cgroup = reopenCgroup(record)
-  if (!cgroup.exists()) return
+/** Frozen meanwhile, so that none of them forks out of the list. A container that has ended has none, which is no error. */
+async function signalAll(cgroup: Cgroup | undefined, signal: number): Promise<void> {
+  if (cgroup?.exists() !== true) return
   const wasFrozen = cgroup.isFrozen()
   if (!wasFrozen) await cgroup.freeze()
   try {

@@ -2,17 +2,18 @@
 import { execFileSync } from 'node:child_process'
 import { Failure } from '../base/failure.ts'
 import { reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
+import { isAlive } from '../linux/proc/process-stat.ts'
 import type { Command } from './command.ts'
 import { ioReason } from './io-error.ts'
 import { print } from './output.ts'
-import { loadState } from './state-store.ts'
+import { type ContainerRecord, loadState } from './state-store.ts'
 
 const OUTPUT_BYTES_MAX = 64 << 20
 
 export const ps: Command = ({ settings, options, args }) => {
   const [id = '', ...given] = args
   const record = loadState(settings.root, id)
-  const pids = record.cgroup === undefined ? [record.pid] : reopenCgroup(record.cgroup).pids()
+  const pids = pidsOf(record)
   switch (options.text('format') ?? 'table') {
     case 'json':
       print(JSON.stringify(pids.sort((a, b) => a - b)))
@@ -23,6 +24,13 @@ export const ps: Command = ({ settings, options, args }) => {
     default:
       throw new Failure('invalid-argument', 'invalid format option')
   }
+}
+
+/** Without a control group only the first process is known. */
+function pidsOf({ cgroup: group, pid, startTicks }: ContainerRecord): number[] {
+  const cgroup = group === undefined ? undefined : reopenCgroup(group)
+  if (cgroup?.exists() === true) return cgroup.pids()
+  return isAlive(pid, startTicks) ? [pid] : []
 }
 
 function listAll(args: readonly string[]): string[] {
