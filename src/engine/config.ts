@@ -1,5 +1,6 @@
 // The daemon's settings after flags and daemon.json have been merged: load-config.ts makes it.
 import type { LogLevel } from '../base/log.ts'
+import type { RuntimeSetting } from './settings/runtime-setting.ts'
 
 export interface EngineConfig {
   dataRoot: string
@@ -20,6 +21,9 @@ export interface EngineConfig {
   registryMirrors: string[]
   logDriver: string
   logOptions: Record<string, string>
+  /** OCI runtimes besides our own, by the name that `--runtime` gives. */
+  runtimes: Record<string, RuntimeSetting>
+  defaultRuntime: string
   defaultUlimits: Record<string, { name: string; soft: number; hard: number }>
   labels: string[]
   maxConcurrentDownloads: number

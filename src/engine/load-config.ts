@@ -6,6 +6,7 @@ import { DEFAULT_DATA_ROOT, defaultCgroupParent } from './instance.ts'
 import { parseListenAddress } from './http/listen.ts'
 import { type Flags, parseFlags } from './settings/parse-flags.ts'
 import { type ConfigFile, readConfigFile } from './settings/read-config-file.ts'
+import { OWN_RUNTIMES, type RuntimeSetting } from './settings/runtime-setting.ts'
 import type { SettingValue, Ulimit } from './settings/setting-value.ts'
 
 export const CONFIG_FILE = '/etc/berth/daemon.json'
@@ -50,6 +51,8 @@ function buildConfig(values: ReadonlyMap<string, SettingValue>): EngineConfig {
     registryMirrors: get<string[]>('registry-mirrors', []),
     logDriver: get('log-driver', 'json-file'),
     logOptions: get<Record<string, string>>('log-opts', {}),
+    runtimes: get<Record<string, RuntimeSetting>>('runtimes', {}),
+    defaultRuntime: get('default-runtime', '') || OWN_RUNTIMES[0],
     defaultUlimits: get<Record<string, Ulimit>>('default-ulimits', {}),
     labels: get<string[]>('labels', []),
     maxConcurrentDownloads: get('max-concurrent-downloads', 0) || 3,
@@ -89,6 +92,11 @@ function checkConfig(config: EngineConfig, values: ReadonlyMap<string, SettingVa
     throw invalid(`invalid max concurrent downloads: ${config.maxConcurrentDownloads}`)
   for (const path of [config.dataRoot, config.execRoot])
     if (!path.startsWith('/')) throw invalid(`${path}: the path must be absolute`)
+  if (
+    !OWN_RUNTIMES.some((name) => name === config.defaultRuntime) &&
+    config.runtimes[config.defaultRuntime] === undefined
+  )
+    throw invalid(`specified default runtime '${config.defaultRuntime}' does not exist`)
   checkLabels(config.labels)
   for (const mirror of config.registryMirrors) checkMirror(mirror)
 }

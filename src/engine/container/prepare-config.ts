@@ -18,8 +18,6 @@ import { validateCreate } from './spec/validate-create.ts'
 import { validateHostConfig } from './spec/validate-host-config.ts'
 import { limitFacts, specHost, validationFacts } from './spec-facts.ts'
 
-const RUNTIME = 'runc'
-
 export interface PreparedConfig {
   config: ContainerConfig
   hostConfig: HostConfig
@@ -124,7 +122,7 @@ function withDefaults(engine: Engine, given: HostConfig): HostConfig {
   return {
     ...adapted,
     LogConfig: logConfig(engine, given),
-    Runtime: adapted.Runtime || RUNTIME,
+    Runtime: adapted.Runtime || engine.config.defaultRuntime,
     MaskedPaths: isPrivileged ? null : masked,
     ReadonlyPaths: isPrivileged ? null : readonly,
   }

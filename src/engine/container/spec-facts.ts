@@ -1,6 +1,7 @@
 // The machine and the daemon as specs and checks need to know them, gathered once per engine.
 import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import type { Engine } from '../engine.ts'
+import { OWN_RUNTIMES } from '../settings/runtime-setting.ts'
 import { cgroupFacts } from '../system/cgroup-facts.ts'
 import type { LimitFacts } from './spec/discard-limits.ts'
 import { readSpecHost } from './spec/spec-host.ts'
@@ -8,7 +9,6 @@ import type { SpecDefaults, SpecHost } from './spec/spec-input.ts'
 import type { ValidationFacts } from './spec/validate-host-config.ts'
 
 const CGROUP2_MAGIC = 0x63677270
-const RUNTIMES = ['runc', 'io.containerd.runc.v2']
 const INIT_NAMES = [
   '/usr/libexec/docker/docker-init',
   '/usr/bin/docker-init',
@@ -50,20 +50,20 @@ export function specDefaults(engine: Engine): SpecDefaults {
 function factsOf(engine: Engine): Facts {
   let facts = gathered.get(engine)
   if (facts === undefined) {
-    facts = gather()
+    facts = gather(engine)
     gathered.set(engine, facts)
   }
   return facts
 }
 
-function gather(): Facts {
+function gather({ config }: Engine): Facts {
   const cgroupVersion = statfsSync('/sys/fs/cgroup').type === CGROUP2_MAGIC ? 2 : 1
   const host = readSpecHost({ cgroupVersion })
   return {
     host,
     limits: cgroupFacts(),
     validation: {
-      runtimes: RUNTIMES,
+      runtimes: [...OWN_RUNTIMES, ...Object.keys(config.runtimes)],
       capabilities: host.capabilities,
       cgroupVersion,
       cpus: readIndexes('/sys/devices/system/cpu/online'),

@@ -6,11 +6,11 @@ import { formatStdioUri } from '../../containerd/client/stdio-uri.ts'
 import type { Engine } from '../engine.ts'
 import type { Container, SnapshotMount } from './container.ts'
 import { logSettings } from './log-settings.ts'
+import { containerdRuntime } from './containerd-runtime.ts'
 import { streamSocketPath } from './paths.ts'
 import { formatRuntimeSpec } from './spec/format-runtime-spec.ts'
 
 export const SNAPSHOTTER = 'overlayfs'
-const RUNTIME = 'io.containerd.runc.v2'
 /** Marks what is ours in containerd, for the sweep after a crash. */
 export const OWNER_LABEL = 'berth.engine.container'
 
@@ -48,7 +48,7 @@ export async function putContainerdRecord(engine: Engine, container: Container, 
       id: container.id,
       labels: { [OWNER_LABEL]: engine.id },
       image: container.record.config.Image ?? '',
-      runtime: { name: RUNTIME },
+      runtime: containerdRuntime(engine, container.record.hostConfig.Runtime ?? ''),
       spec: { typeUrl: RUNTIME_SPEC_TYPE, value: Buffer.from(formatRuntimeSpec(spec)) },
       snapshotter: SNAPSHOTTER,
       snapshotKey: container.id,

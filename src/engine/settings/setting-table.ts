@@ -1,6 +1,6 @@
 // Every setting of the daemon: its key in daemon.json, its flag, its kind. Flag parser, file reader and help text read this one table.
 
-export type SettingKind = 'string' | 'bool' | 'int' | 'list' | 'map' | 'ulimits'
+export type SettingKind = 'string' | 'bool' | 'int' | 'list' | 'map' | 'ulimits' | 'runtimes'
 
 export interface Setting {
   /** In daemon.json. */
@@ -28,6 +28,7 @@ export const SETTINGS: readonly Setting[] = [
   setting('string', 'containerd-namespace', 'containerd-namespace', 'Containerd namespace to use'),
   setting('string', 'data-root', 'data-root', 'Root directory of persistent state'),
   setting('bool', 'debug', 'debug', 'Enable debug mode', 'D'),
+  setting('string', 'default-runtime', 'default-runtime', 'Default OCI runtime for containers'),
   setting('ulimits', 'default-ulimits', 'default-ulimit', 'Default ulimits for containers'),
   setting('list', 'dns', 'dns', 'DNS server to use'),
   setting('list', 'dns-opts', 'dns-opt', 'DNS options to use'),
@@ -52,6 +53,7 @@ export const SETTINGS: readonly Setting[] = [
   setting('bool', 'no-new-privileges', 'no-new-privileges', 'Set no-new-privileges by default for new containers'),
   setting('string', 'pidfile', 'pidfile', 'Path to use for daemon PID file', 'p'),
   setting('list', 'registry-mirrors', 'registry-mirror', 'Preferred registry mirror'),
+  setting('runtimes', 'runtimes', 'add-runtime', 'Register an additional OCI compatible runtime'),
   setting('int', 'shutdown-timeout', 'shutdown-timeout', 'Set the default shutdown timeout'),
   setting('bool', 'tls', 'tls', 'Use TLS; only =false is supported: it allows a tcp host without encryption'),
   setting('bool', 'userland-proxy', 'userland-proxy', 'Use userland proxy for loopback traffic'),
@@ -75,7 +77,6 @@ export const IGNORED_KEYS: ReadonlySet<string> = new Set([
   'default-init',
   'default-ipc-mode',
   'default-network-opts',
-  'default-runtime',
   'default-shm-size',
   'default-stop-timeout',
   'exec-opts',
@@ -105,7 +106,6 @@ export const IGNORED_KEYS: ReadonlySet<string> = new Set([
   'nri-opts',
   'raw-logs',
   'resolv-conf',
-  'runtimes',
   'storage-driver',
   'storage-opts',
   'swarm-default-advertise-addr',

@@ -1,5 +1,6 @@
 // Values of settings: from a flag's text, from JSON, and back to text as Go prints them.
 import { Failure } from '../../base/failure.ts'
+import { addRuntime, type RuntimeSetting, runtimesFromJson } from './runtime-setting.ts'
 import type { Setting, SettingKind } from './setting-table.ts'
 
 export interface Ulimit {
@@ -8,7 +9,14 @@ export interface Ulimit {
   hard: number
 }
 
-export type SettingValue = string | boolean | number | string[] | Record<string, string> | Record<string, Ulimit>
+export type SettingValue =
+  | string
+  | boolean
+  | number
+  | string[]
+  | Record<string, string>
+  | Record<string, Ulimit>
+  | Record<string, RuntimeSetting>
 
 /** What a flag adds to what the same flag gave before: lists and maps grow, others are replaced. */
 export function addFlagText(kind: SettingKind, before: SettingValue | undefined, text: string): SettingValue {
@@ -27,6 +35,8 @@ export function addFlagText(kind: SettingKind, before: SettingValue | undefined,
       const ulimit = parseUlimit(text)
       return { ...(before as Record<string, Ulimit> | undefined), [ulimit.name]: ulimit }
     }
+    case 'runtimes':
+      return addRuntime((before as Record<string, RuntimeSetting> | undefined) ?? {}, text)
   }
 }
 
@@ -54,6 +64,8 @@ export function fromJson(setting: Setting, value: unknown): SettingValue {
       return Object.fromEntries(
         Object.entries(value).map(([name, item]) => [name, ulimitFromJson(setting, name, item)]),
       )
+    case 'runtimes':
+      return runtimesFromJson(value)
   }
 }
 

@@ -7,6 +7,7 @@ import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
 import { type CgroupFacts, cgroupFacts } from './cgroup-facts.ts'
 import { isSysctlOn, kernelVersion, machineArchitecture, operatingSystem } from './host-facts.ts'
+import { OWN_RUNTIMES } from '../settings/runtime-setting.ts'
 import { registryConfig } from './registry-config.ts'
 
 export async function showInfo(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
@@ -54,8 +55,8 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
     Labels: config.labels,
     ExperimentalBuild: false,
     ServerVersion: BERTH_VERSION,
-    Runtimes: { 'berth-runc': { path: 'berth-shim' } },
-    DefaultRuntime: 'berth-runc',
+    Runtimes: runtimes(config),
+    DefaultRuntime: config.defaultRuntime,
     Swarm: {
       NodeID: '',
       NodeAddr: '',
@@ -76,6 +77,15 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
     Warnings: warnings(engine, cgroups),
   }
   return { kind: 'json', status: 200, body }
+}
+
+/** Our own has no program that anybody could replace: berth-shim is told what to do. */
+function runtimes({ runtimes: added }: Engine['config']): Record<string, object> {
+  const own = OWN_RUNTIMES.map((name) => [name, { path: 'berth-shim' }] as const)
+  const others = Object.entries(added).map(
+    ([name, { path, args }]) => [name, { path, ...(args.length === 0 ? {} : { runtimeArgs: args }) }] as const,
+  )
+  return Object.fromEntries([...own, ...others])
 }
 
 function containerCounts(engine: Engine): Record<string, number> {
