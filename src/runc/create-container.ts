@@ -9,7 +9,7 @@ import { openCgroup } from '../linux/cgroup/open-cgroups.ts'
 import { requireUnusedCgroup } from '../linux/cgroup/require-unused.ts'
 import { readProcessStat } from '../linux/proc/process-stat.ts'
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
-import { planCgroupLimits } from '../runtime/plan-cgroup-limits.ts'
+import { planFirstCgroupLimits } from '../runtime/plan-cgroup-limits.ts'
 import { type SyncContext, serveSync } from '../runtime/host/serve-sync.ts'
 import { describeStartFailures } from './start-failures.ts'
 import { explainFirstBirth } from './explain-birth.ts'
@@ -56,7 +56,7 @@ export async function createContainer(request: CreationRequest): Promise<Created
   writeState(root, record) // from here on a crash leaves nothing nameless
   undo.defer(() => cgroup?.remove())
   if (cgroup !== undefined) requireUnusedCgroup(cgroup)
-  await cgroup?.create(planCgroupLimits(bundle.spec.linux?.resources))
+  await cgroup?.create(planFirstCgroupLimits(bundle.spec.linux?.resources))
   record.cgroup = cgroup?.describe() // an ordinary user's may be fewer than was asked for
 
   const described = planBundle(request, cgroup, makeFifos(directory))

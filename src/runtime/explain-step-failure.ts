@@ -32,6 +32,9 @@ function textFor(described: DescribedPlan, step: Step, sentence: string, errno: 
           : `${sentence}: ${errnoText(errno)}`
     case 'set-ids':
       return `${sentence}: ${errno === ERRNO.EINVAL ? unmappedId(step) : errnoText(errno)}`
+    case 'move-mount':
+      // The kernel's word for a file upon a directory, and for the contrary, which callers want to hear of.
+      return `${asMountError(sentence) ?? sentence}: ${errnoText(errno === ERRNO.EINVAL ? ERRNO.ENOTDIR : errno)}`
     default:
       return `${asMountError(sentence) ?? sentence}: ${errnoText(errno)}`
   }

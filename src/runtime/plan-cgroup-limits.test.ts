@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ResourcesSpec } from '../oci/runtime-spec.ts'
-import { ignoredResources, planCgroupLimits } from './plan-cgroup-limits.ts'
+import { ignoredResources, planCgroupLimits, planFirstCgroupLimits } from './plan-cgroup-limits.ts'
 
 test('limits carry what the spec gives and nothing else', () => {
   assert.deepEqual(
@@ -27,6 +27,15 @@ test('a device rule without numbers means every device', () => {
   assert.deepEqual(limits.devices?.slice(0, 2), [
     { allow: false, type: 'a', major: undefined, minor: undefined, access: 'rwm' },
     { allow: true, type: 'c', major: 1, minor: undefined, access: 'rw' },
+  ])
+})
+
+test('a new group denies every device before the first rule, also where there is none', () => {
+  const denied = { allow: false, type: 'a', major: undefined, minor: undefined, access: 'rwm' }
+  assert.deepEqual(planFirstCgroupLimits(undefined).devices?.[0], denied)
+  assert.deepEqual(planFirstCgroupLimits({ devices: [{ allow: true, access: 'rwm' }] }).devices?.slice(0, 2), [
+    denied,
+    { ...denied, allow: true },
   ])
 })
 

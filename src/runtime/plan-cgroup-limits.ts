@@ -39,6 +39,11 @@ export function planCgroupLimits(resources: ResourcesSpec | undefined): CgroupLi
   })
 }
 
+/** For a new group, where a spec that says nothing of devices allows the default ones alone, and rules count from there. */
+export function planFirstCgroupLimits(resources: ResourcesSpec | undefined): CgroupLimits {
+  return planCgroupLimits({ ...resources, devices: [{ allow: false, access: 'rwm' }, ...(resources?.devices ?? [])] })
+}
+
 /** What the spec gives and what no kernel of today does any more: to be told, and passed over, as runc does. */
 export function ignoredResources(resources: ResourcesSpec | undefined): string[] {
   const { kernel, kernelTCP } = resources?.memory ?? {}

@@ -137,7 +137,8 @@ function planWorkingDirectory(list: StepList, { cwd, user }: ProcessSpec): () =>
 }
 
 function planUser(list: StepList, { spec, host, launch }: Surroundings, { user }: ProcessSpec): void {
-  const { uid = 0, gid = 0, additionalGids = [] } = user ?? {}
+  const { uid = 0, gid = 0 } = user ?? {}
+  const additionalGids = [...new Set(user?.additionalGids)]
   const sentence = 'unable to setup user'
   if (launch?.rootless === true) {
     if (additionalGids.length > 0)

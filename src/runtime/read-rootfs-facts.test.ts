@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { ERRNO, KernelError } from '../linux/kernel-error.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { openRecordingKernel } from '../linux/recording-kernel.ts'
+import type { MountSpec } from '../oci/runtime-spec.ts'
 import { readRootfsFacts } from './read-rootfs-facts.ts'
 
 const kernel = openNativeKernel()
@@ -40,6 +41,33 @@ test('what is absent, no file, too big or outside counts as absent', (t) => {
   rmSync(join(directory, 'etc/passwd'))
   writeFileSync(join(directory, 'etc/passwd'), Buffer.alloc((1 << 20) + 1))
   assert.equal(readRootfsFacts(kernel, fd).passwd, undefined)
+})
+
+test('what a mount puts at the place of the user database is read instead', (t) => {
+  const { directory, fd } = rootfs(t)
+  for (const name of ['passwd', 'group']) writeFileSync(join(directory, 'etc', name), 'inside')
+  mkdirSync(join(directory, 'other'))
+  writeFileSync(join(directory, 'other/passwd'), 'mounted')
+  const read = (mounts: MountSpec[]) => {
+    const { passwd, group } = readRootfsFacts(kernel, fd, { ociVersion: '1.0.2', mounts })
+    return [passwd, group]
+  }
+  const source = join(directory, 'other/passwd')
+  assert.deepEqual(read([{ destination: '/etc/passwd', type: 'bind', source }]), ['mounted', 'inside'])
+  assert.deepEqual(read([{ destination: '/etc/', options: ['rbind'], source: join(directory, 'other') }]), [
+    'mounted',
+    undefined,
+  ])
+  assert.deepEqual(read([{ destination: '/etc', type: 'tmpfs' }]), [undefined, undefined])
+  assert.deepEqual(read([{ destination: '/etc', type: 'tmpfs', options: ['tmpcopyup'] }]), ['inside', 'inside'])
+  assert.deepEqual(read([{ destination: '/etc/passwd.d', type: 'tmpfs' }]), ['inside', 'inside'])
+  assert.deepEqual(
+    read([
+      { destination: '/etc', type: 'tmpfs' },
+      { destination: '/etc/passwd', type: 'bind', source },
+    ]),
+    ['mounted', undefined],
+  )
 })
 
 test('a FIFO does not make the reader wait', (t) => {

@@ -1,11 +1,12 @@
 // What planning must know of a root file system, read through its descriptor, and of the host's files that a spec names. The root file
 // system is hostile: nothing is followed out of it, only regular files are read, and no more than a megabyte of each.
-import { closeSync, fstatSync, readFileSync, statfsSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, statfsSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { O_PATH, PROC_SUPER_MAGIC } from '../linux/constants.ts'
 import type { Fd, Kernel } from '../linux/kernel.ts'
 import { openInRoot, readFileInRoot } from '../linux/read-file-in-root.ts'
 import type { IdMapping, NamespaceType, RuntimeSpec } from '../oci/runtime-spec.ts'
-import { containerPath, isBindMount } from './container-path.ts'
+import { containerPath, isBelow, isBindMount } from './container-path.ts'
 import type { RootfsFacts } from './plan-types.ts'
 
 const FILE_BYTES_MAX = 1 << 20
@@ -13,9 +14,26 @@ const FILE_BYTES_MAX = 1 << 20
 /** @param spec where it is given, its tmpfs targets, the sources of its bind mounts and the namespaces that it joins are looked at too. */
 export function readRootfsFacts(kernel: Kernel, rootfs: Fd, spec?: RuntimeSpec): RootfsFacts {
   return {
-    passwd: readFileInRoot(kernel, rootfs, '/etc/passwd', FILE_BYTES_MAX),
-    group: readFileInRoot(kernel, rootfs, '/etc/group', FILE_BYTES_MAX),
+    passwd: readUserFile(kernel, rootfs, '/etc/passwd', spec),
+    group: readUserFile(kernel, rootfs, '/etc/group', spec),
     ...(spec === undefined ? {} : factsOfSpec(kernel, rootfs, spec)),
+  }
+}
+
+/** As the process will find it: a bind mount puts its source there, a mount of another kind what nobody knows before it is made. */
+function readUserFile(kernel: Kernel, rootfs: Fd, path: string, spec: RuntimeSpec | undefined): string | undefined {
+  const cover = spec?.mounts?.findLast(({ destination }) => isBelow(path, containerPath(destination, spec.root?.path)))
+  if (cover === undefined || cover.options?.includes('tmpcopyup') === true)
+    return readFileInRoot(kernel, rootfs, path, FILE_BYTES_MAX)
+  if (!isBindMount(cover) || cover.source === undefined) return undefined
+  const below = path.slice(containerPath(cover.destination, spec?.root?.path).length)
+  const [root, file] = below === '' ? ['/', resolve(cover.source)] : [cover.source, below]
+  const directory = attempt(() => openSync(root, O_PATH | constants.O_DIRECTORY))
+  if (directory === undefined) return undefined
+  try {
+    return readFileInRoot(kernel, directory, file, FILE_BYTES_MAX)
+  } finally {
+    closeSync(directory)
   }
 }
 
