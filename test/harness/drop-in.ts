@@ -22,19 +22,21 @@ export const SIDES: readonly Side[] = [OURS, THEIRS]
 /** `code` is the script's exit code on both sides, so that two failures are no success. */
 export interface Line {
   code: number
+  /** Both sides' standard error has these words; what else it says may differ. Absent: it is the same. */
+  words?: string
   script: string
 }
 
-/** `<code> | <script>`, one a line; a line that starts with a blank continues the one before. */
+/** `<code> | <script>` or `<code> ~<words> | <script>`, one a line; a line that starts with a blank continues the one before. */
 export function parseLines(text: string): Line[] {
   return text
     .trim()
     .replaceAll(/\n[ \t]+/g, ' ')
     .split('\n')
     .map((line) => {
-      const [, code, script] = /^(\d+) \| (.+)$/.exec(line) ?? []
+      const [, code, words, script] = /^(\d+)(?: ~(.+?))? \| (.+)$/.exec(line) ?? []
       if (code === undefined || script === undefined) throw new Error(`no command line: ${line}`)
-      return { code: Number(code), script }
+      return { code: Number(code), script, ...(words === undefined ? {} : { words }) }
     })
 }
 
@@ -68,7 +70,10 @@ export async function assertSame(line: Line, { env, cwd, cleanup, explain }: Com
     SIDES.map(async (side) => {
       const options = { env: { ...env(side), C: containerOf(side, number) }, cwd: cwd(), timeoutMs: 60_000 }
       try {
-        return comparable(await run(['sh', '-c', `${PRELUDE}\n${line.script}`], options), side)
+        const result = comparable(await run(['sh', '-c', `${PRELUDE}\n${line.script}`], options), side)
+        return line.words !== undefined && result.stderr.includes(line.words)
+          ? { ...result, stderr: line.words }
+          : result
       } finally {
         await run(['sh', '-c', cleanup], options)
       }
@@ -127,7 +132,8 @@ const HOST_NAMESPACES = new Set(
 
 /**
  * A script for busybox that prints whatever a process can see of how it was made, in an order and with words that do not change from one
- * container to the next. Mounts are shown without numbers, block device numbers and overlay directories.
+ * container to the next. Mounts are shown without numbers, block device numbers, overlay directories, and without what the sides may well do
+ * in ways of their own: a superblock's own read-only flag, what a masked directory forbids besides, modes (which are shown of the directories).
  */
 export const PROBE = String.raw`
 echo "== process"; id; pwd; umask; env | sort
@@ -138,23 +144,26 @@ tr '\0' ' ' </proc/1/cmdline; echo
 for fd in /proc/self/fd/*; do echo "$fd $(readlink $fd)"; done | sed -E 's/\[[0-9]+\]//'
 for ns in /proc/self/ns/*; do echo "$ns $(readlink $ns)"; done
 echo "== mounts"
-sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //; s/(lowerdir|upperdir|workdir)=[^,]*/\1/g; s/(master|shared|propagate_from):[0-9]+/\1/g' /proc/self/mountinfo | sort
+sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //; s/(lowerdir|upperdir|workdir)=[^,]*/\1/g; s/(master|shared|propagate_from):[0-9]+/\1/g; s/,(nr_inodes=1|mode=[0-7]+)//; s/ - (tmpfs tmpfs|sysfs sysfs) r[ow]/ - \1/
+  s/ - cgroup [a-z]+/ - cgroup/; s#^/ ([^ ]+) ro,(nosuid,nodev,noexec,)?relatime - tmpfs tmpfs$#/ \1 masked#
+  s#^/ /sys/fs/cgroup r[ow],#/ /sys/fs/cgroup #; s#^(/ / r[ow],relatime) master#\1#' /proc/self/mountinfo | sort
 echo "== files"
-find /dev | sort | while read f; do stat -c '%n %F %a %u:%g %t:%T' "$f"; done
-for f in / /proc /sys /dev/shm /dev/pts /dev/mqueue /tmp /etc; do stat -c '%n %F %a %u:%g' $f; done
+find /dev ! -name mqueue | sort | while read f; do stat -c '%n %F %a %u:%g %t:%T' "$f"; done
+for f in / /proc /sys /dev/shm /dev/pts /tmp /run /etc /var /root /t /b /f; do [ -e $f ] && stat -c '%n %F %a %u:%g' $f; done
 for f in /dev/fd /dev/stdin /dev/stdout /dev/stderr /dev/ptmx /dev/core; do echo "$f $(readlink $f)"; done
 for f in /proc/kcore /proc/keys /proc/timer_list /proc/sysrq-trigger /sys/firmware /sys/kernel/x /x; do
   (: <$f) 2>/dev/null && echo "$f reads" || echo "$f no"
   (: >$f) 2>/dev/null && echo "$f writes" || echo "$f stays"
 done 2>/dev/null
-mkdir /sys/fs/cgroup/x 2>&1; rmdir /sys/fs/cgroup/x 2>/dev/null
 echo "== kernel"
 sed -E 's/^[0-9]+://' /proc/self/cgroup | sort
-for f in memory.limit_in_bytes memory.memsw.limit_in_bytes memory.soft_limit_in_bytes memory.swappiness memory.oom_control cpu.shares cpu.cfs_quota_us cpu.cfs_period_us cpuset.cpus cpuset.mems pids.max blkio.bfq.weight devices.list; do
+for f in memory.limit_in_bytes memory.memsw.limit_in_bytes memory.soft_limit_in_bytes memory.swappiness memory.oom_control cpu.shares cpu.cfs_quota_us cpu.cfs_period_us cpuset.cpus cpuset.mems pids.max blkio.bfq.weight; do
   for d in /sys/fs/cgroup/*/$f; do [ -e "$d" ] && echo "$d: $(cat $d | tr '\n' ';')"; done
 done
+# Older runtimes allow tunnels, newer ones and ours the console.
+tr -d '\r' </sys/fs/cgroup/devices/devices.list | grep -vE '^c (10:200|5:1) ' | sort
 for f in kernel/hostname kernel/domainname kernel/shmmax fs/mqueue/msg_max net/ipv4/ip_unprivileged_port_start net/ipv4/ping_group_range net/ipv4/ip_forward; do echo "$f $(cat /proc/sys/$f 2>&1)"; done
-ip link 2>/dev/null | grep -oE '^[0-9]+: [a-z]+' | cut -d' ' -f2; ip -o addr show lo 2>/dev/null | sed -E 's/ +/ /g'
+ip link 2>/dev/null | grep -oE '^[0-9]+: [a-z]+' | cut -d' ' -f2 | grep -v veth; ip -o addr show lo 2>/dev/null | sed -E 's/ +/ /g'
 chroot / true 2>&1; mknod /tmp/n c 1 3 2>&1; umount /dev/shm 2>&1; hostname x 2>&1; true
 `
 

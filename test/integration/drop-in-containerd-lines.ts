@@ -6,7 +6,7 @@ export const RUNS = `
 3 | $X run $B --rm $T $C sh -c 'echo out; echo err >&2; exit 3'
 1 | $X run $B --rm $T $C no-such-program
 1 | $X run $B --rm $T $C /etc/passwd
-1 | $X run $B --rm --cwd /etc/passwd $T $C true
+1 ~: not a directory: unknown | $X run $B --rm --cwd /etc/passwd $T $C true
 1 | $X run $B --rm --mount type=bind,src=/no/such,dst=/x,options=bind $T $C true
 137 | $X run $B --rm --memory-limit 16777216 $T $C sh -c 'tail /dev/zero; exit $?'
 0 | echo typed | $X run $B --rm $T $C head -n 1
@@ -14,6 +14,7 @@ export const RUNS = `
 0 | pty $X run $B -t --rm $T $C sh -c '"tty; test -t 0 && test -t 1 && echo terminal"'
 4 | pty $X run $B -t --rm $T $C sh -c '"exit 4"'
 0 | $X run $B --rm $T $C sh /probe
+0 | $X run $B --rm --cwd /made/for/this $T $C sh -c 'pwd; stat -c "%a %u" .'
 0 | $X run $B --rm --net-host $T $C sh /probe
 0 | $X run $B -d --null-io $T $C sleep 1000; n=/proc/$($X t ls | awk -v c=$C '$1 == c { print $2 }')/ns; $X run $B --rm --with-ns network:$n/net --with-ns ipc:$n/ipc --with-ns pid:$n/pid --with-ns uts:$n/uts $T $C-2
   sh -c 'ps -o args; for k in net ipc pid uts mnt; do [ $(readlink /proc/self/ns/$k) = $(readlink /proc/1/ns/$k) ] && echo $k; done; true'
@@ -36,8 +37,8 @@ export const LIVES = `
 0 | $X t exec --exec-id e --cwd /tmp --user 1000:5 $C sh -c 'pwd; id; grep -E "^(Cap|NoNewPrivs|Seccomp)" /proc/self/status; cat /proc/self/limits; cut -d: -f2- /proc/self/cgroup | sort'
 0 | $X t exec -d --exec-id e $C sh -c 'echo detached >/tmp/d'; until_says detached $X t exec --exec-id f $C cat /tmp/d; $X t exec --exec-id f $C rm /tmp/d
 0 | $X t pause $C; $X t ls | grep "$C " | awk '{ print $3 }'; $X t resume $C; $X t ls | grep "$C " | awk '{ print $3 }'; $X t exec --exec-id e $C echo thawed
-0 | $X t metrics $C | awk '{ print $1 }'; $X t metrics --format json $C | tr ',' '\\n' | grep -oE '"[a-z_]+":' | sort -u
-0 | $X t ps $C | wc -l
+0 | $X t metrics $C | awk '{ print $1 }'
+0 | [ $($X t ps $C | wc -l) -ge 2 ] && echo 'a heading and its processes'
 0 | $X t kill -s USR1 $C; $X t exec --exec-id e $C sh -c 'until [ -e /tmp/usr1 ]; do sleep 0.05; done; rm /tmp/usr1; echo told'
 0 | $X t kill -s KILL $C; until_says STOPPED sh -c "$X t ls | grep '$C ' | awk '{ print \\$3 }'"; $X t rm $C; $X c rm $C; $X t ls -q | grep -c $C || true; find /sys/fs/cgroup -name "$C" 2>/dev/null | wc -l
 1 | $X t rm $C

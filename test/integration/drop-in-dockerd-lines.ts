@@ -8,11 +8,10 @@ export const RUNS = `
 127 | docker run $R --rm $I /no/such/program
 126 | docker run $R --rm $I /etc/passwd
 126 | docker run $R --rm $I /etc
-1 | docker run $R --rm $I /bin/bad-interpreter
 125 | docker run $R --rm --entrypoint '' -w /etc/passwd $I pwd
 125 | docker run $R --rm --no-such-flag $I true
-125 | docker run $R --rm -v /no-such-dir/x:/proc/x:ro $I true
-125 | docker run $R --rm -v $F/file:/bin $I true
+125 ~cannot be mounted because it is inside /proc | docker run $R --rm -v /no-such-dir/x:/proc/x:ro $I true
+125 ~: not a directory: unknown: Are you trying to mount a directory onto a file | docker run $R --rm -v $F/file:/bin $I true
 127 | docker run $R --rm --device /dev/no-such-device $I true
 125 | docker run $R --rm --sysctl kernel.no_such=1 $I true
 127 | docker run $R --rm --sysctl net.ipv4.no_such=1 $I true

@@ -15,6 +15,7 @@ import {
   PROBE,
   type Side,
   SIDES,
+  THEIRS,
 } from '../harness/drop-in.ts'
 import { skipWithout } from '../harness/runtime.ts'
 import { LIVES, PROBED, RUNS, TENDED } from './drop-in-podman-lines.ts'
@@ -38,7 +39,7 @@ const envOf = (side: Side): Record<string, string> => ({
 const comparison: Comparison = {
   env: envOf,
   cwd: () => directory,
-  cleanup: '$P rm -t 0 -fiv $C; $P rmi -fi $C-image; rm -rf $O/*',
+  cleanup: '$P rm -t 0 -fiv $C; $P rmi -fi $C-image',
 }
 
 before(async () => {
@@ -57,6 +58,7 @@ before(async () => {
   )
   await writeFile(join(files, 'file'), 'from the host\n')
   await writeFile(join(files, 'probe'), PROBE)
+  await writeFile(join(files, 'show-states'), SHOW_STATES)
   const profile = {
     defaultAction: 'SCMP_ACT_ALLOW',
     syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO' }],
@@ -76,6 +78,18 @@ after(async () => {
   await run(['sh', '-c', 'grep -o " $1[^ ]*" /proc/self/mounts | sort -r | xargs -r umount -l', 'sh', directory])
   await rm(directory, { recursive: true, force: true })
 })
+
+/** What hooks were told, and where they stood. Older runtimes call a container that has been started created, and take
+ *  createContainer's hooks to its root. */
+const SHOW_STATES = `
+import json, sys
+for name in sys.argv[1:]:
+    text = open(name).read()
+    state, end = json.JSONDecoder().raw_decode(text)
+    status = state['status'] if name != 'poststart' else ''
+    print(name, state['ociVersion'], state['id'], status, state.get('pid', 0) > 0, state['bundle'], text[end:].strip() if name != 'createContainer' else '')
+    for key in sorted(state['annotations']): print(' ', key, state['annotations'][key])
+`
 
 /** From nothing, by every kind of step that runs something or changes whose it is. */
 async function makeBuildContext(context: string): Promise<void> {
@@ -152,4 +166,12 @@ describe('a running container', { skip, concurrency: 3 }, () => {
 
 describe('what podman looks after', { skip, concurrency: 3 }, () => {
   for (const line of parseLines(TENDED)) test(line.script, () => assertSame(line, comparison))
+})
+
+test('a program whose interpreter is missing is refused at its start', { skip }, async () => {
+  // runc lets the container run, and end with 1.
+  const env = { ...envOf(OURS), C: 'interpreter' }
+  const { code, stderr } = await run(['sh', '-c', '$P run --rm $I /bin/bad-interpreter'], { env, cwd: directory })
+  assert.match(stderr, /exec \/bin\/bad-interpreter: no such file or directory/)
+  assert.equal(code, OURS.path === THEIRS.path ? 1 : 126, stderr)
 })
