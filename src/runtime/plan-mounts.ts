@@ -41,6 +41,7 @@ export function planMounts(list: StepList, input: Input, early: EarlySources): U
     for (const option of options.obsolete)
       list.warn(`mount option ${option} of ${destination} has no effect: the kernel does not know it any more`)
     const mounting = { mount, options, destination }
+    if (!options.isRemount) list.mounted.delete(destination)
     if (options.isRemount) planRemount(list, mounting)
     else if (isBindMount(mount)) planBind(list, input, mounting, early)
     else if (mount.type === 'cgroup' || mount.type === 'cgroup2') planCgroup(list, input, mounting)
@@ -94,7 +95,8 @@ function planFilesystem(list: StepList, input: Input, mounting: Mounting, unfini
   const isLate = (type === 'tmpfs' || destination === '/dev') && (options.own.set & MOUNT_ATTR_RDONLY) !== 0
   addTarget(list, mount, destination, 'directory')
   const isDevpts = type === 'devpts' && destination === '/dev/pts'
-  const slot = isDevpts ? SLOT.devpts : isLate ? list.newSlot('mounts') : SLOT.source
+  const kept = keptSlot(type, destination)
+  const slot = kept ?? (isDevpts ? SLOT.devpts : isLate ? list.newSlot('mounts') : SLOT.source)
   const attributes = options.own.set | options.recursive.set
   const hasFallback = type === 'sysfs' && mayLackSysfs(input) && (options.own.set & MOUNT_ATTR_RDONLY) !== 0
   if (hasFallback) list.add(`${title(mount)}: stat /sys`, { op: 'open-tree', slot, path: '/sys', recursive: true })
@@ -114,6 +116,13 @@ function planFilesystem(list: StepList, input: Input, mounting: Mounting, unfini
   list.add(`${title(mount)}: move_mount`, { op: 'move-mount', from: slot, to: SLOT.target })
   if (options.propagation.some(isWorthSaying)) planPropagation(list, mount, slot, options)
   if (isLate) unfinished.push({ mount, slot })
+  if (kept !== undefined) list.mounted.set(destination, kept)
+}
+
+/** What is hidden in these is looked for in the very mount, whatever its name is by then: who shares the root file system may rename /proc. */
+function keptSlot(type: string, destination: string): Slot | undefined {
+  if (type === 'proc' && destination === '/proc') return SLOT.procfs
+  return type === 'sysfs' && destination === '/sys' ? SLOT.sysfs : undefined
 }
 
 function filesystemOptions({ rootfs, spec }: Input, { mount, options, destination }: Mounting): MountOptions['data'] {

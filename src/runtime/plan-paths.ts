@@ -7,7 +7,7 @@ import {
   O_PATH,
 } from '../linux/constants.ts'
 import { ERRNO } from '../linux/kernel-error.ts'
-import { ROOTFS_SLOT } from '../linux/steps.ts'
+import { ROOTFS_SLOT, type Slot } from '../linux/steps.ts'
 import { containerPath } from './container-path.ts'
 import { quoted, SLOT, type StepList } from './step-list.ts'
 
@@ -36,8 +36,7 @@ export function planMaskedPaths(list: StepList, paths: readonly string[]): void 
     list.add(`can't mask path ${quoted(path)}`, {
       op: 'open-in-root',
       slot: SLOT.target,
-      root: ROOTFS_SLOT,
-      path,
+      ...placeOf(list, path),
       flags: O_PATH,
       skipOn: { errnos: ABSENT, skip: 1 },
     })
@@ -50,14 +49,22 @@ export function planMaskedPaths(list: StepList, paths: readonly string[]): void 
   }
 }
 
+/** Below a mount that is still held: from there. */
+function placeOf({ mounted }: StepList, path: string): { root: Slot; path: string } {
+  for (const [place, root] of mounted) {
+    if (path === place) return { root, path: '/' }
+    if (path.startsWith(`${place}/`)) return { root, path: path.slice(place.length) }
+  }
+  return { root: ROOTFS_SLOT, path }
+}
+
 export function planReadonlyPaths(list: StepList, paths: readonly string[]): void {
   for (const path of new Set(paths.map((each) => containerPath(each)))) {
     const sentence = `can't make ${quoted(path)} read-only`
     list.add(sentence, {
       op: 'open-in-root',
       slot: SLOT.target,
-      root: ROOTFS_SLOT,
-      path,
+      ...placeOf(list, path),
       flags: O_PATH,
       skipOn: { errnos: ABSENT, skip: 3 },
     })

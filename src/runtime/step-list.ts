@@ -19,6 +19,8 @@ export const SLOT = {
   consoleSocket: 12,
   marker: 13,
   idMap: 14,
+  procfs: 15,
+  sysfs: 16,
   first: 32,
   end: 249,
 } as const
@@ -27,6 +29,8 @@ export class StepList {
   readonly steps: Step[] = []
   readonly sentences: string[] = []
   readonly warnings: string[] = []
+  /** Mounts by their place, whose slot still holds them when paths in them are hidden. */
+  readonly mounted = new Map<string, Slot>()
   #nextSlot: Slot = SLOT.first
 
   add(sentence: string, step: Step): void {

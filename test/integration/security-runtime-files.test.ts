@@ -73,22 +73,23 @@ test('an image whose /proc or /sys is a link is refused', async () => {
   }
 })
 
-// CVE-2019-19921, the race. Stopped by the same, as what is mounted on and what was looked at are one descriptor.
-test('a /proc that is exchanged all the time is the real one or refused', async () => {
+// CVE-2019-19921, the race: whoever shares the root file system may rename what is mounted on, at any time. Stopped by placeOf in
+// plan-paths.ts: paths are hidden in the procfs that was mounted, wherever it is by then. By its name, a procfs showed everything.
+test('a /proc that is exchanged all the time hides what it should', async () => {
+  const look = '(cd $place 2>/dev/null && test -e self/status && if test -c keys; then echo hidden; else echo open; fi)'
   const bundle = await trial.bundle({
     script: 'mkdir elsewhere; ln -s /elsewhere swapped',
-    args: ['sh', '-c', 'stat -f -c %t /proc; test -c /proc/kcore && echo masked'],
+    args: ['sh', '-c', `for place in /proc /swapped; do ${look}; done; true`],
   })
   const root = join(bundle, 'rootfs')
-  let started = 0
+  const calm = await trial.call(['run', '--bundle', bundle, `calm-${process.pid}`])
+  assert.equal(calm.stdout, 'hidden\n', calm.stderr)
   await whileSwapping(join(root, 'proc'), join(root, 'swapped'), async () => {
-    for (let round = 0; round < ROUNDS; round++) {
-      const { code, stdout } = await trial.call(['run', '--bundle', bundle, `race-${process.pid}-${round}`])
-      if (code === 0) assert.equal(stdout, '9fa0\nmasked\n')
-      if (code === 0) started++
+    for (let round = 0; round < 2 * ROUNDS; round++) {
+      const { stdout } = await trial.call(['run', '--bundle', bundle, `race-${process.pid}-${round}`])
+      assert.doesNotMatch(stdout, /open/)
     }
   })
-  assert.ok(started <= ROUNDS)
   trial.checkVictim()
 })
 
@@ -146,7 +147,7 @@ test('a false /dev/null masks nothing: the container is refused', async () => {
   const devices = join(trial.directory, 'devices')
   await must(['sh', '-ec', `mkdir ${devices}; echo shown >${devices}/null`])
   const result = await trial.run({
-    args: ['cat', '/proc/kcore'],
+    args: ['cat', '/proc/keys'],
     spec: (spec) => {
       without(spec, '/dev')
       spec.mounts?.push({ destination: '/dev', type: 'bind', source: devices, options: ['rbind'] })
@@ -156,7 +157,7 @@ test('a false /dev/null masks nothing: the container is refused', async () => {
   assert.doesNotMatch(result.stdout, /shown/)
   const linked = await trial.run({
     script: 'rmdir dev; mkdir dev; ln -s /etc/passwd dev/null',
-    args: ['cat', '/proc/kcore'],
+    args: ['cat', '/proc/keys'],
     spec: (spec) => without(spec, '/dev'),
   })
   assert.doesNotMatch(linked.stdout, /root:x/)
