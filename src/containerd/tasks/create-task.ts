@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { Failure } from '../../base/failure.ts'
+import { Failure, withSubject } from '../../base/failure.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { planCgroupLimits } from '../../runtime/plan-cgroup-limits.ts'
@@ -13,7 +13,7 @@ import { INIT_PROCESS, type Shim, type ShimSettings } from '../../shim/shim.ts'
 import { parseStdioUri } from '../client/stdio-uri.ts'
 import type { RuntimeChoice } from './by-command.ts'
 import { createByCommand } from './create-by-command.ts'
-import { explainCreateFailure } from './explain-failure.ts'
+import { explainCreateFailure, framed } from './explain-failure.ts'
 import { BUILT_IN, commandsFor } from './find-runtime.ts'
 import { openRootfs, type RootfsMount, unmountAll } from './open-rootfs.ts'
 import { openStdio, type Stdio } from './open-stdio.ts'
@@ -84,9 +84,21 @@ async function openTask(host: TaskHost, request: CreateTaskRequest): Promise<Tas
   const ociBundle = request.ociBundle ?? bundle
   const cgroupsPath = spec.linux?.cgroupsPath ?? `/${namespace}/${id}`
   const cgroup = await host.openCgroup({ cgroupsPath, id, systemd: runtime.systemdCgroup })
-  const commands = commandsFor(host, runtime, { namespace, id, bundle, ociBundle })
+  const commands = requireCommands(host, runtime, { namespace, id, bundle, ociBundle })
   const init = createProcess(id, request.streams)
   return newTask({ namespace, id, bundle, ociBundle, spec, runtime, commands, cgroup, init, execs: new Map() })
+}
+
+function requireCommands(
+  host: TaskHost,
+  choice: RuntimeChoice,
+  place: Parameters<typeof commandsFor>[2],
+): ReturnType<typeof commandsFor> {
+  try {
+    return commandsFor(host, choice, place)
+  } catch (error) {
+    throw framed(host, 'failed to create shim task: ', withSubject('OCI runtime create failed', error))
+  }
 }
 
 /** A bundle directory that no task owns is what a crash left: it is replaced. */
