@@ -41,7 +41,10 @@ $(NATIVE) &: $(wildcard native/*.c native/*.h) native/Makefile
 # Neither .env nor bunfig.toml of the working directory, which may be anybody's.
 $(COMPILED:%=build/bin/%): build/bin/%: build/js/.done
 	@mkdir -p $(@D)
-	$(BUN) build --compile --minify --bytecode --format=esm --no-compile-autoload-dotenv --no-compile-autoload-bunfig bin/$*.ts --outfile $@ >/dev/null
+	$(BUN) build --compile --minify --bytecode --format=esm --no-compile-autoload-dotenv --no-compile-autoload-bunfig $(BUN_FLAGS) bin/$*.ts --outfile $@ >/dev/null
+
+# It lives for milliseconds: code that a command does not need is not even mapped, and none is worth compiling to machine code.
+build/bin/berth-runc: BUN_FLAGS := --splitting --compile-jit-policy=20
 
 # The daemons' modules in a few files: they start in two thirds of the time.
 build/lib/.done: build/js/.done
