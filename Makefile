@@ -80,6 +80,8 @@ fuzz: build ## every parser against broken input, FUZZ_SECONDS each
 	node build/js/test/fuzz/run.js
 	gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -o build/fuzz-native test/fuzz/native.c native/plan.c native/control.c
 	build/fuzz-native $(FUZZ_SECONDS) $${FUZZ_SEED:-$$RANDOM}
+	gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -o build/fuzz-steps test/fuzz/steps.c native/plan.c native/birth.c native/steps*.c
+	build/fuzz-steps $(FUZZ_SECONDS) $${FUZZ_SEED:-$$RANDOM}
 
 # SUITE=runtime-tools or runc, PROGRAMS=… for some of its programs. Sources come from the Go module proxy into build/, and stay there.
 conformance: ## other people's tests of OCI runtimes: ours beside runc and crun
