@@ -1,5 +1,5 @@
 // The end of a container, also of one that a killed `create` left half made.
-import { Failure } from '../base/failure.ts'
+import { Failure, messageOf } from '../base/failure.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Cgroup } from '../linux/cgroup/cgroup.ts'
 import { reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
@@ -28,7 +28,7 @@ export interface DeletionRequest {
 export async function deleteContainer(request: DeletionRequest): Promise<void> {
   const { settings, id, isForced } = request
   using _lock = isForced ? await takeLock(settings.root, id) : await requireLock(settings.root, id)
-  const record = findState(settings.root, id)
+  const record = findRecord(request)
   if (record === undefined) {
     // Killed before the record was written: nothing was made but the directory.
     if (!isForced) throw new Failure('not-found', 'container does not exist')
@@ -38,6 +38,17 @@ export async function deleteContainer(request: DeletionRequest): Promise<void> {
   if (status !== 'stopped' && status !== 'created' && !isForced)
     throw new Failure('failed-precondition', `cannot delete container ${id} that is not stopped: ${status}`)
   await destroyContainer(request, record)
+}
+
+/** What nobody can read is as good as nothing to one who insists. */
+function findRecord({ settings, log, id, isForced }: DeletionRequest): ContainerRecord | undefined {
+  try {
+    return findState(settings.root, id)
+  } catch (error) {
+    if (!isForced) throw error
+    log.write('warning', `deleting a container whose processes cannot be found: ${messageOf(error)}`)
+    return undefined
+  }
 }
 
 /** Where a creation holds the lock too long, its process is killed, and with it the creation. */

@@ -32,7 +32,7 @@ export const list: Command = ({ settings, options, log }) => {
       print(formatTable(['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED', 'OWNER'], states.map(rowOf)))
       return 0
     case 'json':
-      print(states.length === 0 ? 'null' : JSON.stringify(states))
+      print(`${states.length === 0 ? 'null' : JSON.stringify(states)}\n`)
       return 0
     default:
       throw new Failure('invalid-argument', 'invalid format option')

@@ -6,8 +6,9 @@ import type { Options } from './parse-options.ts'
 export function parseIntegerOption(options: Options, name: string): number | undefined {
   const text = options.text(name)
   if (text === undefined || text === '') return undefined
-  if (/^[+-]?\d+$/.test(text)) return Number(text)
-  const parser = SIGNED.has(name) ? 'ParseInt' : 'ParseUint'
+  const isSigned = SIGNED.has(name)
+  if ((isSigned ? /^[+-]?\d+$/ : /^\d+$/).test(text)) return Number(text)
+  const parser = isSigned ? 'ParseInt' : 'ParseUint'
   throw new Failure(
     'invalid-argument',
     `invalid value for ${name}: strconv.${parser}: parsing ${JSON.stringify(text)}: invalid syntax`,

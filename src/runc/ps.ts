@@ -16,7 +16,7 @@ export const ps: Command = ({ settings, options, args }) => {
   const pids = pidsOf(record)
   switch (options.text('format') ?? 'table') {
     case 'json':
-      print(JSON.stringify(pids.sort((a, b) => a - b)))
+      print(`${JSON.stringify(pids.sort((a, b) => a - b))}\n`)
       return 0
     case 'table':
       print(pickRows(listAll(given.length === 0 ? ['-ef'] : given), new Set(pids)))
