@@ -46,7 +46,7 @@ export type StepBody =
   | { op: 'seccomp'; flags: number; program: Uint8Array } // array of struct sock_filter, little-endian
   | { op: 'loopback-up' }
   // Files.
-  | { op: 'write-file'; dir?: Slot; path: string; data: string } // open(O_WRONLY|O_CLOEXEC), one write; with `dir`, openat2 RESOLVE_NO_SYMLINKS|NO_XDEV|BENEATH
+  | { op: 'write-file'; dir?: Slot; path: string; data: string } // open(O_WRONLY|O_CLOEXEC), one write; with `dir`, openat2 RESOLVE_BENEATH|NO_XDEV|NO_MAGICLINKS
   | { op: 'open-in-root'; slot: Slot; root?: Slot; path: string; flags: number } // openat2(RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS), O_CLOEXEC added; without root in the process's present root directory
   | { op: 'make-path'; slot: Slot; root: Slot; path: string; kind: 'directory' | 'file'; mode: number } // like open-in-root with O_PATH; missing components are made (mkdirat/mknodat on descriptors), directories 0755, the last with mode
   | { op: 'mknod'; dir: Slot; name: string; mode: number; major: number; minor: number; uid: number; gid: number } // mode is set by fchmodat after, free of umask; EEXIST is an error

@@ -153,6 +153,33 @@ test('arguments of the steps', () => {
       '25 | 02 02000000 2f6e 00 02000000 2f70 00 01',
     ],
     [{ op: 'exec', argv: ['a'], env: [] }, '24 | 01000000 01000000 61 00 00000000'],
+    [{ op: 'close-fds' }, '22 | 03000000'],
+    [{ op: 'close-fds', from: 5 }, '22 | 05000000'],
+    [{ op: 'clone', flags: 0x30000000 }, '26 | 0000003000000000'],
+    [{ op: 'sync', point: 2 }, '27 | 02000000'],
+    [
+      { op: 'run-hook', path: '/h', argv: ['h'], env: ['A=b'], timeoutSeconds: 7 },
+      '28 | 02000000 2f68 00 01000000 01000000 68 00 01000000 03000000 413d62 00 07000000',
+    ],
+    [{ op: 'open-host', slot: 1, path: '/h', flags: 2 }, '29 | 01 02000000 2f68 00 02000000'],
+    [{ op: 'connect-unix', slot: 2, path: '/s' }, '2a | 02 02000000 2f73 00'],
+    [{ op: 'await-fifo', fifo: 1, status: 2 }, '2b | 01 02'],
+    [
+      { op: 'make-user-namespace', slot: 3, uidMap: '0 1 2', gidMap: '3' },
+      '2c | 03 05000000 302031 2032 00 01000000 33 00',
+    ],
+    [
+      { op: 'scheduler', policy: 6, flags: 1n, nice: -1, priority: 2, runtime: 3n, deadline: 4n, period: 5n },
+      '2d | 06000000 0100000000000000 ffffffff 02000000 0300000000000000 0400000000000000 0500000000000000',
+    ],
+    [{ op: 'io-priority', value: 0x4006 }, '2e | 06400000'],
+    [{ op: 'memory-policy', mode: 2, nodes: Uint8Array.of(1) }, '2f | 02000000 01000000 01'],
+    [{ op: 'personality', persona: 8 }, '30 | 08000000'],
+    [{ op: 'cpu-affinity', mask: Uint8Array.of(3) }, '31 | 01000000 03'],
+    [{ op: 'reconfigure', slot: 1, options: [['ro', undefined]] }, '32 | 01 0100 02000000 726f 00 00'],
+    [{ op: 'copy-tree', from: 1, to: 2 }, '33 | 01 02'],
+    [{ op: 'move-root', root: 1 }, '34 | 01'],
+    [{ op: 'chroot', root: 1 }, '35 | 01'],
   ]
   const head = encodeExecPlan(planOf()).length
   for (const [step, expected] of table) {

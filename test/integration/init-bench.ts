@@ -116,7 +116,8 @@ export class InitRun {
 
   /** Everything said until the channel closes, that is until execve or the end. */
   async drain(): Promise<Message[]> {
-    while (await this.next()) continue
+    let message = await this.next()
+    while (message) message = await this.next()
     return this.messages
   }
 

@@ -79,7 +79,7 @@ test('a hook has its arguments, exactly its environment, a usual umask, its stre
   const log = bench.path('log')
   const secret = openSync('/etc', 'r')
   const script =
-    'tr "\\0" "\\n" </proc/$$/cmdline; tr "\\0" "\\n" </proc/$$/environ; for f in /proc/$$/fd/*; do readlink $f >/dev/null && echo ${f##*/}; done; umask; grep -E "Sig(Blk|Ign)" /proc/$$/status'
+    'tr "\\0" "\\n" </proc/$$/cmdline; tr "\\0" "\\n" </proc/$$/environ; for f in /proc/$$/fd/*; do readlink $f >/dev/null && basename $f; done; umask; grep -E "Sig(Blk|Ign)" /proc/$$/status'
   const step: Step = {
     op: 'run-hook',
     path: '/bin/busybox',

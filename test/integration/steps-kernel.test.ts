@@ -227,7 +227,7 @@ test('hooks run under a filter that knows neither clone3 nor close_range, and se
     {
       op: 'run-hook',
       path: '/bin/busybox',
-      argv: ['sh', '-c', 'for f in /proc/$$/fd/*; do readlink $f >/dev/null && echo ${f##*/}; done; exit 1'],
+      argv: ['sh', '-c', 'for f in /proc/$$/fd/*; do readlink $f >/dev/null && basename $f; done; exit 1'],
       env: [],
       timeoutSeconds: 0,
     },
