@@ -11,15 +11,15 @@ const FEATURES_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/feature
 
 export async function describeRuntime(): Promise<Uint8Array> {
   const input = readFileSync(0)
-  const any = input.length === 0 ? undefined : Any.decode(input)
-  const { binaryName } = parseRuntimeOptions(any)
+  const asked = input.length === 0 ? undefined : Any.decode(input)
+  const { binaryName } = parseRuntimeOptions(asked)
   const value = execFileSync(binaryName === '' ? findProgram('berth-runc') : binaryName, ['features'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   return RuntimeInfo.encode({
     name: 'io.containerd.berth.v2',
     version: { version: SHIM_VERSION },
-    ...(any === undefined ? {} : { options: any }),
+    ...(asked === undefined ? {} : { options: asked }),
     features: { typeUrl: FEATURES_TYPE, value },
   })
 }

@@ -155,6 +155,17 @@ export const Options = message({
 })
 export type Options = Message<typeof Options>
 
+/** containerd.linux.runc.CreateOptions, which `ctr` sends to runtimes that it does not know by name. */
+export const CreateOptions = message({
+  noPivotRoot: bool(1),
+  noNewKeyring: bool(8),
+  shimCgroup: text(9),
+  ioUid: uint32(10),
+  ioGid: uint32(11),
+  criuWorkPath: text(12),
+  criuImagePath: text(13),
+})
+
 export const CheckpointOptions = message({
   exit: bool(1),
   openTcp: bool(2),

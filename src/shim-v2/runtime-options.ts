@@ -3,25 +3,28 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../base/failure.ts'
 import type { RuntimeChoice } from '../containerd/tasks/by-command.ts'
-import { type Any, Options } from './messages.ts'
+import { type Any, CreateOptions, Options } from './messages.ts'
 
 /** Where containerd's own shim lets runtimes keep their state. */
 export const RUNTIME_ROOT = '/run/containerd/runc'
 
 const FILE = 'options.json'
 const TYPE = 'containerd.runc.v1.Options'
+const LEGACY_TYPE = 'containerd.linux.runc.CreateOptions'
 
-/** Nothing asked is nothing wanted; another type than ours is refused. */
-export function parseRuntimeOptions(any: Any | undefined): Options {
-  if (any === undefined || any.value.length === 0) return Options.decode(new Uint8Array(0))
+/** Nothing asked is nothing wanted; another type than these two is refused. */
+export function parseRuntimeOptions(asked: Any | undefined): Options {
+  const nothing = Options.decode(new Uint8Array(0))
+  if (asked === undefined || asked.value.length === 0) return nothing
   // Some write the type with a host in front.
-  if (any.typeUrl.slice(any.typeUrl.lastIndexOf('/') + 1) !== TYPE)
-    throw new Failure('invalid-argument', `runtime options are of type ${any.typeUrl}, not ${TYPE}: invalid argument`)
+  const type = asked.typeUrl.slice(asked.typeUrl.lastIndexOf('/') + 1)
   try {
-    return Options.decode(any.value)
+    if (type === TYPE) return Options.decode(asked.value)
+    if (type === LEGACY_TYPE) return { ...nothing, ...CreateOptions.decode(asked.value) }
   } catch (error) {
     throw new Failure('invalid-argument', `runtime options: ${messageOf(error)}: invalid argument`, { cause: error })
   }
+  throw new Failure('invalid-argument', `runtime options are of type ${asked.typeUrl}, not ${TYPE}: invalid argument`)
 }
 
 /** In the bundle, for whoever looks there, under the names that containerd's own shim writes. The program's name has had a file of its own for longer. */

@@ -46,9 +46,9 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
   return new Map([
     [
       'Create',
-      ttrpcMethod(m.CreateTaskRequest, m.PidResponse, async ({ id, bundle, rootfs, options: any, ...request }) => {
+      ttrpcMethod(m.CreateTaskRequest, m.PidResponse, async ({ id, bundle, rootfs, options: asked, ...request }) => {
         if (request.checkpoint !== '') throw new Failure('unimplemented', 'restoring a checkpoint is not supported')
-        const options = parseRuntimeOptions(any)
+        const options = parseRuntimeOptions(asked)
         writeRuntimeOptions(bundle, options)
         const spec = parseRuntimeSpec(readFileSync(join(bundle, 'config.json'), 'utf8'))
         const { stdin, stdout, stderr, terminal } = request
@@ -205,11 +205,13 @@ function processInfo(task: Task, pid: number): MessageInit<typeof m.ProcessInfo>
 }
 
 /** Specs travel as JSON in an Any whose type URL clients spell in several ways; the value is what counts. */
-function jsonOf(any: m.Any | undefined): unknown {
-  if (any === undefined) throw new Failure('invalid-argument', 'a spec is required: invalid argument')
+function jsonOf(packed: m.Any | undefined): unknown {
+  if (packed === undefined) throw new Failure('invalid-argument', 'a spec is required: invalid argument')
   try {
-    return JSON.parse(Buffer.from(any.value).toString('utf8'))
+    return JSON.parse(Buffer.from(packed.value).toString('utf8'))
   } catch (error) {
-    throw new Failure('invalid-argument', `spec of type ${any.typeUrl} is not JSON: invalid argument`, { cause: error })
+    throw new Failure('invalid-argument', `spec of type ${packed.typeUrl} is not JSON: invalid argument`, {
+      cause: error,
+    })
   }
 }
