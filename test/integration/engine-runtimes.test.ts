@@ -50,7 +50,10 @@ test('failures are told in the runtime’s own words, and nothing is left', asyn
   assert.match(missing.stderr, /OCI runtime create failed: .*exec: "nope": executable file not found in \$PATH/)
   const gone = await engine.docker(['run', '--rm', '--runtime', 'gone', image, 'true'])
   assert.equal(gone.code, 127)
-  assert.match(gone.stderr, /OCI runtime create failed: .*exec: "\/no\/such\/runtime": stat \/no\/such\/runtime: no such file or directory/)
+  assert.match(
+    gone.stderr,
+    /OCI runtime create failed: .*exec: "\/no\/such\/runtime": stat \/no\/such\/runtime: no such file or directory/,
+  )
   const unknown = await engine.docker(['run', '--rm', '--runtime', 'nobody', image, 'true'])
   assert.match(unknown.stderr, /unknown or invalid runtime name: nobody/)
   assert.equal(await engine.ok('ps', '-aq'), '')
