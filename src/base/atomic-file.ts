@@ -1,7 +1,5 @@
 // Files that change as a whole: draft, rename, and where asked for, sync.
-import { randomBytes } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { promises, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** `durable`: survives power loss, costs two fsyncs. `atomic`: survives a crash of any process, costs none. */
@@ -15,16 +13,16 @@ export async function replaceFile(
 ): Promise<void> {
   const draft = draftName(path)
   try {
-    const file = await open(draft, 'wx', options.mode ?? 0o600)
+    const file = await promises.open(draft, 'wx', options.mode ?? 0o600)
     try {
       await file.writeFile(data)
       if (options.durability === 'durable') await file.sync()
     } finally {
       await file.close()
     }
-    await rename(draft, path)
+    await promises.rename(draft, path)
   } catch (error) {
-    await rm(draft, { force: true })
+    await promises.rm(draft, { force: true })
     throw error
   }
   if (options.durability === 'durable') await syncDirectory(dirname(path))
@@ -44,7 +42,7 @@ export function replaceFileSync(path: string, data: string | Uint8Array, mode = 
 
 /** Makes a rename or an unlink in this directory survive power loss. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
+  const directory = await promises.open(path, 'r')
   try {
     await directory.sync()
   } finally {
@@ -65,6 +63,7 @@ export function readTextIfExists(path: string): string | undefined {
 /** Draft names carry this suffix, so that a reconciler can sweep what a crash left. */
 export const DRAFT_SUFFIX = '.draft'
 
+/** It need only be unlikely that two have the same: who opens it insists on a new file. */
 function draftName(path: string): string {
-  return `${path}.${randomBytes(6).toString('hex')}${DRAFT_SUFFIX}`
+  return `${path}.${process.pid.toString(36)}${Math.random().toString(36).slice(2)}${DRAFT_SUFFIX}`
 }

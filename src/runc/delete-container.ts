@@ -4,7 +4,6 @@ import { systemClock } from '../base/clock.ts'
 import type { Cgroup } from '../linux/cgroup/cgroup.ts'
 import { reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import { isAlive } from '../linux/proc/process-stat.ts'
-import { runHooksToTheEnd } from '../runtime/host/run-hooks.ts'
 import type { GlobalSettings } from './command.ts'
 import { stateDocument, statusOf } from './container-status.ts'
 import type { RuntimeLog } from './runtime-log.ts'
@@ -68,9 +67,16 @@ export async function destroyContainer({ settings, log }: DeletionRequest, recor
   const cgroup = record.cgroup === undefined ? undefined : reopenCgroup(record.cgroup)
   await endProcesses(record, cgroup)
   await cgroup?.remove()
-  const run = { hooks: record.spec.hooks?.poststop, state: stateDocument(record, 'stopped'), cwd: record.bundle }
-  await runHooksToTheEnd(run, (error) => log.write('error', error.message))
+  await runPoststop(record, log)
   removeStateDirectory(settings.root, record.id)
+}
+
+async function runPoststop(record: ContainerRecord, log: RuntimeLog): Promise<void> {
+  const hooks = record.spec.hooks?.poststop
+  if (hooks === undefined) return
+  const { runHooksToTheEnd } = await import('../runtime/host/run-hooks.ts')
+  const run = { hooks, state: stateDocument(record, 'stopped'), cwd: record.bundle }
+  await runHooksToTheEnd(run, (error) => log.write('error', error.message))
 }
 
 async function endProcesses(record: ContainerRecord, cgroup: Cgroup | undefined): Promise<void> {

@@ -1,12 +1,10 @@
 // In the foreground: signals go on to the process, and its end ends us.
 import { read } from 'node:fs'
-import { constants } from 'node:os'
-import { promisify } from 'node:util'
 import { Failure } from '../base/failure.ts'
 import { type ChannelMessage, decodeMessage, MESSAGE, stepFailure } from './follow-birth.ts'
+import { SIGNALS } from './signals.ts'
 import { exitStatus, type SpawnedInit, waitForChild } from './spawn-init.ts'
 
-const readAsync = promisify(read)
 const MESSAGE_SIZE_MAX = 128 << 10
 
 /** Ours to handle, or nobody's. SIGWINCH and what a terminal's job control sends concern berth-init, which is in our group where there is one. */
@@ -62,14 +60,18 @@ export async function followProcess(init: SpawnedInit): Promise<number> {
 }
 
 /** Read in a thread of the pool, so that signals find us awake. */
-async function nextMessage(channel: number): Promise<ChannelMessage | undefined> {
+function nextMessage(channel: number): Promise<ChannelMessage | undefined> {
   const bytes = Buffer.allocUnsafe(MESSAGE_SIZE_MAX)
-  const { bytesRead } = await readAsync(channel, bytes, 0, bytes.length, null)
-  return decodeMessage(bytes.subarray(0, bytesRead))
+  return new Promise((resolve, reject) => {
+    read(channel, bytes, 0, bytes.length, null, (error, size) => {
+      if (error === null) resolve(decodeMessage(bytes.subarray(0, size)))
+      else reject(error)
+    })
+  })
 }
 
 function passSignalsOn(pid: number): () => void {
-  const names = Object.keys(constants.signals).filter((name) => !NOT_PASSED_ON.has(name) && !OWN_FAULTS.has(name))
+  const names = [...SIGNALS.keys()].filter((name) => !NOT_PASSED_ON.has(name) && !OWN_FAULTS.has(name))
   const stops = names.flatMap((name) => {
     const pass = (_: string, number: number) => {
       try {

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import { hasErrno } from '../linux/kernel-error.ts'
 import { keptState } from '../runtime/host/serve-sync.ts'
-import { runHooks } from '../runtime/host/run-hooks.ts'
 import { stateDocument, statusOf } from './container-status.ts'
 import { START_FIFO, STATUS_FIFO } from './make-fifo.ts'
 import { pollDescriptor } from './poll-descriptor.ts'
@@ -24,9 +23,12 @@ const SIGKILL = 9
 export async function startContainer(root: string, record: ContainerRecord): Promise<void> {
   requireCreated(root, record)
   giveWord(root, record)
+  const hooks = record.spec.hooks?.poststart
+  if (hooks === undefined) return
   try {
+    const { runHooks } = await import('../runtime/host/run-hooks.ts')
     const state = stateDocument(record, 'running')
-    await runHooks({ hooks: record.spec.hooks?.poststart, state, cwd: record.bundle })
+    await runHooks({ hooks, state, cwd: record.bundle })
   } catch (error) {
     signalProcess(record.pid, record.startTicks, SIGKILL)
     throw error

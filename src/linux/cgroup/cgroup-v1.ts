@@ -1,7 +1,7 @@
 // A group in each v1 hierarchy (and in the unified tree of a hybrid host, which kills as one).
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { systemClock } from '../../base/clock.ts'
 import { Failure, withSubject } from '../../base/failure.ts'
 import { hasErrno } from '../kernel-error.ts'
 import type { Kernel } from '../kernel.ts'
@@ -186,7 +186,7 @@ export class CgroupV1 implements Cgroup {
         writeGroupFile(directory, { file: 'freezer.state', value: 'THAWED' })
         throw new Failure('deadline-exceeded', 'unable to freeze')
       }
-      await delay(waitMs)
+      await systemClock.sleep(waitMs)
     }
   }
 

@@ -1,7 +1,7 @@
 // A group in the unified hierarchy.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { systemClock } from '../../base/clock.ts'
 import { Failure, messageOf, withSubject } from '../../base/failure.ts'
 import { hasErrno } from '../kernel-error.ts'
 import type { Kernel } from '../kernel.ts'
@@ -190,7 +190,7 @@ export class CgroupV2 implements Cgroup {
         await this.thaw()
         throw new Failure('deadline-exceeded', 'unable to freeze')
       }
-      await delay(waitMs)
+      await systemClock.sleep(waitMs)
     }
   }
 

@@ -2,7 +2,7 @@
 import { closeSync, constants, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, writeSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { systemClock } from '../../base/clock.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { ERRNO, errnoText, hasErrno, KernelError } from '../kernel-error.ts'
 
@@ -127,7 +127,7 @@ export async function addProcess(directory: string, pid: number): Promise<void> 
       return
     } catch (error) {
       if (tries === ADD_TRIES || !hasErrno(error, 'EINVAL')) throw error
-      await delay(ADD_RETRY_MS)
+      await systemClock.sleep(ADD_RETRY_MS)
     }
   }
 }
@@ -158,7 +158,7 @@ export async function removeGroup(directory: string): Promise<void> {
       for (const child of childGroups(directory)) await removeGroup(child)
       if (performance.now() > deadline)
         throw new Failure('failed-precondition', `cgroup ${directory}: ${errnoText(ERRNO.EBUSY)}`)
-      await delay(waitMs)
+      await systemClock.sleep(waitMs)
     }
   }
 }

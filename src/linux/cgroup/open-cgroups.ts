@@ -10,7 +10,7 @@ import { CgroupV2 } from './cgroup-v2.ts'
 import { childGroups } from './group-files.ts'
 import { type Hierarchies, parseHierarchies, versionOf } from './parse-hierarchies.ts'
 import { cleanGroupPath, type GroupPlaces, placeGroup, type V1Place } from './place-group.ts'
-import { openSystemdUnit, reopenSystemdUnit } from './systemd/open-unit.ts'
+import { SystemdCgroup } from './systemd/systemd-cgroup.ts'
 
 export interface CgroupHost {
   readonly version: 1 | 2
@@ -49,6 +49,7 @@ export async function openCgroup(request: CgroupRequest, kernel: Kernel = openNa
     const path = cleanGroupPath(named === '' ? request.id : named)
     return makeHandle(kernel, hierarchies, version, placeGroup(hierarchies, version, path, own), options)
   }
+  const { openSystemdUnit } = await import('./systemd/open-unit.ts') // few groups are systemd's, and its bus is a lot of code
   const unit = await openSystemdUnit(request, version)
   const places = placeGroup(hierarchies, version, unit.path, own)
   return unit.wrap(makeHandle(kernel, hierarchies, version, places, { ...options, isNamed: true }))
@@ -57,7 +58,10 @@ export async function openCgroup(request: CgroupRequest, kernel: Kernel = openNa
 /** The group of a record, wherever the caller itself is now. Reads nothing. */
 export function reopenCgroup(record: CgroupRecord, kernel: Kernel = openNativeKernel()): Cgroup {
   const group = reopenGroup(record, kernel)
-  return record.systemd === undefined ? group : reopenSystemdUnit(group, record.systemd)
+  const { systemd } = record
+  if (systemd === undefined) return group
+  // The unit is there: its slice and its birth are over.
+  return new SystemdCgroup(group, { ...systemd, id: systemd.unit, slice: '', extra: [] })
 }
 
 function reopenGroup(record: CgroupRecord, kernel: Kernel): Cgroup {

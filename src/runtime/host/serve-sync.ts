@@ -2,10 +2,8 @@
 import { Failure } from '../../base/failure.ts'
 import { SYNC, type SyncPoint } from '../../linux/steps.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
-import { type Mapper, mapIds } from './map-ids.ts'
-import { moveNetDevices } from './net-devices.ts'
-import { runHooks, type StateDocument } from './run-hooks.ts'
-import { sendSeccompListener } from './seccomp-listener.ts'
+import type { Mapper } from './map-ids.ts'
+import type { StateDocument } from './run-hooks.ts'
 
 export interface SyncRequest {
   point: SyncPoint
@@ -23,26 +21,33 @@ export interface SyncContext {
   enterCgroup?: (pid: number) => Promise<void>
 }
 
-/** Resolves with the state that the process keeps for its own hooks, as JSON. Throws Failure to give up on it. */
+/**
+ * Loads what most containers do without when it is needed. Resolves with the state that the process keeps for its own hooks, as JSON. Throws Failure to give up on it.
+ */
 export async function serveSync({ point, value, pid }: SyncRequest, context: SyncContext): Promise<string> {
   const { spec, bundle, mapper } = context
   const state = creatingState(context, pid)
   switch (point) {
     case SYNC.identity: {
       const { uidMappings: uid = [], gidMappings: gid = [] } = spec.linux ?? {}
+      const { mapIds } = await import('./map-ids.ts')
       mapIds(pid, { uid, gid }, mapper)
       await context.enterCgroup?.(pid)
       return ''
     }
     case SYNC.runtimeHooks: {
+      const { moveNetDevices } = await import('./net-devices.ts')
+      const { runHooks } = await import('./run-hooks.ts')
       moveNetDevices(pid, spec.linux?.netDevices ?? {})
       const hooks = [...(spec.hooks?.prestart ?? []), ...(spec.hooks?.createRuntime ?? [])]
       await runHooks({ hooks, state, cwd: bundle })
       return spec.hooks?.createContainer === undefined ? '' : keptState(state)
     }
-    case SYNC.seccomp:
+    case SYNC.seccomp: {
+      const { sendSeccompListener } = await import('./seccomp-listener.ts')
       sendSeccompListener({ pid, fd: value, spec, state })
       return ''
+    }
     default:
       throw new Failure('internal', `sync point ${String(point)} is not known`)
   }

@@ -30,11 +30,6 @@ export async function openSystemdUnit(
   }
 }
 
-/** For a unit that is there: its slice and its birth are over. */
-export function reopenSystemdUnit(group: Cgroup, { unit, isUser }: { unit: string; isUser: boolean }): Cgroup {
-  return new SystemdCgroup(group, { id: unit, unit, slice: '', isUser, extra: [] })
-}
-
 /** sd_booted(3) */
 function requireSystemd(): void {
   if (statSync('/run/systemd/system', { throwIfNoEntry: false })?.isDirectory()) return

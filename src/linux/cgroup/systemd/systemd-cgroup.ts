@@ -1,13 +1,13 @@
 // A group that systemd makes and removes: a transient scope (or slice), delegated to us. What systemd has no words for is written to the
 // group itself.
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { Failure, messageOf, withSubject } from '../../../base/failure.ts'
 import { readNumber } from '../group-files.ts'
 import type { Cgroup, CgroupEntrance, CgroupLimits, CgroupRecord, Subgroups } from '../cgroup.ts'
 import type { CgroupStats } from '../cgroup-stats.ts'
-import { Systemd } from './systemd-client.ts'
+import type { Systemd } from './systemd-client.ts'
 import { isSlice, type UnitPlace } from './unit-name.ts'
-import { planBirthProperties, planUnitProperties, type UnitHost, type UnitProperty } from './unit-properties.ts'
+import type { UnitHost, UnitProperty } from './unit-properties.ts'
 
 export interface SystemdUnit extends Pick<UnitPlace, 'unit' | 'slice'> {
   id: string
@@ -32,8 +32,9 @@ export class SystemdCgroup implements Cgroup {
   }
 
   async create(limits: CgroupLimits): Promise<void> {
-    using systemd = await Systemd.open(this.#unit.isUser)
+    using systemd = await openSystemd(this.#unit.isUser)
     const host = await this.#host(systemd, limits)
+    const { planBirthProperties, planUnitProperties } = await import('./unit-properties.ts')
     const plan = planUnitProperties(limits, host)
     const holder = isSlice(this.#unit.unit) ? undefined : await startHolder()
     this.#holder = holder
@@ -64,7 +65,8 @@ export class SystemdCgroup implements Cgroup {
   }
 
   async update(limits: CgroupLimits): Promise<void> {
-    using systemd = await Systemd.open(this.#unit.isUser)
+    using systemd = await openSystemd(this.#unit.isUser)
+    const { planUnitProperties } = await import('./unit-properties.ts')
     const plan = planUnitProperties(limits, await this.#host(systemd, limits))
     // v1: systemd clears the list of devices before it fills it again; nobody shall see it empty.
     const mustFreeze = this.version === 1 && limits.devices !== undefined && !this.isFrozen()
@@ -104,7 +106,7 @@ export class SystemdCgroup implements Cgroup {
       await this.#group.add(pid, subgroups)
     } else {
       this.#group.execEntry({ initPid: pid, subgroups })
-      using systemd = await Systemd.open(true)
+      using systemd = await openSystemd(true)
       const below = subgroups[''] ?? ''
       try {
         await systemd.attachProcesses(this.#unit.unit, below === '' ? '' : `/${below.replace(/^\/+/, '')}`, [pid])
@@ -158,7 +160,7 @@ export class SystemdCgroup implements Cgroup {
     this.settle()
     let failure: unknown
     try {
-      using systemd = await Systemd.open(this.#unit.isUser)
+      using systemd = await openSystemd(this.#unit.isUser)
       await systemd.stopUnit(this.#unit.unit)
     } catch (error) {
       failure = error
@@ -196,8 +198,9 @@ function identity({ id, unit, slice }: SystemdUnit, version: 1 | 2, pid: number 
  * A scope cannot be without a process, and the container's first one is to be born in it: until then this one holds the place. It ends when
  * its standard input does, and so with us, however we end.
  */
-function startHolder(): Promise<ChildProcess> {
-  return new Promise((resolve, reject) => {
+async function startHolder(): Promise<ChildProcess> {
+  const { spawn } = await import('node:child_process')
+  return await new Promise((resolve, reject) => {
     const child = spawn('cat', [], { stdio: ['pipe', 'ignore', 'ignore'], env: {}, cwd: '/' })
     child.once('spawn', () => resolve(child))
     child.once('error', (error) => {
@@ -206,4 +209,10 @@ function startHolder(): Promise<ChildProcess> {
     child.stdin?.on('error', () => {}) // it is not written to
     child.unref()
   })
+}
+
+/** Loaded when it is needed: a command that only looks at such a group speaks to nobody. */
+async function openSystemd(isUser: boolean): Promise<Systemd> {
+  const { Systemd } = await import('./systemd-client.ts')
+  return await Systemd.open(isUser)
 }
