@@ -150,7 +150,7 @@ function folderOf(file: string): string {
 /** Relative imports, static and dynamic, resolved to paths from the root. */
 function importsOf(file: string): string[] {
   const text = read(file)
-  return [...text.matchAll(/(?:from\s+|import\s*\(\s*|import\s+|new URL\(\s*)'(\.{1,2}\/[^']+)'/g)].map(
+  return [...text.matchAll(/(?:from\s+|import\s*\(\s*|import\s+|new URL\(\s*)'(\.{1,2}\/[^']+\.[jt]s)'/g)].map(
     ([, target = '']) => normalize(join(dirname(file), target.replace(/\.js$/, '.ts'))),
   )
 }
