@@ -136,7 +136,7 @@ const HOST_NAMESPACES = new Set(
  * in ways of their own: a superblock's own read-only flag, what a masked directory forbids besides, modes (which are shown of the directories).
  */
 export const PROBE = String.raw`
-# glibc's posix_spawn leaves signals 32 and 33 ignored; a runtime that resets nothing passes them on from whoever started the test.
+# glibc's posix_spawn leaves signals 32 and 33 ignored, and runc passes that on from whoever started the test; ours resets them.
 without_thread_signals() { sed -E 's/^(SigIgn:[^0-9]*0{7})[01][08]/\100/'; }
 echo "== process"; id; pwd; umask; env | sort
 grep -E '^(State|Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed_list|Mems_allowed_list|Shd|SigBlk|SigIgn|SigCgt|THP)' /proc/self/status | without_thread_signals
