@@ -147,7 +147,7 @@ for fd in /proc/self/fd/*; do echo "$fd $(readlink $fd)"; done | sed -E 's/\[[0-
 for ns in /proc/self/ns/*; do echo "$ns $(readlink $ns)"; done
 echo "== mounts"
 sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //; s#^/ /sys/fs/cgroup r[ow],#/ /sys/fs/cgroup #; s/(lowerdir|upperdir|workdir)=[^,]*/\1/g; s/(master|shared|propagate_from):[0-9]+/\1/g; s/,(nr_inodes=1|mode=[0-7]+)//; s/ - (tmpfs tmpfs|sysfs sysfs) r[ow]/ - \1/
-  s/ - cgroup [a-z]+/ - cgroup/; s#^/ ([^ ]+) ro,(nosuid,nodev,noexec,)?relatime - tmpfs tmpfs$#/ \1 masked#
+  s/ - cgroup [a-z]+/ - cgroup/; s#^/ ([^ ]+) ro,(nosuid,nodev,noexec,)?relatime - tmpfs tmpfs(,uid=[0-9]+,gid=[0-9]+)?$#/ \1 masked#
   s#^(/ / r[ow],relatime) master#\1#' /proc/self/mountinfo | sort
 echo "== files"
 find /dev ! -name mqueue | sort | while read f; do stat -c '%n %F %a %u:%g %t:%T' "$f"; done
