@@ -1,6 +1,6 @@
 // berth-containerd with shims that go wrong: it says what went wrong, and nothing stays.
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Failure } from '../../src/base/failure.ts'
@@ -104,6 +104,7 @@ test('the daemon is killed between a shim’s start and its container’s creati
     const bundle = join(containerd.directory, 'state/io.containerd.runtime.v2.task', containerd.namespace, id)
     await eventually('the shim has answered', 10_000, () => readdirSync(bundle).includes('bootstrap.json'))
     await containerd.stop('SIGKILL')
+    mkdirSync(join(bundle, '../.half-removed/rootfs'), { recursive: true })
     await containerd.start()
     await creating
     await containerd.nothingLeft()

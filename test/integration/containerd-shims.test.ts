@@ -7,6 +7,7 @@ import { eventually, run } from '../harness/command.ts'
 import { installCrun, type OurContainerd, startOurContainerd } from '../harness/our-containerd.ts'
 import { BIN } from '../harness/root.ts'
 import { skipWithout } from '../harness/runtime.ts'
+import { TaskDriver } from '../harness/task-driver.ts'
 
 const skip = skipWithout('ctr', 'containerd-shim-runc-v2', 'runc', 'crun')
 const OUR_SHIM = join(BIN, 'containerd-shim-berth-v2')
@@ -124,14 +125,15 @@ for (const { name, flags } of SIDES)
     })
 
     test('the shim is killed: the exit is told, and everything is cleaned up', async () => {
-      await containerd.ok(...command('lost', '-d', '--null-io'), 'sleep', '4711')
       await using events = watchTopics()
       await events.subscribed
+      await containerd.ok(...command('lost', '-d', '--null-io'), 'sleep', '4711')
+      await eventually('the start is told', 5_000, () => events.seen.includes('/tasks/start'))
       const waiting = containerd.client.tasks.wait({ containerId: 'lost' })
       process.kill(await shimOf('lost'), 'SIGKILL')
       assert.equal((await waiting).exitStatus, 137)
-      await eventually('both are told', 5_000, () => events.seen.length >= 2)
-      assert.deepEqual(events.seen, ['/tasks/exit', '/tasks/delete'])
+      await eventually('its end is told', 5_000, () => events.seen.includes('/tasks/delete'))
+      assert.deepEqual(events.seen, ['/tasks/create', '/tasks/start', '/tasks/exit', '/tasks/delete'])
       await assert.rejects(containerd.client.tasks.get({ containerId: 'lost' }), { code: 'not-found' })
       await containerd.nothingLeft()
       await containerd.ok('container', 'rm', 'lost')
@@ -191,4 +193,44 @@ test('a name without a program is told in containerd’s words', { skip }, async
   )
   await containerd.ok('container', 'rm', 'none')
   await containerd.nothingLeft()
+})
+
+describe('a group of containers under one shim', { skip }, () => {
+  const GROUP = 'io.containerd.runc.v2.group'
+  const wish = {
+    script: 'exec sleep 4711',
+    edit: (spec: { annotations?: Record<string, string> }) => {
+      spec.annotations = { [GROUP]: 'together' }
+    },
+  }
+  const shims = async () =>
+    (await run(['pgrep', '-fc', `containerd-shim-.* -address ${containerd.address}`])).stdout.trim()
+
+  for (const runtime of ['io.containerd.runc.v2', OUR_SHIM])
+    test(`${runtime}: it outlives the first container, and both end with it`, async () => {
+      const driver = new TaskDriver(containerd, { title: runtime, runtime })
+      const { tasks } = containerd.client
+      await driver.with(wish, async ({ id: second }) => {
+        await driver.with(wish, async ({ id: first }) => {
+          assert.equal(await shims(), '1')
+          for (const containerId of [first, second]) await tasks.start({ containerId })
+          await tasks.kill({ containerId: first, signal: 9 })
+          await tasks.wait({ containerId: first })
+          await tasks.delete({ containerId: first })
+        })
+        assert.equal((await tasks.get({ containerId: second })).process?.status, 2)
+        await driver.with(wish, async ({ id: third }) => {
+          assert.equal(await shims(), '1')
+          await tasks.start({ containerId: third })
+          const waiting = [second, third].map((containerId) => tasks.wait({ containerId }))
+          const { stdout } = await run(['pgrep', '-f', `containerd-shim-.* -address ${containerd.address}`])
+          process.kill(Number(stdout), 'SIGKILL')
+          assert.deepEqual(
+            (await Promise.all(waiting)).map(({ exitStatus }) => exitStatus),
+            [137, 137],
+          )
+        })
+      })
+      await containerd.nothingLeft()
+    })
 })
