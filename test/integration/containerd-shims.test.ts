@@ -1,8 +1,10 @@
 // berth-containerd with the original containerd-shim-runc-v2 over runc and crun, and with our own shim as a foreign one, driven by ctr.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { Any, Empty, ForwardRequest } from '../../src/wire/shim-v2/messages.ts'
+import { connectTtrpc } from '../../src/wire/ttrpc/ttrpc-transport.ts'
 import { eventually, run } from '../harness/command.ts'
 import { installCrun, type OurContainerd, startOurContainerd } from '../harness/our-containerd.ts'
 import { BIN } from '../harness/root.ts'
@@ -175,6 +177,46 @@ function watchTopics(): AsyncDisposable & { seen: string[]; subscribed: Promise<
     },
   }
 }
+
+describe('the events of shims', { skip }, () => {
+  const forward = {
+    service: 'containerd.services.events.ttrpc.v1.Events',
+    method: 'Forward',
+    request: ForwardRequest,
+    response: Empty,
+  }
+  const event = { typeUrl: 'containerd.events.TaskOOM', value: Buffer.from('\n\x01x') }
+
+  test('come by ttrpc, on a socket that is ours alone', async () => {
+    const path = `${containerd.address}.ttrpc`
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+    await using events = watchTopics()
+    await events.subscribed
+    const transport = await connectTtrpc(path)
+    const envelope = { namespace: containerd.namespace, topic: '/tasks/oom', timestamp: { seconds: 1n }, event }
+    await transport.call(forward, { envelope })
+    await eventually('it is told', 5_000, () => events.seen.includes('/tasks/oom'))
+    for (const wrong of [{ topic: 'no topic' }, { namespace: '../x' }, { timestamp: undefined }])
+      await assert.rejects(transport.call(forward, { envelope: { ...envelope, ...wrong } }), {
+        code: 'invalid-argument',
+      })
+    await assert.rejects(transport.call(forward, {}), { code: 'invalid-argument' })
+    await assert.rejects(transport.call({ ...forward, method: 'Subscribe' }, {}), { code: 'unimplemented' })
+    transport.close()
+  })
+
+  test('come by the program that shims are told of, too', async () => {
+    await using events = watchTopics()
+    await events.subscribed
+    const publish = [join(BIN, 'berth-containerd'), '--address', containerd.address, 'publish', '--topic', '/tasks/oom']
+    const input = Any.encode(event)
+    const { code, stderr } = await run([...publish, '--namespace', containerd.namespace], { input })
+    assert.equal(code, 0, stderr)
+    await eventually('it is told', 5_000, () => events.seen.includes('/tasks/oom'))
+    const nameless = await run(publish, { input })
+    assert.deepEqual([nameless.code, nameless.stderr], [1, 'berth-containerd: namespace required to publish event\n'])
+  })
+})
 
 test('a name without a program is told in containerd’s words', { skip }, async () => {
   const { code, stderr } = await containerd.ctr([
