@@ -14,6 +14,7 @@ import { BIN } from './root.ts'
 export const WAYS = [
   'well',
   'modern',
+  'recent',
   'refused',
   'garbled',
   'unreachable',
@@ -54,6 +55,10 @@ function main(way: Way, argv: readonly string[]): void {
     case 'start':
       tell('start')
       return start(way, { id, namespace, address, argv })
+    case '-v':
+      // As the originals print it; of the modern one nobody knows.
+      if (way === 'recent') process.stdout.write('shim:\n  Version:  2.3.1\n  Revision: x\n  Go version: go1.26\n\n')
+      return
     case 'delete':
       tell(`delete in ${process.cwd()}`)
       rmSync(address, { force: true })
@@ -76,10 +81,10 @@ function start(
     process.exitCode = 3
     return
   }
-  if (way === 'modern') {
+  if (way === 'modern' || way === 'recent') {
     const params = decodeBootstrap(input)
     if (params?.instanceId !== id || params.namespace !== namespace) {
-      process.stderr.write(`${START_TOLD}\n`)
+      process.stderr.write(way === 'modern' ? `${START_TOLD}\n` : 'misread\n')
       process.exitCode = 1
       return
     }
@@ -109,7 +114,7 @@ function decodeBootstrap(input: Uint8Array): m.BootstrapParams | undefined {
 function answer(way: Way, address: string): void {
   if (way === 'garbled') process.stdout.write('what a lovely day\n')
   else if (way === 'unreachable') process.stdout.write('unix:///run/containerd/s/nobody')
-  else if (way === 'modern')
+  else if (way === 'modern' || way === 'recent')
     process.stdout.write(m.BootstrapResult.encode({ version: 3, address: `unix://${address}`, protocol: 'ttrpc' }))
   else process.stdout.write(JSON.stringify({ version: 2, address: `unix://${address}`, protocol: 'ttrpc' }))
 }
@@ -181,7 +186,7 @@ function serve(way: Way, path: string, tell: (words: string) => void): void {
     }),
   }
   const listener = net.createServer()
-  const version = way === 'modern' ? 3 : 2
+  const version = way === 'modern' || way === 'recent' ? 3 : 2
   serveTtrpc(listener, {
     services: new Map([[`containerd.task.v${version}.Task`, new Map(Object.entries(methods))]]),
     log: silentLog,

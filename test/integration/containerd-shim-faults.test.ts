@@ -88,15 +88,16 @@ test('a shim that does not shut down is killed', async () => {
   })
 })
 
-test('a shim of the next generation gets its parameters, and is spoken to in its version', async () => {
-  await withContainer('modern', async (id) => {
-    await create(id)
-    assert.equal((await containerd.client.tasks.get({ containerId: id })).process?.status, 1)
-    await containerd.client.tasks.kill({ containerId: id, signal: 9 })
-    await containerd.client.tasks.delete({ containerId: id })
-    await containerd.nothingLeft()
+for (const way of ['modern', 'recent'] as const)
+  test(`a shim of the next generation (${way}) gets its parameters, and is spoken to in its version`, async () => {
+    await withContainer(way, async (id) => {
+      await create(id)
+      assert.equal((await containerd.client.tasks.get({ containerId: id })).process?.status, 1)
+      await containerd.client.tasks.kill({ containerId: id, signal: 9 })
+      await containerd.client.tasks.delete({ containerId: id })
+      await containerd.nothingLeft()
+    })
   })
-})
 
 test('the daemon is killed between a shim’s start and its container’s creation: the next one ends the shim', async () => {
   await withContainer('slow', async (id) => {
