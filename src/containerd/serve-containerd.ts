@@ -39,9 +39,8 @@ interface Settings {
   logLevel: LogLevel
 }
 
-/** Serves until SIGTERM or SIGINT; as `publish` only hands on one event. @returns the exit code. */
+/** Serves until SIGTERM or SIGINT. @returns the exit code. */
 export async function serveContainerd(argv: readonly string[]): Promise<number> {
-  if (argv.includes('publish')) return await (await import('./publish-event.ts')).publishEvent(argv)
   let settings: Settings | string
   try {
     settings = await readSettings(argv)
