@@ -46,18 +46,25 @@ export async function giveUp(host: ShimHost, task: ShimTask): Promise<void> {
 
 /** The connection has ended, and nobody asked it to: the container goes with the shim, and its end is told as containerd tells it. */
 export async function cleanUpAfter(host: ShimHost, task: ShimTask): Promise<void> {
-  host.log.info('cleaning up after a dead shim', { task: task.id })
-  await killShim(host, task)
-  const deleted = await runDelete(host, task.bundle, task.program)
-  const exit = deleted?.exit ?? { code: UNKNOWN_EXIT, exitedAtNs: BigInt(Date.now()) * 1_000_000n }
-  await removeLeft(host, task.bundle)
-  task.log.close()
   const { id, namespace } = task
-  const told = { id, pid: deleted?.pid || task.pid, status: exit.code, exitedAtNs: exit.exitedAtNs }
-  host.tasks.delete(`${namespace}/${id}`)
-  host.publish(namespace, { kind: 'exit', processId: id, ...told })
-  host.publish(namespace, { kind: 'delete', ...told })
-  task.settle(exit)
+  host.log.info('cleaning up after a dead shim', { task: id })
+  let exit: ProcessExit = { code: UNKNOWN_EXIT, exitedAtNs: BigInt(Date.now()) * 1_000_000n }
+  let pid = task.pid
+  try {
+    await killShim(host, task)
+    const deleted = await runDelete(host, task.bundle, task.program)
+    exit = deleted?.exit ?? exit
+    pid = deleted?.pid || pid
+    task.log.close()
+    await removeLeft(host, task.bundle)
+  } finally {
+    // Whatever could not be cleaned: nobody waits for ever, and nobody finds a task that nothing can be asked of.
+    const told = { id, pid, status: exit.code, exitedAtNs: exit.exitedAtNs }
+    host.tasks.delete(`${namespace}/${id}`)
+    host.publish(namespace, { kind: 'exit', processId: id, ...told })
+    host.publish(namespace, { kind: 'delete', ...told })
+    task.settle(exit)
+  }
 }
 
 /** After a start that came to nothing, or a crash before its answer was kept: whoever works in the bundle is its shim. */
