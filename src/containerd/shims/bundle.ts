@@ -14,7 +14,7 @@ import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../../base/atomic-file.ts'
-import { list, natural, object } from '../../runtime/json-shape.ts'
+import { list, natural, object, text } from '../../runtime/json-shape.ts'
 import { checkIdentifier } from '../identifier.ts'
 import type { Any } from '../../wire/shim-v2/messages.ts'
 import { jsonOf } from '../tasks/json-of.ts'
@@ -58,15 +58,30 @@ export async function makeBundle(
 }
 
 /** All that is ours to know of a spec that another's runtime is to read. */
-const parseMappings = object<{ linux?: { gidMappings?: { containerID: number; hostID: number }[] } }>({
-  linux: object<{ gidMappings?: { containerID: number; hostID: number }[] }>({
+interface KnownSpec {
+  linux?: { cgroupsPath?: string; gidMappings?: { containerID: number; hostID: number }[] }
+}
+
+const parseSpec = object<KnownSpec>({
+  linux: object<NonNullable<KnownSpec['linux']>>({
+    cgroupsPath: text,
     gidMappings: list(object({ containerID: natural, hostID: natural }, 'containerID', 'hostID')),
   }),
 })
 
+/** Undefined where there is none, or one in systemd's words. */
+export function readCgroupsPath({ path }: Bundle): string | undefined {
+  try {
+    const { linux } = parseSpec(JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')), '')
+    return linux?.cgroupsPath?.startsWith('/') ? linux.cgroupsPath : undefined
+  } catch {
+    return undefined // a crash came before it was written whole
+  }
+}
+
 /** In a user namespace the container's root is somebody on the host who must be able to reach the root file system. */
 function admitContainerRoot(path: string, spec: unknown): void {
-  const { linux } = parseMappings(spec, '')
+  const { linux } = parseSpec(spec, '')
   const gid = linux?.gidMappings?.find(({ containerID }) => containerID === 0)?.hostID ?? 0
   if (gid === 0) return
   chownSync(path, process.geteuid?.() ?? 0, gid)

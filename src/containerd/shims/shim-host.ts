@@ -16,6 +16,8 @@ export interface ShimHost {
   /** Our own program: told to shims, and its directory is where they are looked for besides PATH. */
   program: string
   isDebug: boolean
+  /** Removes a container's control group, by the spec's path, where it is there and nobody is in it. */
+  removeEmptyGroup(cgroupsPath: string): Promise<void>
   /** What a container's record names, for bundles that do not say what started them. */
   runtimeNameOf(namespace: string, id: string): string | undefined
   publish(namespace: string, event: TaskEvent): void
