@@ -12,6 +12,8 @@ export class NamedStream {
   readonly #unsent: Any[] = []
   #wake: () => void = () => {}
   #isClosed = false
+  #isSending = false
+  readonly #flushWaiters: (() => void)[] = []
   readonly #onClose: () => void
 
   /** `signal` aborts when the client is gone. `onClose` is called once. */
@@ -30,6 +32,12 @@ export class NamedStream {
     return true
   }
 
+  /** Resolves once what was sent is on its way, or never will be: an answer to another call shall not overtake it. */
+  async flushed(): Promise<void> {
+    while (!this.#isClosed && (this.#unsent.length > 0 || this.#isSending))
+      await new Promise<void>((resolve) => this.#flushWaiters.push(resolve))
+  }
+
   /** Undefined once the client will send no more. Rejects with `cancelled` where it is gone. One at a time. */
   async receive(): Promise<Any | undefined> {
     const { done, value } = await until(this.#inbound.next(), this.#signal)
@@ -43,18 +51,26 @@ export class NamedStream {
     this.#signal.removeEventListener('abort', this.#abort)
     this.#onClose()
     this.#wake()
+    this.#tellFlushed()
   }
 
   /** What goes to the client, until the stream is closed. */
   async *outbound(): AsyncGenerator<Any> {
     for (;;) {
+      this.#isSending = true
       yield* this.#unsent.splice(0)
       if (this.#unsent.length > 0) continue
+      this.#isSending = false
+      this.#tellFlushed()
       if (this.#isClosed) return
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
     }
+  }
+
+  #tellFlushed(): void {
+    for (const waiter of this.#flushWaiters.splice(0)) waiter()
   }
 
   readonly #abort = (): void => this.close()

@@ -13,6 +13,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { isIndexType, isManifestType } from '../../oci/media-type.ts'
 import { parseReference } from '../../oci/parse-reference.ts'
 import type { Reference } from '../../oci/reference.ts'
+import { ConnectionFailure } from '../../registry/client/http-request.ts'
 import { fetchBlob } from '../../registry/client/fetch-blob.ts'
 import { type Capability, loadHosts, type RegistryHost } from '../../registry/client/hosts-directory.ts'
 import type { RegistryAuth } from '../../registry/client/puller.ts'
@@ -88,7 +89,7 @@ export class RegistryEnd {
   async resolve(signal: AbortSignal): Promise<ResolvedManifest> {
     const { reference } = this
     if (reference.tag === undefined && reference.digest === undefined)
-      throw new Failure('invalid-argument', 'failed to resolve image: object required: invalid argument')
+      throw new Failure('unknown', 'failed to resolve image: object required')
     const wanted: Capability[] = reference.digest === undefined ? ['pull', 'resolve'] : ['pull']
     try {
       return await this.#tryHosts(wanted, signal, (session) =>
@@ -170,6 +171,7 @@ export class RegistryEnd {
         repository: this.reference.path,
         actions,
         auth: () => this.#auth(host.host),
+        showsRequests: true,
         ...(this.#dump === undefined ? {} : { watch: this.#dump }),
       })
       this.#sessions.set(key, session)
@@ -186,6 +188,7 @@ export class RegistryEnd {
 
 /** Credentials go to registries that refuse without; containerd's words for those that still do. */
 function explained(error: unknown): unknown {
+  if (error instanceof ConnectionFailure) return withSubject('failed to do request', error)
   if (!isFailure(error, 'unauthenticated')) return error
   return new Failure(
     'unknown',
@@ -198,10 +201,7 @@ function explained(error: unknown): unknown {
 function parseFullReference(text: string): Reference {
   const slash = text.indexOf('/')
   if (slash <= 0 || !/[.:]|^localhost$/.test(text.slice(0, slash)))
-    throw new Failure(
-      'invalid-argument',
-      `invalid reference ${JSON.stringify(text)}: hostname required: invalid argument`,
-    )
+    throw new Failure('unknown', 'failed to resolve image: object required')
   return parseReference(text)
 }
 

@@ -77,6 +77,7 @@ export class Transfers {
       await run(call, source, destination, request)
     } finally {
       over.abort()
+      await progress?.flushed()
       progress?.close()
       if (leaseId === undefined) await this.#dropLease(namespace, id)
     }

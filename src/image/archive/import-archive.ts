@@ -49,7 +49,7 @@ export async function importArchive(
   blobs: ArchiveBlobs,
   options: ImportOptions,
 ): Promise<Descriptor> {
-  const contents = await readArchive(decompress(archive), blobs.store)
+  const contents = await readArchive(decompress(archive), (file, content) => blobs.store(file, content))
   if (contents.layoutVersion) return indexOfLayout(contents)
   if (contents.saved === undefined) throw new Failure('invalid-argument', 'unrecognized image format')
   const files = withLinks(contents)

@@ -60,9 +60,28 @@ export async function readArchive(archive: AsyncIterable<Buffer>, store: StoreFi
     if (type === 'symlink') links.set(name, posix.join(posix.dirname(name), displayName(item.entry.linkName)))
     else if (name === 'oci-layout') layoutVersion = parseLayout(await readJson(item, LAYOUT_BYTES_MAX))
     else if (name === 'manifest.json') saved = parseSaved(await readJson(item, JSON_BYTES_MAX))
-    else files.set(name, { digest: await store({ name, size, expected: digestOfName(name) }, item.content), size })
+    else files.set(name, { digest: await storeFile(store, name, item), size })
   }
   return { files, links, layoutVersion, saved }
+}
+
+async function storeFile(store: StoreFile, name: string, { entry, content }: TarItem): Promise<Digest> {
+  let done = 0
+  const counted = async function* (): AsyncGenerator<Buffer> {
+    try {
+      for await (const part of content) {
+        done += part.length
+        yield part
+      }
+    } catch (error) {
+      throw withSubject(`short read: expected ${entry.size} bytes but got ${done}`, error)
+    }
+  }
+  try {
+    return await store({ name, size: entry.size, expected: digestOfName(name) }, counted())
+  } catch (error) {
+    throw withSubject(`failed to ingest ${JSON.stringify(displayName(entry.name))}`, error)
+  }
 }
 
 function nameOf({ entry }: TarItem): string {

@@ -16,6 +16,16 @@ export interface SessionRequest {
   signal: AbortSignal
 }
 
+export interface SessionOptions {
+  repository: string
+  /** `pull` or `pull,push`, the scope asked of the token service. */
+  actions: string
+  auth: AuthSource
+  watch?: ExchangeWatch
+  /** A registry that can't be reached is told by what was asked of it, not by its base. */
+  showsRequests?: boolean
+}
+
 /** Told of every request that leaves and of every answer's head. */
 export interface ExchangeWatch {
   request(method: string, url: URL, headers: Readonly<Record<string, string>>): void
@@ -37,13 +47,10 @@ export class RegistrySession {
   #scheme: 'https' | 'http' | undefined
   #hasAnswered = false
 
-  /** `actions`: `pull` or `pull,push`, the scope asked of the token service. */
-  constructor(
-    endpoint: Endpoint,
-    options: { repository: string; actions: string; auth: AuthSource; watch?: ExchangeWatch },
-  ) {
+  constructor(endpoint: Endpoint, options: SessionOptions) {
     this.endpoint = endpoint
     this.#watch = options.watch
+    this.#hasAnswered = options.showsRequests ?? false
     this.#repository = options.repository
     this.#actions = options.actions
     this.#auth = options.auth

@@ -115,5 +115,6 @@ async function* unzstd(chunks: AsyncIterable<Buffer>, Decompress: typeof FzstdDe
 function damaged(compression: Compression, error: unknown): unknown {
   const isOurs = isFailure(error) || (error instanceof Error && error.name === 'AbortError')
   if (!(error instanceof Error) || isOurs || (error as NodeJS.ErrnoException).syscall !== undefined) return error
-  return new Failure('invalid-argument', `${compression}: ${error.message}`, { cause: error })
+  const message = error.message === 'unexpected end of file' ? 'unexpected EOF' : error.message // Go's words
+  return new Failure('invalid-argument', `${compression}: ${message}`, { cause: error })
 }
