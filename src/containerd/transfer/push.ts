@@ -87,7 +87,10 @@ class Push {
     if (signal.aborted) throw signal.reason
     const sources = { ...this.#content.labels(parent.digest), ...this.#content.labels(blob.digest) }
     const pushed = await pushBlob(this.#session, blob, {
-      stream: () => this.#counted(blob),
+      stream: () => {
+        this.#content.size(blob.digest) // what is missing is told before the request, and in the store's words
+        return this.#counted(blob)
+      },
       mountFrom: mountCandidate(sources, this.#registry.reference),
       signal,
     }).catch(denied)

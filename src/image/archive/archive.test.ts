@@ -102,12 +102,12 @@ test('an index is exported with the manifests of the platforms asked for, the fi
     }),
   )
   assert.ok(both.has(nameOf(amd)) && both.has(nameOf(arm)))
-  assert.match(both.get('manifest.json')!, new RegExp(digestOf(LAYER + 'arm64').slice(7)))
+  assert.match(both.get('manifest.json')!, new RegExp(digestOf(`${LAYER}arm64`).slice(7)))
   await assert.rejects(exportBytes(blobs, { images, platforms: [{ os: 'linux', architecture: 's390x' }] }), {
     code: 'not-found',
     message: 'no manifest found for platform: not found',
   })
-  blobs.blobs.delete(digestOf(LAYER + 'arm64'))
+  blobs.blobs.delete(digestOf(`${LAYER}arm64`))
   await exportBytes(blobs, { images })
   await assert.rejects(exportBytes(blobs, { images, allPlatforms: true }), { code: 'not-found' })
 })
