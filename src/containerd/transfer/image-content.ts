@@ -117,14 +117,14 @@ export class ImageContent {
       await ingest.discard()
       throw error
     } finally {
-      this.#call.deps.leases.deleteResource(this.#call.namespace, this.#call.leaseId, ingestResource(blob.ref))
+      this.#call.deps.leases.deleteResource(this.#call.namespace, this.#call.ledgerId, ingestResource(blob.ref))
     }
   }
 
   /** Waits while somebody else, a client for one, writes under the same name. Undefined: the blob is there. */
   async #open({ ref, expected, sizeBytes }: BlobWrite): Promise<Ingest | undefined> {
-    const { deps, namespace, leaseId, signal } = this.#call
-    deps.leases.addResource(namespace, leaseId, ingestResource(ref)) // by which a killed daemon finds it again
+    const { deps, namespace, leaseId, ledgerId, signal } = this.#call
+    deps.leases.addResource(namespace, ledgerId, ingestResource(ref))
     for (;;) {
       if (signal.aborted) throw cancelled(signal)
       try {

@@ -36,8 +36,10 @@ export interface TransferCall {
   deps: TransferDeps
   shared: TransferShared
   namespace: string
-  /** Holds everything that the transfer brings in until an image does. */
+  /** The client's, or the ledger: holds everything that the transfer brings in until an image does. */
   leaseId: string
+  /** The transfer's own: lists its uploads, so that a daemon that starts after a crash knows what to throw away. */
+  ledgerId: string
   report: Report
   signal: AbortSignal
   /** Blobs on the wire at a time, as containerd's default has it. */

@@ -24,7 +24,7 @@ export interface TransferRequest {
   /** '' for none. */
   progressStream: string
   namespace: string
-  /** The client's own; undefined: the transfer makes one and drops it at its end. */
+  /** The client's own, which it drops itself; undefined: the transfer's holds what it brings in. */
   leaseId: string | undefined
   signal: AbortSignal
 }
@@ -59,7 +59,7 @@ export class Transfers {
     const { namespace, leaseId, signal } = request
     const progress = this.#progressStream(request)
     const over = new AbortController()
-    const id = leaseId ?? this.#takeLease(namespace)
+    const ledgerId = this.#takeLease(namespace)
     try {
       const [source, destination] = [
         await this.#open(request.source, namespace, over.signal),
@@ -69,7 +69,8 @@ export class Transfers {
         deps: this.#deps,
         shared: this.#shared,
         namespace,
-        leaseId: id,
+        leaseId: leaseId ?? ledgerId,
+        ledgerId,
         report: reportTo(progress),
         signal,
         slots: new Slots(SLOTS),
@@ -79,7 +80,7 @@ export class Transfers {
       over.abort()
       await progress?.flushed()
       progress?.close()
-      if (leaseId === undefined) await this.#dropLease(namespace, id)
+      await this.#dropLease(namespace, ledgerId)
     }
   }
 
