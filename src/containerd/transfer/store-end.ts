@@ -9,6 +9,7 @@ import { isConfigType, isIndexType, isManifestType } from '../../oci/media-type.
 import { isSamePlatform } from '../../oci/parse-platform.ts'
 import type { Platform } from '../../oci/platform.ts'
 import { descriptorMessage } from './progress.ts'
+import { EXPIRE_LABEL, OWNER_LABEL } from '../images/image-store.ts'
 import type { TransferCall } from './transfer-call.ts'
 
 export class StoreEnd {
@@ -113,8 +114,15 @@ export class StoreEnd {
     return rank < 0 ? this.platforms.length : rank
   }
 
+  /** Names besides the one that was asked for live as long as that one. */
+  #labelsOf(name: string): Record<string, string> {
+    const { labels, name: owner } = this.#message
+    if (owner === '' || name === owner) return labels
+    return { ...labels, [OWNER_LABEL]: owner, [EXPIRE_LABEL]: new Date().toISOString() }
+  }
+
   async #saveName({ deps, namespace }: TransferCall, name: string, target: Descriptor): Promise<Image> {
-    const image = () => create(ImageSchema, { name, target: descriptorMessage(target), labels: this.#message.labels })
+    const image = () => create(ImageSchema, { name, target: descriptorMessage(target), labels: this.#labelsOf(name) })
     for (;;) {
       try {
         return await deps.images.create(namespace, image())
