@@ -1,8 +1,6 @@
 // The content store as a transfer sees it: blobs of one namespace, held by the transfer's lease, and the tree that manifests make of them.
-import { create } from '@bufbuild/protobuf'
 import { systemClock } from '../../base/clock.ts'
 import { Failure, isFailure, withSubject } from '../../base/failure.ts'
-import { InfoSchema } from '../../gen/services/content_pb.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import { isIndexType, isManifestType } from '../../oci/media-type.ts'
@@ -79,7 +77,7 @@ export class ImageContent {
   }
 
   /** Lets the collector find the children by the parent, under the names that containerd gives. */
-  async labelChildren(parent: Descriptor, children: readonly Descriptor[]): Promise<void> {
+  labelChildren(parent: Descriptor, children: readonly Descriptor[]): void {
     if (children.length === 0) return
     const labels: Record<string, string> = {}
     const counts = new Map<string, number>()
@@ -90,14 +88,12 @@ export class ImageContent {
       const isNumbered = count > 0 || kind === '' || kind.endsWith('.')
       labels[`${REFERENCE_LABEL}${kind}${isNumbered ? count : ''}`] = digest
     }
-    await this.setLabels(parent.digest, labels)
+    this.setLabels(parent.digest, labels)
   }
 
-  async setLabels(digest: Digest, labels: Readonly<Record<string, string>>): Promise<void> {
-    const current = this.labels(digest)
-    if (Object.entries(labels).every(([name, value]) => current[name] === value)) return // spares a flush
-    const paths = Object.keys(labels).map((name) => `labels.${name}`)
-    await this.#call.deps.content.update(this.#call.namespace, create(InfoSchema, { digest, labels }), paths)
+  /** Durable once the image is saved. */
+  setLabels(digest: Digest, labels: Readonly<Record<string, string>>): void {
+    this.#call.deps.content.addLabels(this.#call.namespace, digest, labels)
   }
 
   /**

@@ -77,7 +77,7 @@ class ImportedTree {
     if (this.#seen.has(digest)) return
     this.#seen.add(digest)
     const all = await this.#content.children(descriptor)
-    await this.#content.labelChildren(descriptor, all)
+    this.#content.labelChildren(descriptor, all)
     const children = this.#store.select(descriptor, all)
     for (const child of children) await this.#walk(child, depth + 1)
     if (isManifestType(mediaType)) await this.#unpack(children)

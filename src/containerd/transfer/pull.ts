@@ -25,10 +25,8 @@ export async function pull(call: TransferCall, registry: RegistryEnd, store: Sto
   const { descriptor } = root
   report(`Pulling from ${registry}`)
   report('fetching image content', { name: registry.name, descriptor })
-  {
-    using progress = new BlobProgress(report, registry.name, 'downloading')
-    await new Pull(call, { registry, store, root, progress }).fetchTree(descriptor, 0, call.signal)
-  }
+  using progress = new BlobProgress(report, registry.name, 'downloading') // tells how the blobs ended after all else
+  await new Pull(call, { registry, store, root, progress }).fetchTree(descriptor, 0, call.signal)
   for (const { name, target } of await store.save(call, descriptor, store.wholeNames(descriptor)))
     report('saved', { name, descriptor: descriptorOf(target!) })
   report(`Completed pull from ${registry}`)
@@ -62,7 +60,7 @@ class Pull {
     if (depth > DEPTH_MAX) throw new Failure('invalid-argument', `index is nested more than ${DEPTH_MAX} deep`)
     await this.#fetch(descriptor, signal)
     const all = await this.#content.children(descriptor)
-    await this.#content.labelChildren(descriptor, all)
+    this.#content.labelChildren(descriptor, all)
     const children = this.#store.select(descriptor, all)
     this.#progress.addChildren(descriptor, children)
     if (isManifestType(descriptor.mediaType)) await this.#fetchImage(children, depth, signal)
@@ -127,7 +125,7 @@ class Pull {
     if (existed) this.#progress.alreadyThere(descriptor)
     else this.#progress.completed(descriptor)
     const label = sourceLabel(this.#content.labels(digest), this.#registry.reference)
-    if (label !== undefined) await this.#content.setLabels(digest, { [label.name]: label.value })
+    if (label !== undefined) this.#content.setLabels(digest, { [label.name]: label.value })
   }
 
   async *#bytesOf(

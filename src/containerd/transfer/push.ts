@@ -23,10 +23,8 @@ export async function push(call: TransferCall, store: StoreEnd, registry: Regist
   const descriptor = descriptorOf(image.target!)
   report(`Pushing to ${registry}`)
   report('pushing content', { name: image.name, descriptor })
-  {
-    using progress = new BlobProgress(report, image.name, 'uploading')
-    await new Push(call, { registry, store, progress, root: descriptor }).run()
-  }
+  using progress = new BlobProgress(report, image.name, 'uploading') // tells how the blobs ended after all else
+  await new Push(call, { registry, store, progress, root: descriptor }).run()
   report('pushed content', { name: image.name, descriptor })
   report(`Completed push to ${registry}`, { descriptor })
 }

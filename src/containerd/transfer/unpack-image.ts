@@ -50,8 +50,7 @@ export async function unpackImage(call: TransferCall, content: ImageContent, req
     return made
   })
   const top = chain.at(-1)
-  if (top !== undefined)
-    await content.setLabels(config.digest, { [`containerd.io/gc.ref.snapshot.${snapshotter}`]: top })
+  if (top !== undefined) content.setLabels(config.digest, { [`containerd.io/gc.ref.snapshot.${snapshotter}`]: top })
 }
 
 /** Snapshotters here hold Linux trees; layers of others are only stored. A configuration that says nothing is taken for Linux's. */
@@ -95,7 +94,7 @@ class LayerUnpack {
       if (await this.#exists()) await parent?.made
       else await this.#make(isParallel)
     })
-    await this.#content.setLabels(layer.digest, { [UNCOMPRESSED_LABEL]: this.#place.diffId })
+    this.#content.setLabels(layer.digest, { [UNCOMPRESSED_LABEL]: this.#place.diffId })
   }
 
   async #make(isParallel: boolean): Promise<void> {

@@ -231,7 +231,7 @@ const HOSTILE: [what: string, files: TarSource[], message: RegExp][] = [
   [
     'a blob of another digest',
     [imageFile(`blobs/sha256/${'0'.repeat(64)}`, { content: 'x' })],
-    /^unexpected commit digest/,
+    /^failed to ingest "blobs\/sha256\/0+": unexpected commit digest/,
   ],
   [
     'a name of many bytes',
