@@ -1,7 +1,9 @@
 // Bytes over a named stream: the receiver grants a window, the sender stays within it (types/transfer/streaming.proto).
 import { create } from '@bufbuild/protobuf'
+import { type Any, AnySchema } from '@bufbuild/protobuf/wkt'
 import { Failure } from '../../base/failure.ts'
 import { DataSchema, WindowUpdateSchema } from '../../gen/types/transfer/streaming_pb.ts'
+import { varint } from '../../wire/grpc/frames.ts'
 import { packMessage, unpackMessage } from '../client/any.ts'
 import { cancelled, type NamedStream, until } from './named-stream.ts'
 
@@ -48,11 +50,19 @@ async function sendChunk(stream: NamedStream, window: Window, chunk: Buffer): Pr
   for (let at = 0; at < chunk.length; ) {
     const size = Math.min(chunk.length - at, await window.open())
     const data = chunk.subarray(at, at + size)
-    if (!stream.send(packMessage(DataSchema, create(DataSchema, { data })))) throw goneFailure()
+    if (!stream.send(packData(data))) throw goneFailure()
     window.take(size)
     at += size
   }
 }
+
+/** Field 1 of a Data, by hand: half a million messages make an archive of 16 GB. */
+function packData(data: Buffer): Any {
+  const value = Buffer.concat([Buffer.from([DATA_TAG, ...varint(data.length)]), data])
+  return create(AnySchema, { typeUrl: DataSchema.typeName, value })
+}
+
+const DATA_TAG = 0x0a
 
 /** What the client will take, as it tells. */
 class Window {
@@ -120,7 +130,7 @@ export async function* inChunks(source: AsyncIterable<Buffer>): AsyncGenerator<B
     parts.push(part)
     size += part.length
     if (size < CHUNK_BYTES) continue
-    yield Buffer.concat(parts)
+    yield parts.length === 1 ? part : Buffer.concat(parts)
     parts = []
     size = 0
   }

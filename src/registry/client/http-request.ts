@@ -64,13 +64,20 @@ async function writeBody(sent: ClientRequest, body: HttpRequest['body']): Promis
     sent.end(body)
     return
   }
-  for await (const part of body)
-    if (!sent.write(part))
-      await new Promise<void>((resolve) => {
-        sent.once('drain', resolve)
-        sent.once('close', resolve)
-      })
+  for await (const part of body) if (!sent.write(part)) await drained(sent)
   sent.end()
+}
+
+function drained(sent: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      sent.off('drain', done)
+      sent.off('close', done)
+      resolve()
+    }
+    sent.on('drain', done)
+    sent.on('close', done)
+  })
 }
 
 /** A whole body of at most `sizeMax` bytes. */

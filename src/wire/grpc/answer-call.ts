@@ -1,9 +1,10 @@
 // One call on the server: request frames in, handler, response frames and status out.
 import { create, type DescMethod, fromBinary, type Message, toBinary } from '@bufbuild/protobuf'
+import { type Any, AnySchema } from '@bufbuild/protobuf/wkt'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
-import { encodeFrame, FrameParser } from './frames.ts'
+import { encodeAnyFrame, encodeFrame, FrameParser } from './frames.ts'
 import { invokeStream } from './memory-transport.ts'
 import { type GrpcRouter, type Route, unimplementedText } from './router.ts'
 import type { CallContext } from './service.ts'
@@ -125,6 +126,7 @@ function decode(method: DescMethod, bytes: Uint8Array): Message {
 }
 
 function encode(method: DescMethod, response: unknown): Buffer {
+  if (method.output.typeName === AnySchema.typeName) return encodeAnyFrame(create(AnySchema, response as Any))
   return encodeFrame(toBinary(method.output, create(method.output, response as Message)))
 }
 
