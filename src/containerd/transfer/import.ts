@@ -7,6 +7,7 @@ import { type Digest, digestOf, parseDigest } from '../../oci/digest.ts'
 import { isManifestType } from '../../oci/media-type.ts'
 import { ImageContent } from './image-content.ts'
 import { isAnyLayer, isKnownConfig } from './ingest-ref.ts'
+import { cancelled } from './named-stream.ts'
 import type { StoreEnd } from './store-end.ts'
 import type { ImportEnd } from './stream-ends.ts'
 import { together } from './together.ts'
@@ -73,7 +74,7 @@ class ImportedTree {
     const { digest, mediaType } = descriptor
     if (depth > DEPTH_MAX || this.#seen.size > BLOBS_MAX)
       throw new Failure('resource-exhausted', 'archive of too many parts: resource exhausted')
-    if (this.#call.signal.aborted) throw this.#call.signal.reason
+    if (this.#call.signal.aborted) throw cancelled(this.#call.signal)
     if (this.#seen.has(digest)) return
     this.#seen.add(digest)
     const all = await this.#content.children(descriptor)

@@ -7,6 +7,7 @@ import { MANIFEST_BYTES_MAX } from '../../oci/parse-manifest.ts'
 import { hasManifest, pushBlob, pushManifest } from '../../registry/client/push-blob.ts'
 import type { RegistrySession } from '../../registry/client/registry-session.ts'
 import { descriptorOf, ImageContent } from './image-content.ts'
+import { cancelled } from './named-stream.ts'
 import { BlobProgress } from './progress.ts'
 import type { RegistryEnd } from './registry-end.ts'
 import { mountCandidate } from './source-label.ts'
@@ -82,7 +83,7 @@ class Push {
   }
 
   async #pushBlob(blob: Descriptor, parent: Descriptor, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) throw signal.reason
+    if (signal.aborted) throw cancelled(signal)
     const sources = { ...this.#content.labels(parent.digest), ...this.#content.labels(blob.digest) }
     const pushed = await pushBlob(this.#session, blob, {
       stream: () => {
@@ -98,7 +99,7 @@ class Push {
 
   /** The root under the tag; all others, and a root that is asked for by digest, under their digests. */
   async #pushManifest(manifest: Descriptor, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) throw signal.reason
+    if (signal.aborted) throw cancelled(signal)
     const { tag, digest: wanted } = this.#registry.reference
     const isTagged = manifest.digest === this.#root.digest && tag !== undefined && wanted === undefined
     const name = isTagged ? tag : manifest.digest

@@ -261,6 +261,17 @@ test('a document larger than its bound is refused before it is read', async () =
   await assert.rejects(importBytes(large), { code: 'invalid-argument', message: /larger than 20971520 bytes$/ })
 })
 
+test('a file that claims to be larger than anything is refused before it is read', async () => {
+  const header = Buffer.from((await tarOf(imageFile('layer.tar', { content: 'x' }))).subarray(0, 512))
+  header.writeUInt32BE(0x80000000, 124)
+  header.writeUInt32BE(0x00000200, 128)
+  header.writeUInt32BE(0, 132)
+  header.fill(' ', 148, 156)
+  const sum = header.reduce((total, byte) => total + byte, 0)
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+  await assert.rejects(importBytes(header), { code: 'resource-exhausted', message: /^image archive holds more than/ })
+})
+
 test('names are written as Docker and containerd write them', () => {
   assert.equal(normalReference('busybox'), 'docker.io/library/busybox:latest')
   assert.equal(normalReference(`a/b:1@sha256:${'a'.repeat(64)}`), `docker.io/a/b@sha256:${'a'.repeat(64)}`)

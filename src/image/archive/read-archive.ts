@@ -45,6 +45,8 @@ const METADATA_BYTES_MAX = 1024 * 1024
 const JSON_BYTES_MAX = 20 * 1024 * 1024
 const LAYOUT_BYTES_MAX = 64 * 1024
 const IMAGES_MAX = 10_000
+/** Of all files together: nothing in use is that large, and a few compressed bytes may claim to be. */
+const FILES_BYTES_MAX = 2 ** 40
 const NAME_BYTES_MAX = 4096
 
 /** `archive` is a plain tar. Throws Failure('invalid-argument') naming the entry, and what `store` and the source throw. */
@@ -53,9 +55,13 @@ export async function readArchive(archive: AsyncIterable<Buffer>, store: StoreFi
   const links = new Map<string, string>()
   let layoutVersion: string | undefined
   let saved: SavedImage[] | undefined
+  let total = 0
   for await (const item of readTar(archive, { entriesMax: ENTRIES_MAX, metadataBytesMax: METADATA_BYTES_MAX })) {
     const { type, size } = item.entry
     if (type !== 'file' && type !== 'symlink') continue
+    total += size
+    if (total > FILES_BYTES_MAX)
+      throw new Failure('resource-exhausted', `image archive holds more than ${FILES_BYTES_MAX} bytes`)
     const name = nameOf(item)
     if (type === 'symlink') links.set(name, posix.join(posix.dirname(name), displayName(item.entry.linkName)))
     else if (name === 'oci-layout') layoutVersion = parseLayout(await readJson(item, LAYOUT_BYTES_MAX))
