@@ -4,7 +4,8 @@ import { create } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { DataSchema, WindowUpdateSchema } from '../../gen/types/transfer/streaming_pb.ts'
 import { packMessage, unpackMessage } from '../client/any.ts'
-import { inChunks, receiveBytes, sendBytes } from './byte-stream.ts'
+import { receiveBytes, sendBytes } from './byte-stream.ts'
+import { inChunks } from './in-chunks.ts'
 import { NamedStream, NamedStreams } from './named-stream.ts'
 
 /** A client's end: what it sends comes out of `inbound`, what it is sent goes to `received`. */
@@ -120,7 +121,8 @@ test('a client that is gone ends the receiving', async () => {
 
 test('what is small is joined', async () => {
   const sizes: number[] = []
-  for await (const chunk of inChunks(parts('a'.repeat(20_000), 'b'.repeat(20_000), 'c'))) sizes.push(chunk.length)
+  for await (const chunk of inChunks(parts('a'.repeat(20_000), 'b'.repeat(20_000), 'c'), 30_000))
+    sizes.push(chunk.length)
   assert.deepEqual(sizes, [40_000, 1])
 })
 

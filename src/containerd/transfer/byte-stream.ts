@@ -7,7 +7,7 @@ import { varint } from '../../wire/grpc/frames.ts'
 import { packMessage, unpackMessage } from '../client/any.ts'
 import { cancelled, type NamedStream, until } from './named-stream.ts'
 
-const CHUNK_BYTES = 32 * 1024
+export const CHUNK_BYTES = 32 * 1024
 const WINDOW_BYTES = 2 * CHUNK_BYTES
 
 /** What the client sends, to its end. Closes the stream however the iteration ends. Throws `cancelled` where the client is gone. */
@@ -120,19 +120,4 @@ class Window {
 
 function goneFailure(): Failure {
   return new Failure('cancelled', 'the stream has no receiver any more: context canceled')
-}
-
-/** Joins what is small: headers of 512 bytes are not worth a message each. */
-export async function* inChunks(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let parts: Buffer[] = []
-  let size = 0
-  for await (const part of source) {
-    parts.push(part)
-    size += part.length
-    if (size < CHUNK_BYTES) continue
-    yield parts.length === 1 ? part : Buffer.concat(parts)
-    parts = []
-    size = 0
-  }
-  if (size > 0) yield Buffer.concat(parts)
 }

@@ -1,7 +1,8 @@
 // The story of an export: the named images as one archive on the client's stream.
 import { exportArchive } from '../../image/archive/export-archive.ts'
-import { inChunks } from './byte-stream.ts'
+import { CHUNK_BYTES } from './byte-stream.ts'
 import { descriptorOf, ImageContent } from './image-content.ts'
+import { inChunks } from './in-chunks.ts'
 import { SOURCE_LABEL } from './source-label.ts'
 import type { StoreEnd } from './store-end.ts'
 import type { ExportEnd } from './stream-ends.ts'
@@ -22,6 +23,6 @@ export async function exportImages(call: TransferCall, store: StoreEnd, target: 
         Object.fromEntries(Object.entries(content.labels(digest)).filter(([name]) => name.startsWith(SOURCE_LABEL))),
     },
   )
-  await target.send(inChunks(archive), signal)
+  await target.send(inChunks(archive, CHUNK_BYTES), signal)
   report('Completed export')
 }

@@ -6,6 +6,7 @@ import { type Digest, parseDigest } from '../../oci/digest.ts'
 import { isIndexType, isManifestType } from '../../oci/media-type.ts'
 import { MANIFEST_BYTES_MAX, parseManifestOrIndex } from '../../oci/parse-manifest.ts'
 import type { Ingest } from '../content/ingest.ts'
+import { inChunks } from './in-chunks.ts'
 import { isAnyLayer, isKnownConfig } from './ingest-ref.ts'
 import { cancelled } from './named-stream.ts'
 import type { TransferCall } from './transfer-call.ts'
@@ -20,6 +21,7 @@ export interface BlobWrite {
 }
 
 const RETRY_MS = 100
+const WRITE_BYTES = 256 * 1024
 const REFERENCE_LABEL = 'containerd.io/gc.ref.content.'
 
 export class ImageContent {
@@ -104,16 +106,28 @@ export class ImageContent {
     const ingest = await this.#open(blob)
     if (ingest === undefined) return { digest: blob.expected!, existed: true }
     try {
-      for await (const part of source) {
-        if (this.#call.signal.aborted) throw cancelled(this.#call.signal)
-        await ingest.write(part)
-      }
+      await this.#fill(ingest, source)
       return await this.#commit(ingest, blob)
     } catch (error) {
       await ingest.discard()
       throw error
     } finally {
       this.#call.deps.leases.deleteResource(this.#call.namespace, this.#call.ledgerId, ingestResource(blob.ref))
+    }
+  }
+
+  /** The disk writes one piece while the next arrives. */
+  async #fill(ingest: Ingest, source: AsyncIterable<Uint8Array>): Promise<void> {
+    let writing = Promise.resolve()
+    try {
+      for await (const part of inChunks(source, WRITE_BYTES)) {
+        await writing
+        if (this.#call.signal.aborted) throw cancelled(this.#call.signal)
+        writing = ingest.write(part)
+        writing.catch(() => {}) // told where it is awaited
+      }
+    } finally {
+      await writing // also where the source fails: nobody may write to an upload that is thrown away
     }
   }
 

@@ -136,7 +136,7 @@ export class RegistryEnd {
   ): AsyncGenerator<Uint8Array> {
     const { mediaType, digest } = descriptor
     if (!isManifestType(mediaType) && !isIndexType(mediaType)) {
-      yield* fetchBlob(session, descriptor, options)
+      yield* fetchBlob(session, descriptor, { ...options, isProvenElsewhere: true })
       return
     }
     const wanted = { ...this.reference, tag: undefined, digest }
