@@ -109,7 +109,10 @@ export class RegistryEnd {
     for (const [index, session] of sessions.entries()) {
       let hasBegun = false
       try {
-        for await (const part of this.#fetchFrom(session, descriptor, options)) {
+        for await (const part of this.#fetchFrom(session, descriptor, {
+          ...options,
+          hasAlternative: index < sessions.length - 1,
+        })) {
           hasBegun = true
           yield part
         }
@@ -132,7 +135,7 @@ export class RegistryEnd {
   async *#fetchFrom(
     session: RegistrySession,
     descriptor: Descriptor,
-    options: { signal: AbortSignal; onProgress(done: number): void },
+    options: { signal: AbortSignal; hasAlternative: boolean; onProgress(done: number): void },
   ): AsyncGenerator<Uint8Array> {
     const { mediaType, digest } = descriptor
     if (!isManifestType(mediaType) && !isIndexType(mediaType)) {

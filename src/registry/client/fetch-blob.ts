@@ -14,6 +14,8 @@ export interface FetchBlobOptions {
   onProgress(doneBytes: number): void
   /** Whoever stores the bytes proves the digest: once is enough. */
   isProvenElsewhere?: boolean
+  /** There is another host to ask: one that does not even begin is not asked again. */
+  hasAlternative?: boolean
   clock?: Clock
 }
 
@@ -54,6 +56,7 @@ export async function* fetchBlob(
     } catch (error) {
       if (done > before) attempt = 1
       options.signal.throwIfAborted()
+      if (options.hasAlternative && done === 0) throw error
       if (attempt >= ATTEMPTS_MAX || ++cuts > CUTS_MAX || !isTransient(error)) throw error
       await clock.sleep(Math.min(BACKOFF_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS), options.signal)
       options.signal.throwIfAborted()
