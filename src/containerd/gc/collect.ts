@@ -33,7 +33,6 @@ interface Things {
 /** Must not run twice at once. Nothing is awaited between the marking and the removal of the records, so no client makes a reference in between. */
 export async function collect(deps: CollectDeps): Promise<{ contents: number; snapshots: number }> {
   deps.leases.expire(Date.now())
-  await deps.images.expire(Date.now())
   const snapshots = await listSnapshots(deps)
   const things: Things = { content: listContent(deps), snapshots }
   const reached = mark(listRoots(deps, things), (node) => referencesOf(deps, things, node))

@@ -12,11 +12,6 @@ import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 
-/** RFC 3339; from then on an image that no other one owns is nobody's. */
-export const EXPIRE_LABEL = 'containerd.io/gc.expire'
-/** The image that this one belongs to. */
-export const OWNER_LABEL = 'containerd.io/gc.bref.image'
-
 /** Writers resolve once the change survives power loss. */
 export class ImageStore {
   readonly #bucket: Bucket<Image>
@@ -76,19 +71,6 @@ export class ImageStore {
     const { name, labels } = image
     this.#events.publish(namespace, '/images/update', ImageUpdateSchema, { name, labels })
     return image
-  }
-
-  /**
-   * Drops the images whose time is over, save those that belong to another image which is there: names that an import gave besides
-   * its index's own go with it.
-   */
-  async expire(nowMs: number): Promise<void> {
-    for (const [namespace, { name, labels }] of this.listAll()) {
-      if (!(Date.parse(labels[EXPIRE_LABEL] ?? '') <= nowMs)) continue // never true for NaN
-      const owner = labels[OWNER_LABEL]
-      const isOwned = owner !== undefined && owner !== name && this.#bucket.get(`${namespace}/${owner}`) !== undefined
-      if (!isOwned) await this.delete(namespace, name)
-    }
   }
 
   /** @param targetDigest delete only while the name points there. */

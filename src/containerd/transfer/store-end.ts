@@ -9,8 +9,11 @@ import { isConfigType, isIndexType, isManifestType } from '../../oci/media-type.
 import { isSamePlatform } from '../../oci/parse-platform.ts'
 import type { Platform } from '../../oci/platform.ts'
 import { descriptorMessage } from './progress.ts'
-import { EXPIRE_LABEL, OWNER_LABEL } from '../images/image-store.ts'
 import type { TransferCall } from './transfer-call.ts'
+
+/** For the collector: the image that this one belongs to, and from when on it is nobody's without that one. */
+const OWNER_LABEL = 'containerd.io/gc.bref.image'
+const EXPIRE_LABEL = 'containerd.io/gc.expire'
 
 export class StoreEnd {
   readonly #message: StoreMessage
