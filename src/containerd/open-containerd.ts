@@ -13,7 +13,9 @@ import { Introspection } from '../gen/services/introspection_pb.ts'
 import { Leases } from '../gen/services/leases_pb.ts'
 import { Namespaces } from '../gen/services/namespaces_pb.ts'
 import { Snapshots } from '../gen/services/snapshots_pb.ts'
+import { Streaming } from '../gen/services/streaming_pb.ts'
 import { Tasks } from '../gen/services/tasks_pb.ts'
+import { Transfer } from '../gen/services/transfer_pb.ts'
 import { Version } from '../gen/services/version_pb.ts'
 import { GrpcRouter } from '../wire/grpc/router.ts'
 import type { ServiceHandlers } from '../wire/grpc/service.ts'
@@ -39,8 +41,12 @@ import { createIntrospectionService } from './services/introspection.ts'
 import { createLeasesService } from './services/leases.ts'
 import { createNamespacesService } from './services/namespaces.ts'
 import { createSnapshotsService } from './services/snapshots.ts'
+import { createStreamingService } from './services/streaming.ts'
+import { createTransferService } from './services/transfer.ts'
 import { createVersionService } from './services/version.ts'
 import { openSnapshots } from './snapshots/overlay-snapshotter.ts'
+import { NamedStreams } from './transfer/named-stream.ts'
+import { Transfers } from './transfer/transfer.ts'
 
 export interface ContainerdOptions {
   /** Content, metadata, snapshots; survives a reboot. */
@@ -101,6 +107,22 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     log,
   )
   undo.defer(() => collector.close())
+  const streams = new NamedStreams()
+  const transfers = new Transfers(
+    {
+      content,
+      images,
+      leases,
+      events,
+      snapshotters,
+      defaultSnapshotter: SNAPSHOTTER,
+      workers,
+      collector,
+      log,
+    },
+    streams,
+  )
+  await transfers.dropOld()
 
   const router = new GrpcRouter()
     .service(Version, createVersionService())
@@ -111,6 +133,8 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     .service(Images, createImagesService(images, collector))
     .service(Leases, createLeasesService(leases, collector))
     .service(Content, createContentService(content, collector))
+    .service(Streaming, createStreamingService(streams))
+    .service(Transfer, createTransferService(transfers))
     .service(
       Snapshots,
       createSnapshotsService({ snapshotter, name: SNAPSHOTTER, leases, namespaces, events, collector }),

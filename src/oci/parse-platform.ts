@@ -51,6 +51,11 @@ export function platformDistance(wanted: Platform, offered: Platform): number | 
   return at < 0 ? undefined : at
 }
 
+/** The very same one, however it is spelled. */
+export function isSamePlatform(a: Platform, b: Platform): boolean {
+  return formatPlatform(normalizePlatform(a)) === formatPlatform(normalizePlatform(b))
+}
+
 /** The entry that suits best, the first among equals. One without a platform is the last resort. */
 export function choosePlatform<T extends { platform?: Platform }>(
   wanted: Platform,

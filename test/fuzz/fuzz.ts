@@ -12,7 +12,11 @@ export interface FuzzResult {
 }
 
 /** Throws with target, seed and input at the first bug. */
-export function fuzz(name: string, target: Target, options: { seed: number; durationMs: number }): FuzzResult {
+export async function fuzz(
+  name: string,
+  target: Target,
+  options: { seed: number; durationMs: number },
+): Promise<FuzzResult> {
   const random = new Random(options.seed)
   const end = performance.now() + options.durationMs
   const result = { runs: 0, taken: 0 }
@@ -20,7 +24,7 @@ export function fuzz(name: string, target: Target, options: { seed: number; dura
     const input = mutate(random, random.pick(target.samples), target.samples)
     const start = performance.now()
     try {
-      if (attempt(target, input)) result.taken++
+      if (await attempt(target, input)) result.taken++
     } catch (error) {
       throw new Error(explain(name, options.seed, result.runs, input), { cause: error })
     }
@@ -40,13 +44,13 @@ export function newSeed(): number {
 }
 
 /** For `make fuzz`. */
-export function fuzzAll(durationMs: number): void {
+export async function fuzzAll(durationMs: number): Promise<void> {
   const seed = newSeed()
   const only = process.env['FUZZ_ONLY']
   console.log(`seed ${seed}`)
   for (const [name, target] of Object.entries(TARGETS)) {
     if (only !== undefined && only !== name) continue
-    const { runs, taken } = fuzz(name, target, { seed, durationMs })
+    const { runs, taken } = await fuzz(name, target, { seed, durationMs })
     console.log(`${name.padEnd(20)} ${String(runs).padStart(9)} inputs, ${taken} taken`)
   }
 }

@@ -1,4 +1,4 @@
 // `make fuzz`.
 import { fuzzAll } from './fuzz.ts'
 
-fuzzAll(Number(process.env['FUZZ_SECONDS'] ?? 5) * 1000)
+await fuzzAll(Number(process.env['FUZZ_SECONDS'] ?? 5) * 1000)

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { isFailure } from '../../src/base/failure.ts'
 import { parseStdioUri } from '../../src/containerd/client/stdio-uri.ts'
 import { layerPath, parseWhiteout } from '../../src/containerd/diff/layer-path.ts'
-import { ZstdWindows } from '../../src/containerd/diff/zstd-windows.ts'
+import { ZstdWindows } from '../../src/wire/compression/zstd-windows.ts'
 import { parseFilters as parseContainerdFilters } from '../../src/containerd/filters/parse-filter.ts'
 import { publishRequests } from '../../src/engine/container/port-bindings.ts'
 import { parseBind } from '../../src/engine/container/spec/parse-bind.ts'
@@ -33,13 +33,14 @@ import { imageFile } from '../../src/image/make-image.ts'
 import { encodeTarHeader } from '../../src/wire/tar/write-tar.ts'
 import { TarParser } from '../../src/wire/tar/tar-parser.ts'
 import { ROOT } from '../harness/root.ts'
+import { ARCHIVE_TARGETS } from './archive-targets.ts'
 import { checkPlan } from './check-plan.ts'
 import { Random } from './mutate.ts'
 import { randomSpec } from './random-spec.ts'
 
 export interface Target {
   samples: readonly Buffer[]
-  run(input: Buffer): void
+  run(input: Buffer): void | Promise<void>
 }
 
 const texts = (...samples: string[]) => samples.map((text) => Buffer.from(text))
@@ -47,9 +48,9 @@ const DIGEST = `sha256:${'ab'.repeat(32)}`
 const descriptor = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: DIGEST, size: 3 }
 
 /** Runs one input; false where it was refused in due form. */
-export function attempt(target: Target, input: Buffer): boolean {
+export async function attempt(target: Target, input: Buffer): Promise<boolean> {
   try {
-    target.run(input)
+    await target.run(input)
     return true
   } catch (error) {
     if (isFailure(error)) return false
@@ -58,6 +59,7 @@ export function attempt(target: Target, input: Buffer): boolean {
 }
 
 export const TARGETS: Record<string, Target> = {
+  ...ARCHIVE_TARGETS,
   tar: {
     samples: tarSamples(),
     run(input) {

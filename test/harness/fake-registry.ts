@@ -57,7 +57,7 @@ export async function startFakeRegistry(): Promise<FakeRegistry> {
 
 function answer(images: ReadonlyMap<string, FakeImage>, request: IncomingMessage, response: ServerResponse): void {
   const [, name = '', kind = '', reference = ''] =
-    /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(request.url ?? '') ?? []
+    /^\/v2\/(.+)\/(manifests|blobs)\/([^/?]+)(?:\?|$)/.exec(request.url ?? '') ?? []
   if (request.url === '/v2/') return void response.end('{}')
   const image = images.get(name)
   if (kind === 'manifests' && image !== undefined) {

@@ -103,6 +103,15 @@ export class ContentStore {
     return info
   }
 
+  /** Sets labels beside those that are there, at once; they survive power loss with the next change that waits for it. Throws `not-found`. */
+  addLabels(namespace: string, digest: Digest, labels: Readonly<Record<string, string>>): void {
+    const info = this.require(namespace, digest)
+    info.labels = { ...info.labels, ...labels }
+    checkLabels(info.labels)
+    info.updatedAt = create(TimestampSchema, timestampNow())
+    this.#infos.put(`${namespace}/${digest}`, info)
+  }
+
   /** The namespace's record goes; the bytes too when no other namespace has them. */
   async delete(namespace: string, digest: Digest): Promise<void> {
     this.require(namespace, digest)

@@ -29,6 +29,8 @@ const PLUGINS: [type: string, id: string][] = [
   ['io.containerd.differ.v1', 'walking'],
   ['io.containerd.gc.v1', 'scheduler'],
   ['io.containerd.runtime.v2', 'task'],
+  ['io.containerd.streaming.v1', 'manager'],
+  ['io.containerd.transfer.v1', 'local'],
   ...[
     'containers',
     'content',
@@ -39,7 +41,9 @@ const PLUGINS: [type: string, id: string][] = [
     'leases',
     'namespaces',
     'snapshots',
+    'streaming',
     'tasks',
+    'transfer',
     'version',
   ].map((id): [string, string] => ['io.containerd.grpc.v1', id]),
 ]

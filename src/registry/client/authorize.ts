@@ -22,6 +22,7 @@ const TOKEN_BYTES_MAX = 1024 * 1024
 /** The value of an Authorization header; undefined where there is nothing more to show. Throws Failure('unauthenticated') when the token service refuses. */
 export async function authorize(request: AuthorizeRequest): Promise<string | undefined> {
   const { auth } = request
+  if (auth?.authorization) return auth.authorization
   for (const challenge of request.challenges) {
     if (challenge.scheme === 'bearer') {
       if (auth?.registryToken) return `Bearer ${auth.registryToken}`

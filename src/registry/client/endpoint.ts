@@ -10,6 +10,23 @@ export interface Endpoint {
   /** Certificates that nobody vouches for are taken. */
   insecure: boolean
   isMirror: boolean
+  /** Where its API begins; `/v2` unless somebody configured otherwise. */
+  apiPath?: string
+  /** Sent with every request to the host. */
+  headers?: Readonly<Record<string, string>>
+  tls?: TlsFiles
+  /** How long a connection may take to be made. */
+  dialTimeoutMs?: number
+  /** A mirror is told whose repositories are meant (the `ns` parameter). */
+  namespace?: string
+}
+
+/** Certificates in PEM. */
+export interface TlsFiles {
+  /** Trusted besides the system's own. */
+  authorities: readonly string[]
+  /** What the client shows of itself. */
+  pairs: readonly { certificate: string; key: string }[]
 }
 
 const HUB = 'docker.io'
@@ -43,11 +60,17 @@ function mirrorEndpoint(address: string): Endpoint {
 
 /** Loopback always is; others by name, with or without port, or by an address range that holds them. */
 export function isInsecure(host: string, insecureRegistries: readonly string[]): boolean {
+  if (isLoopback(host)) return true
   const name = hostName(host)
-  if (name === 'localhost' || inRange(name, '127.0.0.0/8') || inRange(name, '::1/128')) return true
   return insecureRegistries.some(
     (entry) => entry === host || entry === name || (entry.includes('/') && inRange(name, entry)),
   )
+}
+
+/** `localhost` or an address of this machine's own, whatever the port. */
+export function isLoopback(host: string): boolean {
+  const name = hostName(host)
+  return name === 'localhost' || inRange(name, '127.0.0.0/8') || inRange(name, '::1/128')
 }
 
 /** Without port and brackets. */

@@ -12,6 +12,10 @@ import type { RegistrySession } from './registry-session.ts'
 export interface FetchBlobOptions {
   signal: AbortSignal
   onProgress(doneBytes: number): void
+  /** Whoever stores the bytes proves the digest: once is enough. */
+  isProvenElsewhere?: boolean
+  /** There is another host to ask: one that does not even begin is not asked again. */
+  hasAlternative?: boolean
   clock?: Clock
 }
 
@@ -24,7 +28,7 @@ const BACKOFF_MAX_MS = 5000
 const ERROR_BYTES_MAX = 65536
 
 /**
- * Throws after the last byte if size or digest are not what the descriptor says (`data-loss`), so whoever keeps the bytes must
+ * Throws after the last byte if size or, unless somebody else proves it, digest are not what the descriptor says (`data-loss`), so whoever keeps the bytes must
  * wait for the end. Other failures: what the registry said, or the last connection's error.
  */
 export async function* fetchBlob(
@@ -34,7 +38,7 @@ export async function* fetchBlob(
 ): AsyncGenerator<Buffer> {
   const clock = options.clock ?? systemClock
   const { algorithm, hex } = splitDigest(descriptor.digest)
-  const hash = createHash(algorithm)
+  const hash = options.isProvenElsewhere ? undefined : createHash(algorithm)
   let done = 0
   let cuts = 0
   for (let attempt = 1; done < descriptor.size || attempt === 1; attempt++) {
@@ -43,7 +47,7 @@ export async function* fetchBlob(
       for await (const part of bytesFrom(session, descriptor, done, options.signal)) {
         done += part.length
         if (done > descriptor.size) throw damaged(descriptor, 'is longer than its descriptor says')
-        hash.update(part)
+        hash?.update(part)
         options.onProgress(done)
         yield part
       }
@@ -52,12 +56,13 @@ export async function* fetchBlob(
     } catch (error) {
       if (done > before) attempt = 1
       options.signal.throwIfAborted()
+      if (options.hasAlternative && done === 0) throw error
       if (attempt >= ATTEMPTS_MAX || ++cuts > CUTS_MAX || !isTransient(error)) throw error
       await clock.sleep(Math.min(BACKOFF_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS), options.signal)
       options.signal.throwIfAborted()
     }
   }
-  if (hash.digest('hex') !== hex) throw damaged(descriptor, 'does not have that digest')
+  if (hash !== undefined && hash.digest('hex') !== hex) throw damaged(descriptor, 'does not have that digest')
 }
 
 async function* bytesFrom(

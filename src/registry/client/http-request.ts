@@ -2,6 +2,7 @@
 import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import type { Agent as HttpsAgent } from 'node:https'
 import { Failure } from '../../base/failure.ts'
+import type { TlsFiles } from './endpoint.ts'
 
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH'
@@ -12,6 +13,8 @@ export interface HttpRequest {
   /** Certificates are not verified. */
   insecure: boolean
   signal: AbortSignal
+  tls?: TlsFiles | undefined
+  dialTimeoutMs?: number | undefined
   /** What a failure to connect is told about, if it is not `url`. */
   shownUrl?: URL
 }
@@ -33,7 +36,7 @@ export async function sendRequest(request: HttpRequest): Promise<IncomingMessage
   request.signal.throwIfAborted()
   const isTls = request.url.protocol === 'https:'
   const start = isTls ? (await import('node:https')).request : httpRequest
-  const agent = isTls ? await tlsAgent(request.insecure) : plainAgent
+  const agent = isTls ? await tlsAgent(request) : plainAgent
   const exchange = (isRetry: boolean): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
       const { url, method, signal, body } = request
@@ -41,6 +44,7 @@ export async function sendRequest(request: HttpRequest): Promise<IncomingMessage
       if (body instanceof Uint8Array) headers['content-length'] = String(body.length)
       const sent = start(url, { method, headers, agent, signal, timeout: IDLE_MS })
       sent.on('response', resolve)
+      if (request.dialTimeoutMs !== undefined) limitDial(sent, request.dialTimeoutMs)
       sent.on('timeout', () => sent.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })))
       sent.on('error', (error: NodeJS.ErrnoException) => {
         // A kept connection may be closed by the other side at the moment it is used again: that was no answer.
@@ -60,13 +64,20 @@ async function writeBody(sent: ClientRequest, body: HttpRequest['body']): Promis
     sent.end(body)
     return
   }
-  for await (const part of body)
-    if (!sent.write(part))
-      await new Promise<void>((resolve) => {
-        sent.once('drain', resolve)
-        sent.once('close', resolve)
-      })
+  for await (const part of body) if (!sent.write(part)) await drained(sent)
   sent.end()
+}
+
+function drained(sent: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      sent.off('drain', done)
+      sent.off('close', done)
+      resolve()
+    }
+    sent.on('drain', done)
+    sent.on('close', done)
+  })
 }
 
 /** A whole body of at most `sizeMax` bytes. */
@@ -85,15 +96,39 @@ export async function readBody(response: IncomingMessage, sizeMax: number): Prom
   return Buffer.concat(parts)
 }
 
-const plainAgent = new HttpAgent({ keepAlive: true, keepAliveMsecs: 5000, timeout: IDLE_MS })
-const tlsAgents = new Map<boolean, HttpsAgent>()
+function limitDial(sent: ClientRequest, limitMs: number): void {
+  sent.once('socket', (socket) => {
+    if (!socket.connecting) return
+    const timeout = () => sent.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' }))
+    const timer = setTimeout(timeout, limitMs)
+    socket.once('connect', () => clearTimeout(timer))
+    socket.once('close', () => clearTimeout(timer))
+  })
+}
 
-async function tlsAgent(insecure: boolean): Promise<HttpsAgent> {
-  const known = tlsAgents.get(insecure)
+const plainAgent = new HttpAgent({ keepAlive: true, keepAliveMsecs: 5000, timeout: IDLE_MS })
+const tlsAgents = new Map<string, HttpsAgent>()
+/** A client may change its certificates as often as it likes. */
+const TLS_AGENTS_MAX = 32
+
+/** Connections are kept per set of certificates: what one client may see is none of another's business. */
+async function tlsAgent({ insecure, tls }: HttpRequest): Promise<HttpsAgent> {
+  const key = JSON.stringify([insecure, tls])
+  const known = tlsAgents.get(key)
   if (known) return known
-  const { Agent } = await import('node:https')
-  const agent = new Agent({ keepAlive: true, keepAliveMsecs: 5000, timeout: IDLE_MS, rejectUnauthorized: !insecure })
-  tlsAgents.set(insecure, agent)
+  const [{ Agent }, { rootCertificates }] = await Promise.all([import('node:https'), import('node:tls')])
+  const { authorities = [], pairs = [] } = tls ?? {}
+  const agent = new Agent({
+    keepAlive: true,
+    keepAliveMsecs: 5000,
+    timeout: IDLE_MS,
+    rejectUnauthorized: !insecure,
+    ...(authorities.length === 0 ? {} : { ca: [...rootCertificates, ...authorities] }),
+    ...(pairs.length === 0 ? {} : { cert: pairs.map((p) => p.certificate), key: pairs.map((p) => p.key) }),
+  })
+  const [oldest] = tlsAgents.keys()
+  if (tlsAgents.size >= TLS_AGENTS_MAX && oldest !== undefined) tlsAgents.delete(oldest)
+  tlsAgents.set(key, agent)
   return agent
 }
 

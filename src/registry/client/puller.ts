@@ -8,7 +8,12 @@ export interface RegistryAuth {
   password?: string
   identityToken?: string
   registryToken?: string
+  /** A whole Authorization header, for the registry itself. */
+  authorization?: string
 }
+
+/** Known from the start, or asked for when a registry wants to be shown some. */
+export type AuthSource = RegistryAuth | undefined | (() => Promise<RegistryAuth | undefined>)
 
 /** Where blobs go. Content store of containerd, over gRPC, in the engine. */
 export interface BlobSink {

@@ -5,7 +5,7 @@ import { authorize } from './authorize.ts'
 import type { Endpoint } from './endpoint.ts'
 import { ConnectionFailure, type HttpRequest, readBody, sendRequest } from './http-request.ts'
 import { parseChallenges } from './parse-challenge.ts'
-import type { RegistryAuth } from './puller.ts'
+import type { AuthSource } from './puller.ts'
 
 export interface SessionRequest {
   method: HttpRequest['method']
@@ -14,6 +14,22 @@ export interface SessionRequest {
   headers?: Readonly<Record<string, string>>
   body?: () => Uint8Array | AsyncIterable<Uint8Array>
   signal: AbortSignal
+}
+
+export interface SessionOptions {
+  repository: string
+  /** `pull` or `pull,push`, the scope asked of the token service. */
+  actions: string
+  auth: AuthSource
+  watch?: ExchangeWatch
+  /** A registry that can't be reached is told by what was asked of it, not by its base. */
+  showsRequests?: boolean
+}
+
+/** Told of every request that leaves and of every answer's head. */
+export interface ExchangeWatch {
+  request(method: string, url: URL, headers: Readonly<Record<string, string>>): void
+  response(response: IncomingMessage): void
 }
 
 const REDIRECTS_MAX = 10
@@ -25,14 +41,16 @@ export class RegistrySession {
   readonly endpoint: Endpoint
   readonly #repository: string
   readonly #actions: string
-  readonly #auth: RegistryAuth | undefined
+  readonly #auth: AuthSource
+  readonly #watch: ExchangeWatch | undefined
   #authorization: string | undefined
   #scheme: 'https' | 'http' | undefined
   #hasAnswered = false
 
-  /** `actions`: `pull` or `pull,push`, the scope asked of the token service. */
-  constructor(endpoint: Endpoint, options: { repository: string; actions: string; auth: RegistryAuth | undefined }) {
+  constructor(endpoint: Endpoint, options: SessionOptions) {
     this.endpoint = endpoint
+    this.#watch = options.watch
+    this.#hasAnswered = options.showsRequests ?? false
     this.#repository = options.repository
     this.#actions = options.actions
     this.#auth = options.auth
@@ -46,10 +64,7 @@ export class RegistrySession {
   /** Any status but 401, which is answered with what there is to show, once. */
   async request(request: SessionRequest): Promise<IncomingMessage> {
     const scheme = await this.#findScheme(request.signal)
-    const url =
-      request.path instanceof URL
-        ? request.path
-        : new URL(`${scheme}://${this.endpoint.host}/v2/${this.#repository}/${request.path}`)
+    const url = request.path instanceof URL ? request.path : this.#urlOf(scheme, request.path)
     let response: IncomingMessage
     try {
       response = await this.#follow(request, url)
@@ -69,7 +84,7 @@ export class RegistrySession {
       challenges,
       registry: url,
       scope: `repository:${this.#repository}:${this.#actions}`,
-      auth: this.#auth,
+      auth: typeof this.#auth === 'function' ? await this.#auth() : this.#auth,
       insecure: this.endpoint.insecure,
       signal,
     })
@@ -89,6 +104,7 @@ export class RegistrySession {
     for (let hop = 0; hop <= REDIRECTS_MAX; hop++) {
       const isHome = url.host === this.endpoint.host && url.protocol === `${this.#scheme}:`
       const headers = {
+        ...(isHome ? this.endpoint.headers : {}),
         ...request.headers,
         ...(isHome && this.#authorization !== undefined ? { authorization: this.#authorization } : {}),
       }
@@ -97,6 +113,7 @@ export class RegistrySession {
       const insecure = this.endpoint.insecure && isHome
       // A registry that can't be reached is told by its base, which is what Docker asks first.
       const shownUrl = this.#hasAnswered ? url : new URL('/v2/', url)
+      this.#watch?.request(method, url, headers)
       const response = await sendRequest({
         method,
         url,
@@ -104,8 +121,10 @@ export class RegistrySession {
         insecure,
         signal,
         shownUrl,
+        ...(isHome ? this.#dialing() : {}),
         ...(body === undefined ? {} : { body }),
       })
+      this.#watch?.response(response)
       this.#hasAnswered = true
       const location = response.headers.location
       if (![301, 302, 303, 307, 308].includes(response.statusCode ?? 0) || location === undefined) {
@@ -122,19 +141,26 @@ export class RegistrySession {
     throw new Failure('unavailable', `registry ${this.endpoint.host}: stopped after ${REDIRECTS_MAX} redirects`)
   }
 
+  #urlOf(scheme: string, path: string): URL {
+    const { host, apiPath = '/v2', namespace } = this.endpoint
+    const url = new URL(`${scheme}://${host}${apiPath}/${this.#repository}/${path}`)
+    if (namespace !== undefined) url.searchParams.set('ns', namespace)
+    return url
+  }
+
+  #dialing(): Pick<HttpRequest, 'tls' | 'dialTimeoutMs'> {
+    const { tls, dialTimeoutMs } = this.endpoint
+    return { tls, dialTimeoutMs }
+  }
+
   /** Tries TLS where both are allowed, and remembers what answered. */
   async #findScheme(signal: AbortSignal): Promise<'https' | 'http'> {
     const { host, schemes, insecure } = this.endpoint
     this.#scheme ??= schemes.length === 1 ? schemes[0] : knownSchemes.get(host)
     if (this.#scheme) return this.#scheme
     try {
-      const ping = await sendRequest({
-        method: 'GET',
-        url: new URL(`https://${host}/v2/`),
-        headers: {},
-        insecure,
-        signal,
-      })
+      const url = new URL(`https://${host}/v2/`)
+      const ping = await sendRequest({ method: 'GET', url, headers: {}, insecure, signal, ...this.#dialing() })
       await readBody(ping, 65536)
       this.#scheme = 'https'
     } catch (error) {

@@ -27,11 +27,12 @@ const ACCEPT = [
   MEDIA_TYPE.dockerSchema1Signed,
 ].join(', ')
 
-/** Throws Failure in Docker's words; `data-loss` where the bytes are not those of the digest. */
+/** Throws Failure in Docker's words, or in those of `refuse`; `data-loss` where the bytes are not those of the digest. */
 export async function resolveManifest(
   session: RegistrySession,
   reference: Reference,
   signal: AbortSignal,
+  refuse: typeof manifestFailure = manifestFailure,
 ): Promise<ResolvedManifest> {
   const wanted = reference.digest ?? reference.tag ?? 'latest'
   const response = await session.request({
@@ -42,7 +43,7 @@ export async function resolveManifest(
   })
   const status = response.statusCode ?? 0
   const bytes = await readBody(response, MANIFEST_BYTES_MAX)
-  if (status !== 200) throw manifestFailure(reference, status, refusal(response) ?? parseRegistryError(status, bytes))
+  if (status !== 200) throw refuse(reference, status, refusal(response) ?? parseRegistryError(status, bytes))
   const announced = (response.headers['content-type'] ?? '').split(';')[0]!.trim()
   const header = response.headers['docker-content-digest']
   const digest = reference.digest ?? (typeof header === 'string' ? parseDigest(header) : digestOf(bytes))
