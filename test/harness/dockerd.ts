@@ -1,7 +1,7 @@
 // A real dockerd as the other side of a comparison, with directories and socket of its own and no network.
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually, run } from './command.ts'
@@ -21,6 +21,7 @@ export async function startDockerd({
   bridge?: boolean
 } = {}): Promise<RealDockerd | undefined> {
   if ((await run(['sh', '-c', 'command -v dockerd'])).code !== 0) return undefined
+  if (bridge) await writeFile('/proc/sys/net/ipv4/ip_forward', '1') // else its client warns, and whether it is on depends on the tests before
   const directory = await mkdtemp(join(tmpdir(), 'real-dockerd-'))
   const socketPath = join(directory, 'docker.sock')
   const roots = ['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'exec')]

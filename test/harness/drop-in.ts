@@ -136,17 +136,19 @@ const HOST_NAMESPACES = new Set(
  * in ways of their own: a superblock's own read-only flag, what a masked directory forbids besides, modes (which are shown of the directories).
  */
 export const PROBE = String.raw`
+# glibc's posix_spawn leaves signals 32 and 33 ignored, and runc passes that on from whoever started the test; ours resets them.
+without_thread_signals() { sed -E 's/^(SigIgn:[^0-9]*0{7})[01][08]/\100/'; }
 echo "== process"; id; pwd; umask; env | sort
-grep -E '^(State|Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed_list|Mems_allowed_list|Shd|SigBlk|SigIgn|SigCgt|THP)' /proc/self/status
-grep -E '^(Cap|NoNewPrivs|Seccomp|Umask|SigBlk|SigIgn)' /proc/1/status
+grep -E '^(State|Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed_list|Mems_allowed_list|Shd|SigBlk|SigIgn|SigCgt|THP)' /proc/self/status | without_thread_signals
+grep -E '^(Cap|NoNewPrivs|Seccomp|Umask|SigBlk|SigIgn)' /proc/1/status | without_thread_signals
 [ "$(cut -d' ' -f6-7 /proc/self/stat)" = "$(cut -d' ' -f6-7 /proc/1/stat)" ] && echo "session and terminal of the first process"; cat /proc/self/oom_score_adj /proc/self/limits /proc/self/coredump_filter
 tr '\0' ' ' </proc/1/cmdline; echo
 for fd in /proc/self/fd/*; do echo "$fd $(readlink $fd)"; done | sed -E 's/\[[0-9]+\]//'
 for ns in /proc/self/ns/*; do echo "$ns $(readlink $ns)"; done
 echo "== mounts"
-sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //; s/(lowerdir|upperdir|workdir)=[^,]*/\1/g; s/(master|shared|propagate_from):[0-9]+/\1/g; s/,(nr_inodes=1|mode=[0-7]+)//; s/ - (tmpfs tmpfs|sysfs sysfs) r[ow]/ - \1/
-  s/ - cgroup [a-z]+/ - cgroup/; s#^/ ([^ ]+) ro,(nosuid,nodev,noexec,)?relatime - tmpfs tmpfs$#/ \1 masked#
-  s#^/ /sys/fs/cgroup r[ow],#/ /sys/fs/cgroup #; s#^(/ / r[ow],relatime) master#\1#' /proc/self/mountinfo | sort
+sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //; s#^/ /sys/fs/cgroup r[ow],#/ /sys/fs/cgroup #; s/(lowerdir|upperdir|workdir)=[^,]*/\1/g; s/(master|shared|propagate_from):[0-9]+/\1/g; s/,(nr_inodes=1|mode=[0-7]+)//; s/ - (tmpfs tmpfs|sysfs sysfs) r[ow]/ - \1/
+  s/ - cgroup [a-z]+/ - cgroup/; s#^/ ([^ ]+) ro,(nosuid,nodev,noexec,)?relatime - tmpfs tmpfs(,uid=[0-9]+,gid=[0-9]+)?$#/ \1 masked#
+  s#^(/ / r[ow],relatime) master#\1#' /proc/self/mountinfo | sort
 echo "== files"
 find /dev ! -name mqueue | sort | while read f; do stat -c '%n %F %a %u:%g %t:%T' "$f"; done
 for f in / /proc /sys /dev/shm /dev/pts /tmp /run /etc /var /root /t /b /f; do [ -e $f ] && stat -c '%n %F %a %u:%g' $f; done

@@ -8,7 +8,7 @@ export const RUNS = `
 1 | $X run $B --rm $T $C /etc/passwd
 1 ~: not a directory: unknown | $X run $B --rm --cwd /etc/passwd $T $C true
 1 | $X run $B --rm --mount type=bind,src=/no/such,dst=/x,options=bind $T $C true
-137 | $X run $B --rm --memory-limit 16777216 $T $C sh -c 'tail /dev/zero; exit $?'
+137 | $X run $B --rm --memory-limit 16777216 $T $C sh -c 'exec 2>/dev/null; tail /dev/zero; exit $?'
 0 | echo typed | $X run $B --rm $T $C head -n 1
 0 | head -c 3000000 /dev/zero | $X run $B --rm $T $C sh -c 'head -c 3000000 | wc -c'
 0 | pty $X run $B -t --rm $T $C sh -c '"tty; test -t 0 && test -t 1 && echo terminal"'

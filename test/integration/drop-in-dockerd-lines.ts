@@ -33,7 +33,7 @@ export const RUNS = `
 0 | docker run $R --rm --hostname h --domainname d $I sh -c 'hostname; hostname -f; cat /proc/sys/kernel/domainname'
 0 | docker run $R --rm --add-host a:1.2.3.4 --dns 9.9.9.9 $I sh -c 'tail -n +7 /etc/hosts | grep -w a; cat /etc/resolv.conf'
 0 | docker run $R --rm -m 16m --memory-swap 16m $I sh -c 'dd if=/dev/zero of=/dev/shm/x bs=1M count=8 2>/dev/null; sh -c "tail -c 60m /dev/zero | wc -c"; echo survived'
-137 | docker run $R --name $C -m 16m --memory-swap 16m $I sh -c 'tail /dev/zero; c=$?; sleep 0.5; exit $c'; c=$?; docker inspect -f '{{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}}' $C; exit $c
+137 | docker run $R --name $C -m 16m --memory-swap 16m $I sh -c 'exec 2>/dev/null; tail /dev/zero; c=$?; sleep 0.5; exit $c'; c=$?; docker inspect -f '{{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}}' $C; exit $c
 0 | docker run $R --rm --network none $I sh -c 'ip -o link | cut -d" " -f2'
 0 | docker run $R --rm $I sh -c 'ip -o -4 addr show eth0 | grep -c 172; ip route | grep -c default'
 0 | docker run $R --rm $I ping -c 1 -W 5 127.0.0.1 | head -1

@@ -26,7 +26,7 @@ export const RUNS = `
 0 | pty $P run --rm -it $I sh -c '"stty size; tty; test -t 0 && test -t 1 && echo terminal"'
 4 | pty $P run --rm -it $I sh -c '"exit 4"'
 0 | exec 3<$F/file; $P run --rm --preserve-fds 1 $I sh -c 'cat <&3; ls /proc/self/fd | wc -l'
-137 | $P run --name $C -m 16m --memory-swap 16m $I sh -c 'tail /dev/zero; c=$?; sleep 0.5; exit $c'; c=$?; $P inspect -f '{{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}}' $C; exit $c
+137 | $P run --name $C -m 16m --memory-swap 16m $I sh -c 'exec 2>/dev/null; tail /dev/zero; c=$?; sleep 0.5; exit $c'; c=$?; $P inspect -f '{{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}}' $C; exit $c
 0 | $P run -d --name $C --hostname a $I sleep 1000 >/dev/null; $P run --rm --network container:$C --pid container:$C --ipc container:$C --uts container:$C $I sh -c 'hostname; ps -o args; for n in net pid ipc uts; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) ] || echo $n; done'
 0 | $P run --rm --security-opt seccomp=$F/no-mkdir.json $I sh -c 'mkdir /x; rmdir /etc/none; true'
 0 | $P run --rm --security-opt no-new-privileges -u 1000 $I sh -c 'su -c id; true'
@@ -38,7 +38,7 @@ export const RUNS = `
 0 | $P run --rm --cgroup-parent /$C-parent $I cut -d: -f2- /proc/self/cgroup | sort; find /sys/fs/cgroup -depth -name "$C-parent" -exec rmdir '{}' ';'
 0 | for n in 1 2 3 4 5; do $P run -d --label own=$C $I sleep 1000 >/dev/null & done; wait; $P ps -q -f label=own=$C | wc -l; $P rm -t 0 -f $($P ps -q -f label=own=$C) | wc -l
 0 | (cd $F/context; $P build -q --no-cache -t $C . >$O/id; $P run --rm $C sh -c 'cat /made; pwd; id; env | sort | grep -E "^(A|PATH|HOME)="'; $P rmi $C >/dev/null)
-1 | (cd $F/context; $P build --no-cache -f Dockerfile.fails . 2>&1 | grep -vE '^(-->|STEP)'; exit 1)
+1 | (cd $F/context; $P build --no-cache -f Dockerfile.fails . 2>&1 | grep -vE '^(-->|STEP)' | sort; exit 1)
 `
 
 /** Flags with which a container prints what it sees of how it was made. */
