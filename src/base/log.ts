@@ -1,6 +1,6 @@
 // One line per event on standard error, as `key=value` or as JSON: what the original daemons print too.
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export type LogFormat = 'text' | 'json'
 export type LogFields = Record<string, string | number | boolean | undefined>
 
@@ -11,7 +11,7 @@ export interface Log {
   error(message: string, fields?: LogFields): void
 }
 
-const LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error']
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 /** As the original daemons' log library (logrus) spells it. */
 const LEVEL_NAMES: Partial<Record<LogLevel, string>> = { warn: 'warning' }
 

@@ -1,6 +1,7 @@
 // The program's command line: containerd's own flags and commands, and one flag of ours.
 import { parseArgs } from 'node:util'
 import { Failure, messageOf } from '../base/failure.ts'
+import { OWN_RUNTIMES } from './own-runtimes.ts'
 
 export const USAGE = `berth-containerd: containerd's API over berth's runtime
 
@@ -19,6 +20,10 @@ Flags:
   -l, --log-level LEVEL trace, debug, info, warn, error, fatal or panic (default info)
       --root DIR        content, metadata, snapshots
       --state DIR       bundles of running tasks
+      --own-runtimes NAMES
+                        runtimes that are served without a shim of their own, separated by commas (default
+                        ${OWN_RUNTIMES.join(',')});
+                        any other name or path is a containerd-shim-* program
       --shim PATH       the berth-shim program (default: beside this program)
   -v, --version         print the version
   -h, --help            print this
@@ -32,6 +37,7 @@ export interface CommandLine {
   root: string | undefined
   state: string | undefined
   shim: string | undefined
+  ownRuntimes: string | undefined
   /** Of `publish`. */
   namespace: string | undefined
   topic: string | undefined
@@ -44,6 +50,7 @@ const OPTIONS = {
   root: { type: 'string' },
   state: { type: 'string' },
   shim: { type: 'string' },
+  'own-runtimes': { type: 'string' },
   'log-level': { type: 'string', short: 'l' },
   config: { type: 'string', short: 'c' },
   version: { type: 'boolean', short: 'v' },
@@ -66,6 +73,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     root: values.root,
     state: values.state,
     shim: values.shim,
+    ownRuntimes: values['own-runtimes'],
     namespace: values.namespace,
     topic: values.topic,
     rest: hook < 0 ? [] : argv.slice(hook + 1).filter((word, index) => index > 0 || word !== '--'),

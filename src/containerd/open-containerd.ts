@@ -68,9 +68,12 @@ export interface ContainerdBehaviour {
 }
 
 export interface TasksDeps {
-  /** Where bundles live. */
-  directory: string
+  /** The daemon's: bundles and whatever else tasks have lies below them. */
+  root: string
+  state: string
   containers: ContainerStore
+  content: ContentStore
+  workers: LayerWorkers
   events: EventExchange
   log: Log
 }
@@ -80,7 +83,7 @@ export type OpenTasks = (deps: TasksDeps) => Promise<ServiceHandlers<typeof Task
 
 export interface Containerd extends AsyncDisposable {
   readonly router: GrpcRouter
-  /** Shims tell of their tasks here. */
+  /** Where shims' events go. */
   readonly events: EventExchange
   /** Running tasks run on. Idempotent. */
   close(): Promise<void>
@@ -148,7 +151,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
       }),
     )
   if (options.openTasks !== undefined)
-    router.service(Tasks, await options.openTasks({ directory: join(state, 'tasks'), containers, events, log }))
+    router.service(Tasks, await options.openTasks({ root, state, containers, content, workers, events, log }))
   router.service(
     Health,
     createHealthService((service) => router.knows(service)),

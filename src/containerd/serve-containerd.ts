@@ -62,7 +62,7 @@ async function serve(line: CommandLine, { name, program }: Invocation): Promise<
   const settings = settingsOf(resolveDocument(line, placesOf(name), createLog('warn')), createLog('warn'))
   const log = createLog(settings.log.level, undefined, settings.log.format)
   try {
-    await runDaemon(settings, line.shim ?? findShim(program), log)
+    await runDaemon(settings, { shim: resolve(line.shim ?? findShim(program)), own: resolve(program) }, log)
     return 0
   } catch (error) {
     log.error('containerd failed', { error: messageOf(error) })
@@ -81,6 +81,7 @@ function resolveDocument(line: CommandLine, places: Places, log: Log): Document 
     ...(line.state === undefined ? {} : { state: resolve(line.state) }),
     ...(line.address === undefined ? {} : { address: line.address }),
     ...(line.logLevel === undefined ? {} : { logLevel: line.logLevel }),
+    ...(line.ownRuntimes === undefined ? {} : { ownRuntimes: line.ownRuntimes.split(',').filter(Boolean) }),
   })
 }
 

@@ -344,7 +344,7 @@ test('flags win, and the socket goes where the state goes', () => {
     { 'config.toml': 'version = 3\n[debug]\nlevel = "warn"' },
     ({ settings }) => {
       const { root, state, grpc, log } = settings()
-      assert.deepEqual([root, state, grpc.address, log.level], ['/r', '/s', '/s/containerd.sock', 'trace'])
+      assert.deepEqual([root, state, grpc.address, log.level], ['/r', '/s', '/s/containerd.sock', 'debug'])
     },
     { root: '/r', state: '/s', logLevel: 'trace' },
   )

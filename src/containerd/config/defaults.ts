@@ -1,5 +1,6 @@
 // What holds where no file and no flag says otherwise.
 import { join } from 'node:path'
+import { OWN_RUNTIMES } from '../own-runtimes.ts'
 import type { Document } from './schema.ts'
 
 /** Where a daemon keeps things by default. */
@@ -62,7 +63,7 @@ export function defaultDocument({ root, state }: Places, platform: string): Docu
       },
       'io.containerd.metadata.v1.bolt': { content_sharing_policy: 'shared' },
       'io.containerd.monitor.task.v1.cgroups': { no_prometheus: false },
-      'io.containerd.runtime.v2.task': { platforms: [platform], sched_core: false },
+      'io.containerd.runtime.v2.task': { platforms: [platform], sched_core: false, own_runtimes: [...OWN_RUNTIMES] },
       'io.containerd.service.v1.diff-service': { default: ['walking'] },
       'io.containerd.service.v1.tasks-service': { blockio_config_file: '', rdt_config_file: '' },
       'io.containerd.snapshotter.v1.native': { root_path: '' },

@@ -75,7 +75,8 @@ export const PLUGINS: Readonly<Record<string, Section>> = {
     mount_options: 'strings',
   },
   'io.containerd.snapshotter.v1.native': { root_path: 'string' },
-  'io.containerd.runtime.v2.task': { platforms: 'strings', sched_core: 'boolean' },
+  // `own_runtimes` is this daemon's own: runtimes that it serves without a shim of theirs.
+  'io.containerd.runtime.v2.task': { platforms: 'strings', sched_core: 'boolean', own_runtimes: 'strings' },
   'io.containerd.service.v1.diff-service': { default: 'strings' },
   'io.containerd.service.v1.tasks-service': { rdt_config_file: 'string', blockio_config_file: 'string' },
   'io.containerd.monitor.v1.cgroups': { no_prometheus: 'boolean' },

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { Log, LogFormat, LogLevel } from '../../base/log.ts'
+import { OWN_RUNTIMES } from '../own-runtimes.ts'
 import { parseDuration } from './duration.ts'
 import { checkPlugins } from './plugin-rules.ts'
 import type { Document } from './schema.ts'
@@ -60,6 +61,8 @@ export interface DaemonSettings {
   overlay: OverlaySettings
   nativeRoot: string | undefined
   isContentShared: boolean
+  /** Names of runtimes that are served without a shim of their own. */
+  ownRuntimes: readonly string[]
 }
 
 /** Flags that win over the file. */
@@ -68,7 +71,10 @@ export interface FlagSettings {
   state?: string
   address?: string
   logLevel?: string
+  ownRuntimes?: readonly string[]
 }
+
+const TASK_PLUGIN = 'io.containerd.runtime.v2.task'
 
 /** The document with the flags in it: what `config dump` prints. */
 export function applyFlags(document: Document, flags: FlagSettings): Document {
@@ -79,12 +85,16 @@ export function applyFlags(document: Document, flags: FlagSettings): Document {
     grpc['address'] = join(flags.state, 'containerd.sock')
   if (flags.address !== undefined) grpc['address'] = flags.address.replace(/^unix:\/\//, '')
   const debug = section(document, 'debug')
+  const plugins = section(document, 'plugins')
+  const { ownRuntimes } = flags
   return {
     ...document,
-    root,
-    state,
-    grpc,
+    ...{ root, state, grpc },
     debug: flags.logLevel === undefined ? debug : { ...debug, level: flags.logLevel },
+    plugins:
+      ownRuntimes === undefined
+        ? plugins
+        : { ...plugins, [TASK_PLUGIN]: { ...section(plugins, TASK_PLUGIN), own_runtimes: ownRuntimes } },
   }
 }
 
@@ -182,9 +192,10 @@ function parseHostPort(address: string, key: string): { host: string; port: numb
   return { host: bracketed ?? plain ?? '', port: Number(port) }
 }
 
+/** The finer ones than ours fall on ours. */
 const LOG_LEVELS = new Map<string, LogLevel>([
   ['', 'info'],
-  ['trace', 'trace'],
+  ['trace', 'debug'],
   ['debug', 'debug'],
   ['info', 'info'],
   ['warn', 'warn'],
@@ -240,7 +251,7 @@ function timeoutsOf(timeouts: Document, log: Log): ReadonlyMap<string, number> {
 
 function pluginSettings(
   plugins: Document,
-): Pick<DaemonSettings, 'collector' | 'overlay' | 'nativeRoot' | 'isContentShared'> {
+): Pick<DaemonSettings, 'collector' | 'overlay' | 'nativeRoot' | 'isContentShared' | 'ownRuntimes'> {
   const scheduler = section(plugins, 'io.containerd.gc.v1.scheduler')
   const overlay = section(plugins, 'io.containerd.snapshotter.v1.overlayfs')
   const native = section(plugins, 'io.containerd.snapshotter.v1.native')
@@ -264,6 +275,7 @@ function pluginSettings(
     },
     nativeRoot: String(native['root_path'] ?? '') || undefined,
     isContentShared: policy !== 'isolated',
+    ownRuntimes: (section(plugins, TASK_PLUGIN)['own_runtimes'] ?? OWN_RUNTIMES) as string[],
   }
 }
 

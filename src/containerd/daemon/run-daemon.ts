@@ -1,26 +1,36 @@
 // The daemon: everything that the settings ask for, in an order in which it can also end.
 import { existsSync, mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { Failure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import { openNativeKernel } from '../../linux/native-kernel.ts'
 import { releaseStartPagesSoon } from '../../linux/release-pages.ts'
 import { type GrpcServer, type GrpcServerOptions, serveGrpc } from '../../wire/grpc/serve-grpc.ts'
+import { serveTtrpcAt } from '../../wire/ttrpc/serve-ttrpc-at.ts'
 import { disabledServices } from '../config/plugin-rules.ts'
 import type { DaemonSettings } from '../config/settings.ts'
 import { type Containerd, type ContainerdBehaviour, openContainerd } from '../open-containerd.ts'
+import { createForwardService } from '../services/forward.ts'
 import { CONTAINERD_VERSION } from '../services/version.ts'
 import { dumpOnSignal } from './dump-state.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { arrangeOwnProcess } from './own-process.ts'
-import { serveEvents } from './serve-events.ts'
 import { connectServiceManager } from './service-manager.ts'
 
 /** Of a call that does something; those that wait for events are cut at once. systemd would wait 90 s, dockerd 15 s. */
 const GRACE_MS = 3_000
 
+/** Absolute paths. */
+export interface Programs {
+  /** berth-shim. */
+  shim: string
+  /** This one, which shims call to publish an event. */
+  own: string
+}
+
 /** Serves until SIGTERM or SIGINT. Throws what keeps it from serving; nothing is left open then. */
-export async function runDaemon(settings: DaemonSettings, shimPath: string, log: Log): Promise<void> {
+export async function runDaemon(settings: DaemonSettings, programs: Programs, log: Log): Promise<void> {
   const servers: GrpcServer[] = []
   const listCalls = () => servers.flatMap((server) => server.calls())
   dumpOnSignal(() => log, listCalls)
@@ -31,8 +41,9 @@ export async function runDaemon(settings: DaemonSettings, shimPath: string, log:
   undo.defer(() => manager[Symbol.dispose]())
   await arrangeOwnProcess(settings, log)
   const metrics = await loadMetrics(settings)
-  const containerd = undo.use(await open(settings, shimPath, metrics, log))
-  undo.use(await serveEvents(containerd.events, settings.ttrpc, log))
+  const containerd = undo.use(await open(settings, programs, metrics, log))
+  const { ttrpc } = settings
+  undo.use(await serveTtrpcAt(ttrpc.address, createForwardService(containerd.events), log, ttrpc))
   await serveAside(settings, { containerd, metrics, listCalls, log, undo })
   for (const server of await serveCalls(settings, containerd, metrics, log)) {
     undo.defer(() => server.close(GRACE_MS))
@@ -56,7 +67,7 @@ async function loadMetrics({ metrics }: DaemonSettings): Promise<Metrics | undef
 
 async function open(
   settings: DaemonSettings,
-  shimPath: string,
+  { shim, own }: Programs,
   metrics: Metrics | undefined,
   log: Log,
 ): Promise<Containerd> {
@@ -69,10 +80,14 @@ async function open(
   const { root, state, disabledPlugins } = settings
   mkdirSync(state, { recursive: true, mode: 0o711 })
   const hasTasks = !disabledPlugins.has('io.containerd.runtime.v2.task')
-  if (hasTasks && !existsSync(shimPath)) throw new Failure('not-found', `${shimPath}: no such program; --shim names it`)
+  if (hasTasks && !existsSync(shim)) throw new Failure('not-found', `${shim}: no such program; --shim names it`)
+  const shimAccess = {
+    ...{ ownRuntimes: settings.ownRuntimes, program: own, isDebug: settings.log.level === 'debug' },
+    ...{ grpcAddress: resolve(settings.grpc.address), ttrpcAddress: resolve(settings.ttrpc.address) },
+  }
   const containerd = await openContainerd({
     ...{ root, state, log, behaviour },
-    openTasks: hasTasks ? (deps) => openTasks({ ...deps, shimPath }) : undefined,
+    openTasks: hasTasks ? (deps) => openTasks({ ...deps, shimPath: shim, shims: shimAccess }) : undefined,
   })
   for (const service of disabledServices(disabledPlugins)) containerd.router.remove(service)
   return containerd

@@ -49,10 +49,10 @@ export async function serveGrpc(
   log: Log,
   options: GrpcServerOptions = {},
 ): Promise<GrpcServer> {
-  await prepareSocket(path)
+  await removeStaleSocket(path)
   const server = createServer({ settings: HTTP2_SETTINGS, maxSessionMemory: SESSION_MEMORY_MB })
   const running = answerOn(server, router, log, options)
-  await listenPrivately(server, path, options.owner)
+  await listen(server, path, options.owner)
   return running
 }
 
@@ -82,18 +82,9 @@ export function answerOn(server: Http2Server, router: GrpcRouter, log: Log, opti
   return { calls: () => [...calls], close, [Symbol.asyncDispose]: () => close() }
 }
 
-/** Its directory is made, and what a dead process left there is removed. */
-export async function prepareSocket(path: string): Promise<void> {
-  await removeStaleSocket(path)
-  mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
-}
-
 /** Mode 0600, or 0660 with an owner; nobody else may connect at any moment. Later errors of the server are of no interest. */
-export async function listenPrivately(
-  server: Server,
-  path: string,
-  owner?: { uid: number; gid: number },
-): Promise<void> {
+export async function listen(server: Server, path: string, owner?: { uid: number; gid: number }): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
   await new Promise<void>((resolve, reject) => {
     const umask = process.umask(0o177) // bind happens within listen: no moment with a socket that others may open
     server.once('error', reject)
@@ -133,7 +124,8 @@ async function closeServer(
   clearTimeout(cut)
 }
 
-async function removeStaleSocket(path: string): Promise<void> {
+/** A socket that nobody answers on goes; for one that somebody answers on throws `already-exists`. */
+export async function removeStaleSocket(path: string): Promise<void> {
   const existing = lstatSync(path, { throwIfNoEntry: false })
   if (existing === undefined) return
   if (!existing.isSocket()) throw new Failure('already-exists', `listen unix ${path}: not a socket`)

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { getHeapSnapshot, getHeapSpaceStatistics, getHeapStatistics } from 'node:v8'
 import { messageOf } from '../../../base/failure.ts'
 import type { Log } from '../../../base/log.ts'
-import { listenPrivately, prepareSocket } from '../../../wire/grpc/serve-grpc.ts'
+import { listen, removeStaleSocket } from '../../../wire/grpc/serve-grpc.ts'
 import type { OwnedSocket } from '../../config/settings.ts'
 import { describeState, type ListCalls } from '../dump-state.ts'
 import { recordCpuProfile } from './record-profile.ts'
@@ -15,7 +15,7 @@ export async function serveDebug(
   listCalls: ListCalls,
   log: Log,
 ): Promise<AsyncDisposable> {
-  await prepareSocket(address)
+  await removeStaleSocket(address)
   const server = createServer((request, response) => {
     answer(request, response, listCalls).catch((error: unknown) => {
       log.warn('debug request failed', { path: request.url, error: messageOf(error) })
@@ -23,7 +23,7 @@ export async function serveDebug(
       else sendText(response, 500, `${messageOf(error)}\n`)
     })
   })
-  await listenPrivately(server, address, { uid, gid })
+  await listen(server, address, { uid, gid })
   return {
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
