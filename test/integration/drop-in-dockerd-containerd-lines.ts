@@ -47,7 +47,7 @@ export const PROBED = [
 ]
 
 /** Events come from containerd's: their order and number are the same. */
-export const EVENTS = String.raw`
+export const EVENTS = `
 0 | t=$(date +%s); docker run --name $C $I sh -c 'exit 3'; docker exec $C true 2>/dev/null; docker rm $C >/dev/null;
   docker events --since $t --until $(($(date +%s)+1)) --filter container=$C --format '{{.Action}} {{index .Actor.Attributes "exitCode"}}'
 0 | t=$(date +%s); docker run -d --name $C $I sleep 1000 >/dev/null; docker exec $C sh -c 'exit 5'; docker pause $C >/dev/null; docker unpause $C >/dev/null; docker kill $C >/dev/null; docker wait $C; docker rm $C >/dev/null;

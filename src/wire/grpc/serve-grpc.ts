@@ -61,6 +61,7 @@ export function answerOn(server: Http2Server, router: GrpcRouter, log: Log, opti
   const sessions = new Set<ServerHttp2Session>()
   const calls = new Set<CallUnderWay>()
   server.on('session', (session) => {
+    if (session.destroyed) return // its client was refused, or is gone already
     sessions.add(session)
     session.setLocalWindowSize(LOCAL_WINDOW_BYTES)
     session.on('error', (error) => log.debug('grpc session failed', { error: error.message }))
