@@ -36,7 +36,7 @@ export const RUNS = `
 137 | docker run $R --name $C -m 16m --memory-swap 16m $I sh -c 'exec 2>/dev/null; tail /dev/zero; c=$?; sleep 0.5; exit $c'; c=$?; docker inspect -f '{{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}}' $C; exit $c
 0 | docker run $R --rm --network none $I sh -c 'ip -o link | cut -d" " -f2'
 0 | docker run $R --rm $I sh -c 'ip -o -4 addr show eth0 | grep -c 172; ip route | grep -c default'
-0 | docker run $R --rm $I ping -c 1 -W 5 127.0.0.1 | head -1
+0 | docker run $R --rm $I ping -c 1 -W 5 127.0.0.1 | sed -n 1p
 0 | docker run -d $R --name $C $I sleep 1000 >/dev/null; docker run $R --rm --network container:$C $I sh -c 'test "$(hostname)" != ""; ip -o link | wc -l'; docker run $R --rm --pid container:$C $I ps -o args;
   docker run $R --rm --network none --ipc private $I true
 0 | docker run -d $R --name $C --ipc shareable $I sh -c 'echo shared >/dev/shm/f; sleep 1000' >/dev/null; until_says shared docker run $R --rm --ipc container:$C $I cat /dev/shm/f
@@ -140,7 +140,7 @@ export const TENDED = `
 0 | docker run -d $R --name $C --stop-signal INT $I sh -c 'trap "echo int; exit 0" INT; echo up; while :; do sleep 0.1; done' >/dev/null; until_says up docker logs $C; docker stop -t 20 $C; docker logs $C; docker inspect -f '{{.State.ExitCode}}' $C
 0 | docker run -d $R --name $C --rm $I sleep 0.2 >/dev/null; until_says '' docker ps -aq -f name=$C
 0 | docker run -d $R --name $C $I sh -c 'sleep 1000 & sleep 1000' >/dev/null; docker stop -t 0 $C; docker inspect -f '{{.State.ExitCode}}' $C
-0 | docker run -d $R --name $C --cgroup-parent /$C-parent $I sleep 1000 >/dev/null; docker exec $C cut -d: -f2- /proc/1/cgroup | sort; docker rm -f $C; find /sys/fs/cgroup -path "*$C-parent/*" -type d 2>/dev/null | wc -l; find /sys/fs/cgroup -depth -name $C-parent -exec rmdir '{}' ';'
+0 | docker run -d $R --name $C --cgroup-parent /$C-parent $I sleep 1000 >/dev/null; docker exec $C cut -d: -f2- /proc/1/cgroup | sort; docker rm -f $C; find /sys/fs/cgroup -path "*$C-parent/*" -type d 2>/dev/null | wc -l; find /sys/fs/cgroup -depth -name $C-parent -exec rmdir '{}' ';' 2>/dev/null || true
 0 | for n in 1 2 3 4 5; do docker run -d $R --label $C $I sleep 1000 >/dev/null & done; wait; docker ps -q -f label=$C | wc -l; docker rm -f $(docker ps -q -f label=$C) | wc -l
 `
 
