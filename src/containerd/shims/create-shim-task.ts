@@ -1,5 +1,5 @@
 // tasks.Create under a shim of somebody else's: a bundle, a shim, and the container that it makes.
-import { Failure, messageOf, withSubject } from '../../base/failure.ts'
+import { Failure, isFailure, messageOf, withSubject } from '../../base/failure.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import { readProcessStat } from '../../linux/proc/process-stat.ts'
 import * as m from '../../wire/shim-v2/messages.ts'
@@ -47,11 +47,17 @@ async function openTask(
   const { bundle, program } = start
   try {
     const client = await TaskClient.connect(await startShim(host, start), bundle.namespace).catch((error: unknown) => {
-      throw error instanceof Failure && error.code === 'unavailable'
+      throw isFailure(error, 'unavailable')
         ? new Failure('unknown', `failed to start shim: start failed: ${error.message}`, { cause: error })
         : error
     })
-    return new ShimTask(host, { bundle, program, client, log, shim: (await askConnect(client, bundle))?.shim })
+    return new ShimTask(host, {
+      bundle,
+      program,
+      client,
+      log,
+      shim: (await askConnect(client, bundle, start.signal))?.shim,
+    })
   } catch (error) {
     await endUnanswered(host, bundle, program)
     throw error
@@ -62,20 +68,16 @@ async function openTask(
 export async function askConnect(
   client: TaskClient,
   { id }: Bundle,
+  signal?: AbortSignal,
 ): Promise<{ shim: ShimProcess | undefined; taskPid: number } | undefined> {
   try {
-    const answer = await client.call(
-      'Connect',
-      m.ContainerRequest,
-      m.ConnectResponse,
-      { id },
-      { timeoutMs: CONNECT_CALL_MS },
-    )
+    const options = { timeoutMs: CONNECT_CALL_MS, ...(signal === undefined ? {} : { signal }) }
+    const answer = await client.call('Connect', m.ContainerRequest, m.ConnectResponse, { id }, options)
     const stat = readProcessStat(answer.shimPid)
     const shim = stat && { pid: answer.shimPid, startTicks: stat.startTicks }
     return { shim, taskPid: answer.taskPid }
   } catch (error) {
-    if (error instanceof Failure && error.code !== 'deadline-exceeded' && client.isOpen) return undefined
+    if (client.isOpen && !isFailure(error, 'deadline-exceeded', 'cancelled')) return undefined
     client.close()
     throw withSubject('failed to start shim: the shim does not answer', error)
   }

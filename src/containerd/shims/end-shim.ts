@@ -16,7 +16,7 @@ const DELETE_CALL_MS = 5_000
 const SHUTDOWN_MS = 3_000
 /** The program has to start, and its runtime after it, on a machine that may be busy. */
 const DELETE_ACTION_MS = 15_000
-/** Between a shim's word that it ends and its end. */
+/** Between a shim's word that it ends, or a signal, and its end. */
 const EXIT_MS = 2_000
 /** The code where nobody can say: containerd's. */
 const UNKNOWN_EXIT = 255
@@ -39,7 +39,7 @@ export async function giveUp(host: ShimHost, task: ShimTask): Promise<void> {
     .catch((error: unknown) => isFailure(error, 'not-found'))
   const isShutDown = await asksShutdown(task)
   task.client.close()
-  if (isShutDown) await ended(host, task)
+  if (isShutDown && !isShared(host, task)) await untilNone(() => processesOf(task))
   await killShim(host, task)
   if (!isDeleted) await runDelete(host, task.bundle, task.program)
 }
@@ -62,7 +62,7 @@ export async function cleanUpAfter(host: ShimHost, task: ShimTask): Promise<void
 
 /** After a start that came to nothing, or a crash before its answer was kept: whoever works in the bundle is its shim. */
 export async function endUnanswered(host: ShimHost, bundle: Bundle, program: string | undefined): Promise<void> {
-  for (const pid of workingIn(bundle)) killIfThere(pid)
+  await killAll(() => workingIn(bundle))
   if (program !== undefined) await runDelete(host, bundle, program)
   try {
     const endpoint = readEndpoint(bundle)
@@ -87,16 +87,20 @@ async function asksShutdown({ client, id }: ShimTask): Promise<boolean> {
   }
 }
 
-/** Waits, bounded, until it has ended by itself: it removes its socket then. */
-async function ended(host: ShimHost, task: ShimTask): Promise<void> {
-  if (isShared(host, task)) return
+/** A bounded wait. A shim that ends by itself removes its socket. */
+async function untilNone(processes: () => number[]): Promise<void> {
   const end = Date.now() + EXIT_MS
-  while (processesOf(task).length > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5))
+  while (processes().length > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+async function killAll(processes: () => number[]): Promise<void> {
+  for (const pid of processes()) killIfThere(pid)
+  await untilNone(processes)
 }
 
 async function killShim(host: ShimHost, task: ShimTask): Promise<void> {
   if (isShared(host, task)) return
-  for (const pid of processesOf(task)) killIfThere(pid)
+  await killAll(() => processesOf(task))
   await removeSocket(task.client.endpoint)
 }
 

@@ -17,6 +17,7 @@ const PIDS_MS = 5_000
 
 /** Call once, before anybody asks for tasks. One bundle that makes trouble does not keep the others from being loaded. */
 export async function loadShims(host: ShimHost): Promise<void> {
+  await sweepHidden(host.state)
   const bundles = namesIn(host.state).flatMap((namespace) =>
     namesIn(join(host.state, namespace)).map((id) => ({ namespace, id, path: join(host.state, namespace, id) })),
   )
@@ -93,7 +94,14 @@ async function sweepWork(host: ShimHost): Promise<void> {
         await rm(join(host.root, namespace, id), { recursive: true, force: true })
 }
 
-/** Names with a dot in front are on their way out: they go now. */
+/** What a crash has left of bundles that were on their way out. */
+async function sweepHidden(state: string): Promise<void> {
+  for (const namespace of namesIn(state))
+    for (const name of namesIn(join(state, namespace), true))
+      if (name.startsWith('.')) await rm(join(state, namespace, name), { recursive: true, force: true })
+}
+
+/** Names of directories; with a dot in front only where they are asked for. */
 function namesIn(directory: string, withHidden = false): string[] {
   try {
     const names = readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>

@@ -4,6 +4,7 @@ import { Any, BootstrapParams } from '../../wire/shim-v2/messages.ts'
 import { CONTAINERD_VERSION } from '../services/version.ts'
 import { type Bundle, writeEndpoint, writeProgram } from './bundle.ts'
 import { runShim } from './run-shim.ts'
+import { wantsParameters } from './shim-generation.ts'
 import type { ShimHost } from './shim-host.ts'
 import { type Endpoint, parseStartAnswer } from './start-answer.ts'
 
@@ -11,8 +12,8 @@ import { type Endpoint, parseStartAnswer } from './start-answer.ts'
 const START_MS = 60_000
 const LOG_LEVEL = { debug: -4, info: 0 } as const
 
-/** What the shims of containerd 2.4 say to the input of its predecessors. */
-const WANTS_BOOTSTRAP = /started through the deprecated API|bootstrap parameters/
+/** What a shim of the newer kind says to the input of the older one, where its version did not tell what it is. */
+const WANTS_PARAMETERS = /started through the deprecated API|bootstrap parameters/
 
 /** Throws in containerd's words, `failed to start shim: start failed: …`. */
 export async function startShim(
@@ -30,18 +31,19 @@ export async function startShim(
   }
 }
 
-/** All shims up to containerd 2.3 read the options from standard input, as an Any; later ones want parameters, and say so. */
 async function start(
   host: ShimHost,
   { bundle, program, options, signal }: Parameters<typeof startShim>[1],
 ): Promise<Buffer> {
-  const run = (input: Uint8Array) =>
-    runShim(host, program, bundle, { action: 'start', input, signal, timeoutMs: START_MS })
+  const run = async (input: Uint8Array) =>
+    (await runShim(host, program, bundle, { action: 'start', input, signal, timeoutMs: START_MS })).combined
+  const parameters = () => run(encodeBootstrap(host, bundle, options))
+  if (await wantsParameters(program)) return await parameters()
   try {
-    return (await run(options === undefined ? new Uint8Array(0) : Any.encode(options))).combined
+    return await run(options === undefined ? new Uint8Array(0) : Any.encode(options))
   } catch (error) {
-    if (!isFailure(error, 'unknown') || !WANTS_BOOTSTRAP.test(error.message)) throw error
-    return (await run(encodeBootstrap(host, bundle, options))).combined
+    if (!isFailure(error, 'unknown') || !WANTS_PARAMETERS.test(error.message)) throw error
+    return await parameters()
   }
 }
 

@@ -1,6 +1,6 @@
 // The calling end of a ttrpc connection.
 import net from 'node:net'
-import { Failure } from '../../base/failure.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
 import { failureOfNumber } from '../grpc/status.ts'
 import type { Codec } from '../protobuf/message.ts'
 import { encodeFrame, type Frame, FRAME_TYPE, FrameParser, oversized } from './frames.ts'
@@ -84,7 +84,8 @@ export class TtrpcTransport {
     let cancel = (): void => {}
     try {
       return await new Promise<Uint8Array>((resolve, reject) => {
-        cancel = () => reject(new Failure('cancelled', 'context canceled'))
+        // The caller's deadline is a reason of its own.
+        cancel = () => reject(isFailure(signal?.reason) ? signal.reason : new Failure('cancelled', 'context canceled'))
         if (signal?.aborted) return cancel()
         this.#waiters.set(streamId, { resolve, reject })
         signal?.addEventListener('abort', cancel, { once: true })
