@@ -18,6 +18,7 @@ export async function publishEvent(
 ): Promise<void> {
   if (topic === undefined || topic === '')
     throw new Failure('invalid-argument', 'topic required to publish event: invalid argument')
+  if (namespace === '') throw new Failure('invalid-argument', 'namespace required to publish event')
   const event = await readEvent(input)
   const client = connectContainerd({ address, namespace })
   try {

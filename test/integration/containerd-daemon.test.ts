@@ -80,7 +80,7 @@ describe('as its config says', { skip }, () => {
       assert.deepEqual([name, (mode & 0o777).toString(8), gid], [name, '660', 7])
     }
     const debug = statSync(join(ours.directory, 'd.sock'))
-    assert.deepEqual([(debug.mode & 0o777).toString(8), debug.uid, debug.gid], ['660', 0, 0])
+    assert.deepEqual([(debug.mode & 0o777).toString(8), debug.uid, debug.gid], ['600', 0, 0])
   })
 
   test('its own process has the score, the group and the directory for what is temporary', () => {

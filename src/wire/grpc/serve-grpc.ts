@@ -29,7 +29,7 @@ export interface CallUnderWay {
 }
 
 export interface GrpcServerOptions {
-  /** Of the socket, whose mode is 0660 then: who may connect is root here. Absent: only this process's user, 0600. */
+  /** Of the socket: who may connect to it is root here. Its mode is 0660 with a group other than root's, and 0600 without. */
   owner?: { uid: number; gid: number }
   /** Of one message. */
   receiveBytesMax?: number
@@ -83,7 +83,7 @@ export function answerOn(server: Http2Server, router: GrpcRouter, log: Log, opti
   return { calls: () => [...calls], close, [Symbol.asyncDispose]: () => close() }
 }
 
-/** Mode 0600, or 0660 with an owner; nobody else may connect at any moment. Later errors of the server are of no interest. */
+/** Mode 0600, or 0660 with a group that is not root's; nobody else may connect at any moment. Later errors of the server are of no interest. */
 export async function listen(server: Server, path: string, owner?: { uid: number; gid: number }): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
   await new Promise<void>((resolve, reject) => {
@@ -100,7 +100,7 @@ export async function listen(server: Server, path: string, owner?: { uid: number
     }
   })
   if (owner !== undefined) chownSync(path, owner.uid, owner.gid)
-  chmodSync(path, owner === undefined ? 0o600 : 0o660)
+  chmodSync(path, owner === undefined || owner.gid === 0 ? 0o600 : 0o660)
 }
 
 const GRACE_MS = 200

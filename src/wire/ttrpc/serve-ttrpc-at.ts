@@ -7,7 +7,7 @@ import { serveTtrpc, type TtrpcServices } from './serve-ttrpc.ts'
 /** For clients that do not take what is still to be sent. */
 const CLOSE_MS = 500
 
-/** Listens on `path` with mode 0600, or 0660 with an owner. A socket that nobody answers on is replaced; one that somebody answers on is `already-exists`. Disposing of it removes the socket. */
+/** Listens on `path` with mode 0600, or 0660 with a group that is not root's. A socket that nobody answers on is replaced; one that somebody answers on is `already-exists`. Disposing of it removes the socket. */
 export async function serveTtrpcAt(
   path: string,
   services: TtrpcServices,
