@@ -112,6 +112,16 @@ test('the daemon is killed between a shim’s start and its container’s creati
   })
 })
 
+test('a request may name a shim by its path, whatever the container’s record says', async () => {
+  await withContainer('refused', async (id) => {
+    const runtimePath = join(containerd.programs, 'containerd-shim-well-v1')
+    await containerd.client.tasks.create({ containerId: id, runtimePath })
+    await containerd.client.tasks.kill({ containerId: id, signal: 9 })
+    assert.equal((await containerd.client.tasks.delete({ containerId: id })).exitStatus, 7)
+    await containerd.nothingLeft()
+  })
+})
+
 test('two callers create the same task at once: one does', async () => {
   await withContainer('well', async (id) => {
     const outcomes = await Promise.allSettled([create(id), create(id), create(id)])

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { Any, Empty, ForwardRequest } from '../../src/wire/shim-v2/messages.ts'
+import { Empty, ForwardRequest } from '../../src/wire/shim-v2/messages.ts'
 import { connectTtrpc } from '../../src/wire/ttrpc/ttrpc-transport.ts'
 import { eventually, run } from '../harness/command.ts'
 import { installCrun, type OurContainerd, startOurContainerd } from '../harness/our-containerd.ts'
@@ -203,18 +203,6 @@ describe('the events of shims', { skip }, () => {
     await assert.rejects(transport.call(forward, {}), { code: 'invalid-argument' })
     await assert.rejects(transport.call({ ...forward, method: 'Subscribe' }, {}), { code: 'unimplemented' })
     transport.close()
-  })
-
-  test('come by the program that shims are told of, too', async () => {
-    await using events = watchTopics()
-    await events.subscribed
-    const publish = [join(BIN, 'berth-containerd'), '--address', containerd.address, 'publish', '--topic', '/tasks/oom']
-    const input = Any.encode(event)
-    const { code, stderr } = await run([...publish, '--namespace', containerd.namespace], { input })
-    assert.equal(code, 0, stderr)
-    await eventually('it is told', 5_000, () => events.seen.includes('/tasks/oom'))
-    const nameless = await run(publish, { input })
-    assert.deepEqual([nameless.code, nameless.stderr], [1, 'berth-containerd: namespace required to publish event\n'])
   })
 })
 

@@ -23,7 +23,7 @@ export function explainExecFailure(teller: Teller, described: DescribedPlan | un
   return wrap(teller, '', frame, described, error)
 }
 
-/** What a runtime refuses has no finer code than `unknown` with containerd, and clients read the words. */
+/** A shim's failures have no finer code than `unknown`: clients add the word of the code that they are given. */
 function wrap(
   { isShim }: Teller,
   outer: string,
