@@ -194,14 +194,11 @@ mutation_threshold = 7
 `,
     },
     ({ document, settings }) => {
-      const { root, oomScore, grpc, disabledPlugins, timeoutsMs, collector } = settings()
+      const { root, oomScore, grpc, disabledPlugins, shimTimeouts, collector } = settings()
       assert.deepEqual([root, oomScore, grpc.uid, grpc.address], ['/second', 5, 3, '/a'])
       assert.deepEqual([...disabledPlugins], ['io.containerd.a.v1.a', 'io.containerd.b.v1.b'])
       assert.deepEqual(document['imports'], ['conf.d/*.toml', 'last.toml', 'none/*.toml', '../config.toml'])
-      assert.deepEqual(Object.fromEntries(timeoutsMs), {
-        'io.containerd.timeout.shim.load': 1000,
-        'io.containerd.timeout.shim.shutdown': 2000,
-      })
+      assert.deepEqual(shimTimeouts, { loadMs: 1000, cleanupMs: 15_000, shutdownMs: 2000, stateMs: 2000 })
       // A plugin's section is replaced as a whole: the defaults fill what the later one leaves open.
       assert.deepEqual(
         [collector.deletionThreshold, collector.mutationThreshold, collector.startupDelayMs],
@@ -259,7 +256,7 @@ path = "decoder"
         'level=warning msg="Ignoring proxy plugin: this daemon loads none" id=stargz type=snapshot',
         'level=warning msg="Ignoring stream processor: layers of its media types cannot be unpacked" id=decoder accepts=application/x+encrypted',
         'level=warning msg="Ignoring plugin_dir: programs of the original are not loaded" path=/plugins',
-        'level=warning msg="Ignoring unknown timeout" name=io.containerd.timeout.no.such',
+        'level=warning msg="Ignoring timeout" name=io.containerd.timeout.no.such',
       ])
     },
   ))

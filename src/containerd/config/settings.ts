@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { Log, LogFormat, LogLevel } from '../../base/log.ts'
 import { OWN_RUNTIMES } from '../own-runtimes.ts'
+import { SHIM_TIMEOUTS, type ShimTimeouts } from '../shims/shim-host.ts'
 import { parseDuration } from './duration.ts'
 import { checkPlugins } from './plugin-rules.ts'
 import type { Document } from './schema.ts'
@@ -56,7 +57,7 @@ export interface DaemonSettings {
   /** 0: as it was started. */
   oomScore: number
   cgroupPath: string
-  timeoutsMs: ReadonlyMap<string, number>
+  shimTimeouts: ShimTimeouts
   collector: CollectorSettings
   overlay: OverlaySettings
   nativeRoot: string | undefined
@@ -115,7 +116,7 @@ export function settingsOf(document: Document, log: Log): DaemonSettings {
     disabledPlugins,
     oomScore: oomScoreOf(document['oom_score'] as number),
     cgroupPath: String(section(document, 'cgroup')['path']),
-    timeoutsMs: timeoutsOf(section(document, 'timeouts'), log),
+    shimTimeouts: timeoutsOf(section(document, 'timeouts'), log),
     ...pluginSettings(section(document, 'plugins')),
   }
 }
@@ -227,24 +228,24 @@ function oomScoreOf(score: number): number {
   return score
 }
 
-/** What there is to wait for here; the original has some more, for what is not part of this daemon. */
-const TIMEOUTS = new Set(
-  [
-    'bolt.open',
-    'shim.cleanup',
-    'shim.load',
-    'shim.shutdown',
-    'task.state',
-    'metrics.shimstats',
-    'cri.defercleanup',
-  ].map((name) => `io.containerd.timeout.${name}`),
+/** What is waited for here. The original has some more, for what is not part of this daemon, or is never waited for. */
+const TIMEOUTS: Readonly<Record<string, keyof ShimTimeouts | undefined>> = {
+  'io.containerd.timeout.shim.load': 'loadMs',
+  'io.containerd.timeout.shim.cleanup': 'cleanupMs',
+  'io.containerd.timeout.shim.shutdown': 'shutdownMs',
+  'io.containerd.timeout.task.state': 'stateMs',
+}
+const WITHOUT_EFFECT = ['bolt.open', 'metrics.shimstats', 'cri.defercleanup'].map(
+  (name) => `io.containerd.timeout.${name}`,
 )
 
-function timeoutsOf(timeouts: Document, log: Log): ReadonlyMap<string, number> {
-  const found = new Map<string, number>()
+function timeoutsOf(timeouts: Document, log: Log): ShimTimeouts {
+  const found = { ...SHIM_TIMEOUTS }
   for (const [name, value] of Object.entries(timeouts)) {
-    if (!TIMEOUTS.has(name)) log.warn('Ignoring unknown timeout', { name })
-    else found.set(name, parseDuration(String(value)))
+    const key = TIMEOUTS[name]
+    const ms = parseDuration(String(value))
+    if (key !== undefined && ms > 0) found[key] = ms
+    else if (key === undefined && !(WITHOUT_EFFECT.includes(name) && ms === 0)) log.warn('Ignoring timeout', { name })
   }
   return found
 }

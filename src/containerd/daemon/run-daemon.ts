@@ -83,6 +83,7 @@ async function open(
   if (hasTasks && !existsSync(shim)) throw new Failure('not-found', `${shim}: no such program; --shim names it`)
   const shimAccess = {
     ...{ ownRuntimes: settings.ownRuntimes, program: own, isDebug: settings.log.level === 'debug' },
+    timeouts: settings.shimTimeouts,
     ...{ grpcAddress: resolve(settings.grpc.address), ttrpcAddress: resolve(settings.ttrpc.address) },
   }
   const containerd = await openContainerd({
