@@ -4,17 +4,12 @@
 export const RUNS_HERE = [
   'echo out; echo err',
   '$I no-such-program',
-  '$I /etc/passwd',
   'net.ipv4.no_such',
   '-i $I wc -c',
-  '| wc -c',
   'stty size',
   '"exit 4"',
-  '$I ps -o args',
   '--name $C -m 16m',
   '--network container:$C',
-  '-v $C-volume',
-  '--cgroup-parent',
 ]
 
 /** Of those on a container that runs: all that goes through containerd. */
@@ -23,21 +18,29 @@ export const LIVES_HERE = [
   "sh -c 'exit 5'",
   '$C no-such-program',
   '-w /no/such/directory',
-  'kill -9 $$',
-  '-i $C cat',
   '-i $C wc -c',
   'stty size',
   '"exit 6"',
-  'readlink /proc/self/ns',
   'exec -d',
-  'pause',
+  'docker pause $C;',
   'docker top',
   'docker stats',
-  'docker update',
-  'docker kill',
+  'docker update -m 64m',
+  'docker kill -s USR1',
+  'docker kill -s KILL',
   'docker stop',
   'docker restart',
-  'docker rm',
+  'docker rm -f',
+]
+
+/** Of what dockerd looks after: that which begins with an event of containerd's. */
+export const TENDED_HERE = [
+  '$I no-such-program',
+  '--health-cmd',
+  '--restart on-failure',
+  '--restart always',
+  '--stop-signal',
+  'for n in 1 2 3 4 5',
 ]
 
 /** Flags with which a container prints what it sees of how it was made. */

@@ -1,7 +1,7 @@
 // The daemon: everything that the settings ask for, in an order in which it can also end.
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { Failure, messageOf } from '../../base/failure.ts'
+import { messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import { openNativeKernel } from '../../linux/native-kernel.ts'
@@ -80,7 +80,6 @@ async function open(
   const { root, state, disabledPlugins } = settings
   mkdirSync(state, { recursive: true, mode: 0o711 })
   const hasTasks = !disabledPlugins.has('io.containerd.runtime.v2.task')
-  if (hasTasks && !existsSync(shim)) throw new Failure('not-found', `${shim}: no such program; --shim names it`)
   const shimAccess = {
     ...{ ownRuntimes: settings.ownRuntimes, program: own, isDebug: settings.log.level === 'debug' },
     timeouts: settings.shimTimeouts,
