@@ -77,8 +77,13 @@ async function openShims(
   { grpcAddress, ttrpcAddress, program, isDebug, timeouts }: ShimAccess,
   publish: ShimHost['publish'],
 ): Promise<ShimRuntime> {
+  const kernel = openNativeKernel()
   return await ShimRuntime.open({
-    kernel: openNativeKernel(),
+    kernel,
+    async removeEmptyGroup(cgroupsPath) {
+      const group = await openCgroup({ cgroupsPath, id: '', systemd: false, rootless: false }, kernel)
+      if (group.exists() && group.pids().length === 0) await group.remove()
+    },
     state: join(state, SHIMS_DIRECTORY),
     root: join(root, SHIMS_DIRECTORY),
     grpcAddress,

@@ -1,6 +1,6 @@
 // berth-containerd with shims that go wrong: it says what went wrong, and nothing stays.
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Failure } from '../../src/base/failure.ts'
@@ -19,9 +19,13 @@ before(async () => {
 after(() => containerd[Symbol.asyncDispose]())
 
 /** A container's record under a shim of this way, gone afterwards. */
-async function withContainer(way: Way, work: (id: string) => Promise<void>): Promise<void> {
+async function withContainer(
+  way: Way,
+  work: (id: string) => Promise<void>,
+  text = '{"ociVersion":"1.0.2"}',
+): Promise<void> {
   const id = `c-${way}`
-  const spec = { typeUrl: RUNTIME_SPEC_TYPE, value: Buffer.from('{"ociVersion":"1.0.2"}') }
+  const spec = { typeUrl: RUNTIME_SPEC_TYPE, value: Buffer.from(text) }
   await containerd.client.containers.create({ container: { id, spec, runtime: { name: `io.fake.${way}.v1` } } })
   try {
     await work(id)
@@ -72,12 +76,6 @@ for (const way of ['stuck', 'mute', 'slow'] as const)
     assert.equal(failure.code, 'deadline-exceeded')
   })
 
-test('what a shim could not clean up itself its program is asked to', async () => {
-  const cleaned = (way: Way) => toldOf(containerd.programs).includes(`c-${way} delete in `)
-  for (const way of ['garbled', 'dying', 'stuck', 'mute'] as const) assert.ok(cleaned(way), way)
-  assert.ok(!cleaned('failing'), 'its Delete had said that there is no container')
-})
-
 test('a shim that does not shut down is killed', async () => {
   await withContainer('staying', async (id) => {
     await create(id)
@@ -110,6 +108,38 @@ test('the daemon is killed between a shim’s start and its container’s creati
     await creating
     await containerd.nothingLeft()
   })
+})
+
+test('a spec that is none is refused before anything is started, and one’s root may reach its bundle', async () => {
+  for (const spec of [
+    '',
+    'no json',
+    '[]',
+    '{"linux":{"gidMappings":"x"}}',
+    '{"linux":{"gidMappings":[{"containerID":0}]}}',
+  ])
+    await withContainer(
+      'well',
+      async (id) => {
+        await assert.rejects(create(id), { code: 'invalid-argument' }, spec)
+        await containerd.nothingLeft()
+      },
+      spec,
+    )
+  const mapped =
+    '{"linux":{"gidMappings":[{"containerID":1,"hostID":7,"size":1},{"containerID":0,"hostID":4242,"size":1}]}}'
+  await withContainer(
+    'well',
+    async (id) => {
+      await create(id)
+      const bundle = join(containerd.directory, 'state/io.containerd.runtime.v2.task', containerd.namespace, id)
+      const { gid, mode } = statSync(bundle)
+      assert.deepEqual([gid, mode & 0o777], [4242, 0o710])
+      await containerd.client.tasks.kill({ containerId: id, signal: 9 })
+      await containerd.client.tasks.delete({ containerId: id })
+    },
+    mapped,
+  )
 })
 
 test('a request may name a shim by its path, whatever the container’s record says', async () => {
@@ -159,4 +189,10 @@ test('a checkpoint becomes content, and a task begins from it', async () => {
     await containerd.client.tasks.delete({ containerId: id })
     await containerd.nothingLeft()
   })
+})
+
+test('what a shim could not clean up itself its program is asked to', async () => {
+  const cleaned = (way: Way) => toldOf(containerd.programs).includes(`c-${way} delete in `)
+  for (const way of ['garbled', 'failing', 'dying', 'stuck', 'mute'] as const) assert.ok(cleaned(way), way)
+  assert.ok(!cleaned('well'), 'its Delete did it')
 })

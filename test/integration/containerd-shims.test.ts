@@ -1,6 +1,6 @@
 // berth-containerd with the original containerd-shim-runc-v2 over runc and crun, and with our own shim as a foreign one, driven by ctr.
 import assert from 'node:assert/strict'
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Empty, ForwardRequest } from '../../src/wire/shim-v2/messages.ts'
@@ -109,7 +109,7 @@ for (const { name, flags } of SIDES)
     })
 
     test('the daemon is killed while a container prints: it is found again, and its code is right', async () => {
-      const log = join(containerd.directory, 'crash.log')
+      const log = join(containerd.directory, `crash ${name}.log`.replaceAll(' ', '-'))
       const script = 'until [ -e /tmp/go ]; do echo tick; sleep 0.05; done; echo last; exit 9'
       await containerd.ok(...command('crash', '-d', `--log-uri=file://${log}`), 'sh', '-c', script)
       await containerd.stop('SIGKILL')
@@ -120,7 +120,7 @@ for (const { name, flags } of SIDES)
       const waiting = containerd.client.tasks.wait({ containerId: 'crash' })
       await containerd.ok('task', 'exec', '--exec-id', 'go', 'crash', 'touch', '/tmp/go')
       assert.equal((await waiting).exitStatus, 9)
-      assert.match(readFileSync(log, 'utf8'), /last\n$/)
+      await eventually('the last word is written', 5_000, () => /last\n$/.test(readFileSync(log, 'utf8')))
       assert.match((await containerd.ctr(['task', 'rm', 'crash'])).stderr, /non-zero exit code 9/)
       await run(['rm', '-f', join(containerd.tree, 'tmp/go')])
       await removed('crash')
@@ -263,4 +263,60 @@ describe('a group of containers under one shim', { skip }, () => {
       })
       await containerd.nothingLeft()
     })
+})
+
+describe('the daemon is killed while a task is made or taken away', { skip }, () => {
+  /** Files of a bundle in the order in which they come: ours, the shim's, ours, the shim's. */
+  const STAGES = ['config.json', 'log', 'shim-binary-path', 'address', 'bootstrap.json', 'options.json', 'init.pid']
+  const tasks = () => containerd.client.tasks
+
+  for (const stage of STAGES)
+    test(`when its bundle has ${stage}: it is there and works, or nothing of it is`, async () => {
+      const driver = new TaskDriver(containerd, { title: 'the original shim', runtime: 'io.containerd.runc.v2' })
+      const containerId = await driver.record({ script: 'exec sleep 4711' })
+      const bundle = join(
+        containerd.directory,
+        'state/io.containerd.runtime.v2.task',
+        containerd.namespace,
+        containerId,
+      )
+      const creating = tasks()
+        .create({ containerId, rootfs: driver.rootfs() })
+        .catch(() => {}) // the daemon goes away, or does not: both may be
+      await eventually(`${stage} is there`, 10_000, () => existsSync(join(bundle, stage)))
+      await containerd.stop('SIGKILL')
+      await containerd.start()
+      await creating
+      const found = await tasks()
+        .get({ containerId })
+        .catch(() => undefined)
+      if (found !== undefined) {
+        await tasks().start({ containerId })
+        await tasks().kill({ containerId, signal: 9 })
+        assert.equal((await tasks().wait({ containerId })).exitStatus, 137)
+        await tasks().delete({ containerId })
+      }
+      await containerd.nothingLeft()
+      await containerd.client.containers.delete({ id: containerId })
+    })
+
+  test('when its container is deleted, and its bundle is not', async () => {
+    await containerd.ok('run', '-d', '--null-io', '--rootfs', containerd.tree, 'half', '/bin/sleep', '4711')
+    await tasks().kill({ containerId: 'half', signal: 9 })
+    await tasks().wait({ containerId: 'half' })
+    const bundle = join(containerd.directory, 'state/io.containerd.runtime.v2.task', containerd.namespace, 'half')
+    const deleting = tasks()
+      .delete({ containerId: 'half' })
+      .catch(() => {})
+    // The shim removes its pid file's neighbour, runc's state, first; the bundle is ours and goes last.
+    const state = join('/run/containerd/runc', containerd.namespace, 'half')
+    await eventually('the container is gone', 10_000, () => !existsSync(state))
+    await containerd.stop('SIGKILL')
+    await containerd.start()
+    await deleting
+    await assert.rejects(tasks().get({ containerId: 'half' }), { code: 'not-found' })
+    await containerd.nothingLeft()
+    assert.equal(existsSync(bundle), false)
+    await containerd.ok('container', 'rm', 'half')
+  })
 })

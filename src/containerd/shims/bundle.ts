@@ -14,7 +14,10 @@ import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../../base/atomic-file.ts'
+import { list, natural, object, text } from '../../runtime/json-shape.ts'
 import { checkIdentifier } from '../identifier.ts'
+import type { Any } from '../../wire/shim-v2/messages.ts'
+import { jsonOf } from '../tasks/json-of.ts'
 import { unmountAll } from '../tasks/open-rootfs.ts'
 import { type Endpoint, parseStartAnswer } from './start-answer.ts'
 import type { ShimHost } from './shim-host.ts'
@@ -34,35 +37,55 @@ export function bundleOf(host: ShimHost, namespace: string, id: string): Bundle 
   return { namespace, id, path: join(host.state, checkIdentifier(namespace), checkIdentifier(id)) }
 }
 
-/** A bundle that no task owns is what a crash left: it is replaced. `removeBundle` takes it away. */
+/** A bundle that no task owns is what a crash left: it is replaced. `removeBundle` takes it away, also a part of it. Throws `invalid-argument` for a spec that is none. */
 export async function makeBundle(
   host: ShimHost,
-  { namespace, id, spec }: { namespace: string; id: string; spec: Uint8Array },
+  { namespace, id, spec }: { namespace: string; id: string; spec: Any | undefined },
 ): Promise<Bundle> {
   const bundle = bundleOf(host, namespace, id)
+  const parsed = jsonOf(spec)
   await removeBundle(host, bundle)
   const work = join(host.root, namespace, id)
   await rm(work, { recursive: true, force: true })
   mkdirSync(dirname(bundle.path), { recursive: true, mode: 0o711 })
   mkdirSync(bundle.path, { mode: 0o700 })
-  admitContainerRoot(bundle.path, spec)
+  admitContainerRoot(bundle.path, parsed)
   mkdirSync(join(bundle.path, 'rootfs'), { mode: 0o711 })
   mkdirSync(work, { recursive: true, mode: 0o711 })
   symlinkSync(work, join(bundle.path, 'work'))
-  writeFileSync(join(bundle.path, 'config.json'), spec)
+  writeFileSync(join(bundle.path, 'config.json'), spec?.value ?? '')
   return bundle
 }
 
+/** All that is ours to know of a spec that another's runtime is to read. */
+interface KnownSpec {
+  linux?: { cgroupsPath?: string; gidMappings?: { containerID: number; hostID: number }[] }
+}
+
+const parseSpec = object<KnownSpec>({
+  linux: object<NonNullable<KnownSpec['linux']>>({
+    cgroupsPath: text,
+    gidMappings: list(object({ containerID: natural, hostID: natural }, 'containerID', 'hostID')),
+  }),
+})
+
+/** Undefined where there is none, or one in systemd's words. */
+export function readCgroupsPath({ path }: Bundle): string | undefined {
+  try {
+    const { linux } = parseSpec(JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')), '')
+    return linux?.cgroupsPath?.startsWith('/') ? linux.cgroupsPath : undefined
+  } catch {
+    return undefined // a crash came before it was written whole
+  }
+}
+
 /** In a user namespace the container's root is somebody on the host who must be able to reach the root file system. */
-function admitContainerRoot(path: string, spec: Uint8Array): void {
-  const gid = hostGidOfRoot(JSON.parse(Buffer.from(spec).toString('utf8')))
+function admitContainerRoot(path: string, spec: unknown): void {
+  const { linux } = parseSpec(spec, '')
+  const gid = linux?.gidMappings?.find(({ containerID }) => containerID === 0)?.hostID ?? 0
   if (gid === 0) return
   chownSync(path, process.geteuid?.() ?? 0, gid)
   chmodSync(path, 0o710)
-}
-
-function hostGidOfRoot(spec: { linux?: { gidMappings?: { containerID: number; hostID: number }[] } } | null): number {
-  return spec?.linux?.gidMappings?.find(({ containerID }) => containerID === 0)?.hostID ?? 0
 }
 
 /** Unmounts what is left of the root file system; the directories vanish under their names at once. Safe to repeat. */

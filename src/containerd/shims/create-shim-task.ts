@@ -3,9 +3,8 @@ import { Failure, isFailure, messageOf, withSubject } from '../../base/failure.t
 import { UndoStack } from '../../base/undo-stack.ts'
 import { readProcessStat } from '../../linux/proc/process-stat.ts'
 import * as m from '../../wire/shim-v2/messages.ts'
-import { jsonOf } from '../tasks/json-of.ts'
 import type { TaskCreation } from '../tasks/task-runtime.ts'
-import { type Bundle, makeBundle } from './bundle.ts'
+import { type Bundle, bundleOf, makeBundle } from './bundle.ts'
 import { cleanUpAfter, endUnanswered, giveUp, removeLeft } from './end-shim.ts'
 import { resolveShim } from './resolve-shim.ts'
 import { drainShimLog } from './shim-log.ts'
@@ -21,13 +20,11 @@ const CONNECT_CALL_MS = 10_000
 export async function createShimTask(host: ShimHost, request: TaskCreation): Promise<ShimTask> {
   const { namespace, id, signal } = request
   const program = resolveShim(request.runtime, host.program)
-  jsonOf(request.spec) // refused before anything is made
   await using undo = new UndoStack((error) =>
     host.log.warn('undo of a task failed', { task: id, error: messageOf(error) }),
   )
-  const spec = request.spec?.value ?? new Uint8Array(0)
-  const bundle = await makeBundle(host, { namespace, id, spec })
-  undo.defer(() => removeLeft(host, bundle))
+  undo.defer(() => removeLeft(host, bundleOf(host, namespace, id)))
+  const bundle = await makeBundle(host, { namespace, id, spec: request.spec })
   const log = drainShimLog(host, bundle)
   undo.defer(() => log.close())
   const task = await openTask(host, { bundle, program, options: request.options, signal }, log)
@@ -104,6 +101,8 @@ export function watchShim(host: ShimHost, task: ShimTask): void {
   void task.client.closed.then(async () => {
     if (task.isEnding) return
     task.isEnding = true
-    await cleanUpAfter(host, task)
+    await cleanUpAfter(host, task).catch((error: unknown) =>
+      host.log.error('cleaning up after a dead shim failed', { task: task.id, error: messageOf(error) }),
+    )
   })
 }

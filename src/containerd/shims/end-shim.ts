@@ -1,11 +1,11 @@
 // How a shim ends: asked to, or made to; and what is done after one that has died.
 import { lstatSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
-import { isFailure, messageOf } from '../../base/failure.ts'
+import { messageOf } from '../../base/failure.ts'
 import { isAlive } from '../../linux/proc/process-stat.ts'
 import type { ProcessExit } from '../../shim/shim.ts'
 import { connectUnix } from '../../shim/connect-unix.ts'
 import * as m from '../../wire/shim-v2/messages.ts'
-import { type Bundle, readEndpoint, removeBundle } from './bundle.ts'
+import { type Bundle, readCgroupsPath, readEndpoint, removeBundle } from './bundle.ts'
 import { runShim } from './run-shim.ts'
 import type { ShimHost } from './shim-host.ts'
 import type { ShimTask } from './shim-task.ts'
@@ -33,28 +33,36 @@ export async function giveUp(host: ShimHost, task: ShimTask): Promise<void> {
   const isDeleted = await task.client
     .call('Delete', m.ProcessRequest, m.DeleteResponse, { id: task.id }, { timeoutMs: DELETE_CALL_MS })
     .then(() => true)
-    .catch((error: unknown) => isFailure(error, 'not-found'))
+    .catch(() => false)
   const isShutDown = await asksShutdown(host, task)
   task.client.close()
   if (isShutDown && !isShared(host, task)) await untilNone(() => processesOf(task))
   await killShim(host, task)
+  // Also where it knew of no container: a runtime that was interrupted may have made half of one.
   if (!isDeleted) await runDelete(host, task.bundle, task.program)
 }
 
 /** The connection has ended, and nobody asked it to: the container goes with the shim, and its end is told as containerd tells it. */
 export async function cleanUpAfter(host: ShimHost, task: ShimTask): Promise<void> {
-  host.log.info('cleaning up after a dead shim', { task: task.id })
-  await killShim(host, task)
-  const deleted = await runDelete(host, task.bundle, task.program)
-  const exit = deleted?.exit ?? { code: UNKNOWN_EXIT, exitedAtNs: BigInt(Date.now()) * 1_000_000n }
-  await removeLeft(host, task.bundle)
-  task.log.close()
   const { id, namespace } = task
-  const told = { id, pid: deleted?.pid || task.pid, status: exit.code, exitedAtNs: exit.exitedAtNs }
-  host.tasks.delete(`${namespace}/${id}`)
-  host.publish(namespace, { kind: 'exit', processId: id, ...told })
-  host.publish(namespace, { kind: 'delete', ...told })
-  task.settle(exit)
+  host.log.info('cleaning up after a dead shim', { task: id })
+  let exit: ProcessExit = { code: UNKNOWN_EXIT, exitedAtNs: BigInt(Date.now()) * 1_000_000n }
+  let pid = task.pid
+  try {
+    await killShim(host, task)
+    const deleted = await runDelete(host, task.bundle, task.program)
+    exit = deleted?.exit ?? exit
+    pid = deleted?.pid || pid
+    task.log.close()
+    await removeLeft(host, task.bundle)
+  } finally {
+    // Whatever could not be cleaned: nobody waits for ever, and nobody finds a task that nothing can be asked of.
+    const told = { id, pid, status: exit.code, exitedAtNs: exit.exitedAtNs }
+    host.tasks.delete(`${namespace}/${id}`)
+    host.publish(namespace, { kind: 'exit', processId: id, ...told })
+    host.publish(namespace, { kind: 'delete', ...told })
+    task.settle(exit)
+  }
 }
 
 /** After a start that came to nothing, or a crash before its answer was kept: whoever works in the bundle is its shim. */
@@ -154,17 +162,25 @@ async function runDelete(
   bundle: Bundle,
   program: string,
 ): Promise<{ pid: number; exit: ProcessExit } | undefined> {
-  try {
-    const { stdout, stderr } = await runShim(host, program, bundle, {
-      action: 'delete',
-      timeoutMs: host.timeouts.cleanupMs,
-    })
-    const warnings = stderr.toString('utf8').trim()
-    if (warnings !== '') host.log.warn('warnings while cleaning up a dead shim', { task: bundle.id, warnings })
-    const answer = m.DeleteResponse.decode(stdout)
-    return { pid: answer.pid, exit: exitOf(answer) }
-  } catch (error) {
+  const answer = await askProgram(host, bundle, program).catch((error: unknown) => {
     host.log.error('cleaning up a dead shim failed', { task: bundle.id, error: messageOf(error) })
     return undefined
-  }
+  })
+  // A runtime that was killed while it created a container does not know any more that it has made this.
+  const group = readCgroupsPath(bundle)
+  if (group !== undefined)
+    await host.removeEmptyGroup(group).catch((error: unknown) => {
+      host.log.debug('a control group stays', { task: bundle.id, group, error: messageOf(error) })
+    })
+  return answer && { pid: answer.pid, exit: exitOf(answer) }
+}
+
+async function askProgram(host: ShimHost, bundle: Bundle, program: string) {
+  const { stdout, stderr } = await runShim(host, program, bundle, {
+    action: 'delete',
+    timeoutMs: host.timeouts.cleanupMs,
+  })
+  const warnings = stderr.toString('utf8').trim()
+  if (warnings !== '') host.log.warn('warnings while cleaning up a dead shim', { task: bundle.id, warnings })
+  return m.DeleteResponse.decode(stdout)
 }

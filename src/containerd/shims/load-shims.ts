@@ -11,6 +11,7 @@ import { resolveShim } from './resolve-shim.ts'
 import { drainShimLog } from './shim-log.ts'
 import type { ShimHost } from './shim-host.ts'
 import { ShimTask } from './shim-task.ts'
+import type { Endpoint } from './start-answer.ts'
 import { TaskClient } from './task-client.ts'
 
 /** Call once, before anybody asks for tasks. One bundle that makes trouble does not keep the others from being loaded. */
@@ -37,10 +38,24 @@ async function loadShim(host: ShimHost, bundle: Bundle): Promise<void> {
   const endpoint = readEndpoint(bundle)
   const program = programOf(host, bundle)
   if (endpoint === undefined || program === undefined) throw new Error('the shim had not been started')
+  // First of all: a shim that had no reader yet waits for one before it serves.
+  const log = drainShimLog(host, bundle)
+  try {
+    await loadTask(host, { bundle, program, endpoint, log })
+  } catch (error) {
+    log.close()
+    throw error
+  }
+}
+
+async function loadTask(
+  host: ShimHost,
+  { endpoint, ...parts }: Pick<ShimTask, 'bundle' | 'program' | 'log'> & { endpoint: Endpoint },
+): Promise<void> {
+  const { bundle, program, log } = parts
   const client = await TaskClient.connect(endpoint, bundle.namespace)
   const answer = await askConnect(client, bundle)
-  const log = drainShimLog(host, bundle)
-  const task = new ShimTask(host, { bundle, program, client, log, shim: answer?.shim })
+  const task = new ShimTask(host, { ...parts, client, shim: answer?.shim })
   task.pid = answer?.taskPid ?? 0
   if (await isWithoutContainer(host, task)) {
     host.log.info('ending a shim without a container', { task: bundle.id })

@@ -30,6 +30,8 @@ export interface ShimHost {
   program: string
   isDebug: boolean
   timeouts: ShimTimeouts
+  /** Removes a container's control group, by the spec's path, where it is there and nobody is in it. */
+  removeEmptyGroup(cgroupsPath: string): Promise<void>
   /** What a container's record names, for bundles that do not say what started them. */
   runtimeNameOf(namespace: string, id: string): string | undefined
   publish(namespace: string, event: TaskEvent): void
