@@ -240,6 +240,13 @@ test('what this daemon does not load is told of', () =>
     {
       'config.toml': `version = 3
 plugin_dir = "/plugins"
+subreaper = true
+[debug]
+log_trace_id = true
+[plugins."io.containerd.snapshotter.v1.overlayfs"]
+slow_chown = true
+[plugins."io.containerd.monitor.v1.cgroups"]
+no_prometheus = true
 [proxy_plugins.stargz]
 type = "snapshot"
 address = "/run/stargz.sock"
@@ -251,8 +258,11 @@ path = "decoder"
 `,
     },
     ({ settings, warnings }) => {
-      settings()
+      assert.equal(settings().hasTaskMetrics, false)
       assert.deepEqual(warnings, [
+        'level=warning msg="Ignoring slow_chown: snapshots are not given to other users" plugin=io.containerd.snapshotter.v1.overlayfs',
+        'level=warning msg="Ignoring debug.log_trace_id: calls are not traced"',
+        'level=warning msg="Ignoring subreaper: shims are nobody’s children"',
         'level=warning msg="Ignoring proxy plugin: this daemon loads none" id=stargz type=snapshot',
         'level=warning msg="Ignoring stream processor: layers of its media types cannot be unpacked" id=decoder accepts=application/x+encrypted',
         'level=warning msg="Ignoring plugin_dir: programs of the original are not loaded" path=/plugins',

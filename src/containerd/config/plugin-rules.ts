@@ -61,6 +61,7 @@ export function checkPlugins(document: Document, disabled: ReadonlySet<string>, 
   checkTasksService((plugins['io.containerd.service.v1.tasks-service'] ?? {}) as Document)
   checkRuntime((plugins['io.containerd.runtime.v2.task'] ?? {}) as Document, log)
   checkDiff((plugins['io.containerd.service.v1.diff-service'] ?? {}) as Document)
+  checkWithoutEffect(document, plugins, log)
   checkOutside(document, log)
 }
 
@@ -89,6 +90,25 @@ function checkRuntime({ platforms, sched_core: schedCore }: Document, log: Log):
     )
   if (schedCore === true)
     log.warn('core scheduling is left to shims: the built-in runtime does not ask for it', { key: 'sched_core' })
+}
+
+/** What would change nothing here. */
+function checkWithoutEffect(document: Document, plugins: Document, log: Log): void {
+  const overlay = (plugins['io.containerd.snapshotter.v1.overlayfs'] ?? {}) as Document
+  const debug = (document['debug'] ?? {}) as Document
+  if (overlay['slow_chown'] === true)
+    log.warn('Ignoring slow_chown: snapshots are not given to other users', {
+      plugin: 'io.containerd.snapshotter.v1.overlayfs',
+    })
+  if (debug['log_trace_id'] === true) log.warn('Ignoring debug.log_trace_id: calls are not traced')
+  if (document['subreaper'] === true) log.warn('Ignoring subreaper: shims are nobody’s children')
+}
+
+/** Of tasks' control groups; the plugin's name is another since containerd 2.0. */
+export function hasTaskMetrics(plugins: Document, disabled: ReadonlySet<string>): boolean {
+  return ['io.containerd.monitor.v1.cgroups', 'io.containerd.monitor.task.v1.cgroups'].every(
+    (uri) => !disabled.has(uri) && ((plugins[uri] ?? {}) as Document)['no_prometheus'] !== true,
+  )
 }
 
 function checkDiff({ default: order }: Document): void {

@@ -5,7 +5,7 @@ import type { Log, LogFormat, LogLevel } from '../../base/log.ts'
 import { OWN_RUNTIMES } from '../own-runtimes.ts'
 import { SHIM_TIMEOUTS, type ShimTimeouts } from '../shims/shim-host.ts'
 import { parseDuration } from './duration.ts'
-import { checkPlugins } from './plugin-rules.ts'
+import { checkPlugins, hasTaskMetrics } from './plugin-rules.ts'
 import type { Document } from './schema.ts'
 
 export interface OwnedSocket {
@@ -52,6 +52,8 @@ export interface DaemonSettings {
   debug: OwnedSocket | undefined
   log: { level: LogLevel; format: LogFormat }
   metrics: { host: string; port: number; grpcHistogram: boolean } | undefined
+  /** Tasks are measured, too, where there are metrics. */
+  hasTaskMetrics: boolean
   /** URIs, `io.containerd.grpc.v1.tasks`. */
   disabledPlugins: ReadonlySet<string>
   /** 0: as it was started. */
@@ -113,6 +115,7 @@ export function settingsOf(document: Document, log: Log): DaemonSettings {
     ...socketsOf(document),
     log: logOf(section(document, 'debug')),
     metrics: metricsOf(section(document, 'metrics')),
+    hasTaskMetrics: hasTaskMetrics(section(document, 'plugins'), disabledPlugins),
     disabledPlugins,
     oomScore: oomScoreOf(document['oom_score'] as number),
     cgroupPath: String(section(document, 'cgroup')['path']),

@@ -95,7 +95,7 @@ async function open(
 
 /** What is there for people and not for clients. */
 async function serveAside(
-  { debug, metrics: address, disabledPlugins }: DaemonSettings,
+  { debug, metrics: address, hasTaskMetrics }: DaemonSettings,
   deps: {
     containerd: Containerd
     metrics: Metrics | undefined
@@ -111,9 +111,7 @@ async function serveAside(
   }
   if (metrics === undefined || address === undefined) return
   const { serveMetrics } = await import('./metrics/serve-metrics.ts')
-  const monitors = ['io.containerd.monitor.v1.cgroups', 'io.containerd.monitor.task.v1.cgroups']
-  const hasTasks = !monitors.some((uri) => disabledPlugins.has(uri))
-  undo.use(await serveMetrics(metrics, address, hasTasks ? containerd.router : undefined, log))
+  undo.use(await serveMetrics(metrics, address, hasTaskMetrics ? containerd.router : undefined, log))
 }
 
 async function serveCalls(
