@@ -3,4 +3,5 @@
 import { serveContainerd } from '../src/containerd/serve-containerd.ts'
 
 process.title = 'berth-containerd'
-process.exitCode = await serveContainerd(process.argv.slice(2))
+// What is left open by now are connections to shims, which live on: none of them may keep this process.
+process.exit(await serveContainerd(process.argv.slice(2)))

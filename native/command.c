@@ -135,7 +135,10 @@ void on_command_exit(struct process *p, int status) {
   p->channel = p->pidfd = -1;
   int error = status ? ECHILD : adopt_process(p);
   close_console(p);
-  if (!error) return process_is_made(p, p->starts_at_once ? RUNNING : CREATED);
+  if (!error) {
+    process_is_made(p, p->starts_at_once ? RUNNING : CREATED);
+    return update_output(p);
+  }
   fail_creation(p, (uint32_t)error);
   forget_process(p);
 }

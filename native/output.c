@@ -15,9 +15,11 @@ enum { TURN = 16 }; // little reads for a FIFO, before others have their turn
 static uint32_t index_of(const struct process *p) { return (uint32_t)(p - processes); }
 
 // Taken out of epoll altogether while nothing may be read: a hangup would be reported whatever is asked for, again and again.
+// So is what another runtime says while it makes the process: where it fails, its words go into the failure, and not into the container's output.
 void update_output(struct process *p) {
+  bool is_runtimes = p->is_command && p->state == CREATING;
   for (int i = 0; i < 2; i++) {
-    bool is_wanted = p->out[i] >= 0 && !p->paused && !is_sink_full(p, i);
+    bool is_wanted = p->out[i] >= 0 && !p->paused && !is_runtimes && !is_sink_full(p, i);
     if (is_wanted == p->out_watched[i]) continue;
     if (is_wanted) watch(p->out[i], EPOLLIN, i == 0 ? ON_OUT : ON_ERR, index_of(p));
     else unwatch(p->out[i]);

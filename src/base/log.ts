@@ -1,6 +1,7 @@
-// One line per event on standard error, as `key=value`: what the original daemons print too.
+// One line per event on standard error, as `key=value` or as JSON: what the original daemons print too.
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export type LogFormat = 'text' | 'json'
 export type LogFields = Record<string, string | number | boolean | undefined>
 
 export interface Log {
@@ -11,14 +12,19 @@ export interface Log {
 }
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+/** As the original daemons' log library (logrus) spells it. */
+const LEVEL_NAMES: Partial<Record<LogLevel, string>> = { warn: 'warning' }
 
 /** Writes to standard error whatever is at `minimum` or above. */
 export function createLog(
   minimum: LogLevel,
   write: (line: string) => void = (line) => process.stderr.write(line),
+  format: LogFormat = 'text',
 ): Log {
+  const formatLine = format === 'json' ? formatJson : formatText
   const at = (level: LogLevel) => (message: string, fields?: LogFields) => {
-    if (LEVELS.indexOf(level) >= LEVELS.indexOf(minimum)) write(formatLine(level, message, fields))
+    if (LEVELS.indexOf(level) >= LEVELS.indexOf(minimum))
+      write(formatLine(LEVEL_NAMES[level] ?? level, message, fields))
   }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
@@ -26,13 +32,25 @@ export function createLog(
 /** For tests and for callers that report in another way. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
-function formatLine(level: LogLevel, message: string, fields: LogFields = {}): string {
+function formatText(level: string, message: string, fields: LogFields = {}): string {
   const pairs = Object.entries(fields).flatMap(([key, value]) =>
     value === undefined ? [] : [` ${key}=${quote(String(value))}`],
   )
-  return `time=${quote(new Date().toISOString())} level=${level} msg=${quote(message)}${pairs.join('')}\n`
+  return `time="${new Date().toISOString()}" level=${level} msg=${quote(message)}${pairs.join('')}\n`
 }
 
+/** One object a line, keys in order. A field that is named like one of ours gives way, as in the original. */
+function formatJson(level: string, message: string, fields: LogFields = {}): string {
+  const given = Object.entries(fields).map(
+    ([key, value]) => [RESERVED.has(key) ? `fields.${key}` : key, value] as const,
+  )
+  const entries = [...given, ['level', level], ['msg', message], ['time', new Date().toISOString()]] as const
+  return `${JSON.stringify(Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1))))}\n`
+}
+
+const RESERVED = new Set(['level', 'msg', 'time'])
+
+/** What stands bare is what logrus leaves bare. */
 function quote(text: string): string {
-  return /^[\w./:@+-]+$/.test(text) ? text : JSON.stringify(text)
+  return /^[\w./@^+-]+$/.test(text) ? text : JSON.stringify(text)
 }

@@ -8,6 +8,7 @@ import { Containers } from '../gen/services/containers_pb.ts'
 import { Content } from '../gen/services/content_pb.ts'
 import { Diff } from '../gen/services/diff_pb.ts'
 import { Events } from '../gen/services/events_pb.ts'
+import { Health } from '../gen/grpc/health_pb.ts'
 import { Images } from '../gen/services/images_pb.ts'
 import { Introspection } from '../gen/services/introspection_pb.ts'
 import { Leases } from '../gen/services/leases_pb.ts'
@@ -24,7 +25,7 @@ import { ContentStore } from './content/content-store.ts'
 import { LayerWorkers } from './diff/layer-workers.ts'
 import { EventExchange } from './events/event-exchange.ts'
 import { collect } from './gc/collect.ts'
-import { CollectScheduler } from './gc/collect-scheduler.ts'
+import { type CollectSchedule, CollectScheduler } from './gc/collect-scheduler.ts'
 import { ImageStore } from './images/image-store.ts'
 import { LeaseStore } from './leases/lease-store.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
@@ -36,6 +37,7 @@ import { createContentService } from './services/content.ts'
 import { namespaceOf } from './services/call-namespace.ts'
 import { createDiffService } from './services/diff.ts'
 import { createEventsService } from './services/events.ts'
+import { createHealthService } from './services/health.ts'
 import { createImagesService } from './services/images.ts'
 import { createIntrospectionService } from './services/introspection.ts'
 import { createLeasesService } from './services/leases.ts'
@@ -44,7 +46,7 @@ import { createSnapshotsService } from './services/snapshots.ts'
 import { createStreamingService } from './services/streaming.ts'
 import { createTransferService } from './services/transfer.ts'
 import { createVersionService } from './services/version.ts'
-import { openSnapshots } from './snapshots/overlay-snapshotter.ts'
+import { openSnapshots, type OverlayBehaviour } from './snapshots/overlay-snapshotter.ts'
 import { NamedStreams } from './transfer/named-stream.ts'
 import { Transfers } from './transfer/transfer.ts'
 
@@ -56,6 +58,19 @@ export interface ContainerdOptions {
   log: Log
   /** Undefined: a containerd for images only. */
   openTasks: OpenTasks | undefined
+  /** Absent: containerd's defaults. */
+  behaviour?: ContainerdBehaviour
+}
+
+/** What an administrator may choose; config/settings.ts reads it. */
+export interface ContainerdBehaviour {
+  collector: CollectSchedule
+  overlay: OverlayBehaviour & { root: string | undefined }
+  /** A blob that one namespace has is had by another for the asking; otherwise each brings the bytes. */
+  isContentShared: boolean
+  /** URIs of plugins, which are not told of. */
+  disabledPlugins: ReadonlySet<string>
+  onCollected: CollectScheduler['onCollected']
 }
 
 export interface TasksDeps {
@@ -84,7 +99,7 @@ const SNAPSHOTTER = 'overlayfs'
 
 /** Throws `already-exists` where another process has `root`. */
 export async function openContainerd(options: ContainerdOptions): Promise<Containerd> {
-  const { root, state, log } = options
+  const { root, state, log, behaviour } = options
   await using undo = new UndoStack((error) => log.warn('closing containerd', { error: String(error) }))
   const lock = lockRoot(openNativeKernel(), root)
   undo.defer(() => lock[Symbol.dispose]())
@@ -97,15 +112,20 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
   const containers = new ContainerStore(metadata, namespaces, events)
   const images = new ImageStore(metadata, namespaces, events)
   const leases = new LeaseStore(metadata, namespaces)
-  const content = new ContentStore({ root: join(root, 'content'), metadata, namespaces, leases, events })
-  const snapshotter = openSnapshots({ root: join(root, SNAPSHOTTER), store: metadata, log })
+  const isShared = behaviour?.isContentShared !== false
+  const content = new ContentStore({ root: join(root, 'content'), metadata, namespaces, leases, events, isShared })
+  const { root: overlayRoot = join(root, SNAPSHOTTER), ...overlay } = behaviour?.overlay ?? {}
+  const snapshotter = openSnapshots({ root: overlayRoot, store: metadata, log, ...overlay })
   const workers = new LayerWorkers()
   undo.defer(() => workers.close())
   const snapshotters = new Map([[SNAPSHOTTER, snapshotter]])
   const collector = new CollectScheduler(
     () => collect({ namespaces, containers, images, content, leases, snapshotters, log }),
     log,
+    behaviour?.collector,
   )
+  if (behaviour !== undefined) collector.onCollected = behaviour.onCollected
+  metadata.onChange = () => collector.mutated()
   undo.defer(() => collector.close())
   const streams = new NamedStreams()
   const transfers = new Transfers(
@@ -124,9 +144,13 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
   )
   await transfers.dropOld()
 
+  const isDisabled = (uri: string) => behaviour?.disabledPlugins.has(uri) === true
   const router = new GrpcRouter()
     .service(Version, createVersionService())
-    .service(Introspection, createIntrospectionService({ uuid: requireUuid(metadata), platform: hostPlatform() }))
+    .service(
+      Introspection,
+      createIntrospectionService({ uuid: requireUuid(metadata), platform: hostPlatform(), isDisabled }),
+    )
     .service(Namespaces, createNamespacesService(namespaces))
     .service(Events, createEventsService(events))
     .service(Containers, createContainersService(containers, collector))
@@ -152,14 +176,18 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     )
   if (options.openTasks !== undefined)
     router.service(Tasks, await options.openTasks({ root, state, containers, content, workers, events, log }))
-  collector.schedule() // what a crash left
+  router.service(
+    Health,
+    createHealthService((service) => router.knows(service)),
+  )
+  if (!isDisabled('io.containerd.gc.v1.scheduler')) collector.start() // what a crash left
 
   const parts = undo.release()
   const close = (): Promise<void> => parts[Symbol.asyncDispose]()
   return { router, events, close, [Symbol.asyncDispose]: close }
 }
 
-function hostPlatform(): { os: string; architecture: string } {
+export function hostPlatform(): { os: string; architecture: string } {
   const names: Record<string, string> = { x64: 'amd64', ia32: '386' }
   return { os: 'linux', architecture: names[process.arch] ?? process.arch }
 }

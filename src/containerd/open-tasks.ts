@@ -15,7 +15,7 @@ import { CheckpointStore } from './checkpoints/checkpoint-store.ts'
 import { messageOfTaskEvent } from './services/task-event-messages.ts'
 import { createTasksService } from './services/tasks.ts'
 import { isOwn, OWN_RUNTIMES } from './own-runtimes.ts'
-import type { ShimHost } from './shims/shim-host.ts'
+import type { ShimHost, ShimTimeouts } from './shims/shim-host.ts'
 import { ShimRuntime } from './shims/shim-runtime.ts'
 import { adoptTasks } from './tasks/adopt-tasks.ts'
 import { OwnRuntime } from './tasks/own-runtime.ts'
@@ -32,6 +32,7 @@ export interface ShimAccess {
   /** Our own program. */
   program: string
   isDebug: boolean
+  timeouts: ShimTimeouts
 }
 
 export interface TaskSettings {
@@ -73,7 +74,7 @@ export async function openTasks(deps: TasksDeps & TaskSettings): Promise<Service
 
 async function openShims(
   { root, state, containers, log }: TasksDeps,
-  { grpcAddress, ttrpcAddress, program, isDebug }: ShimAccess,
+  { grpcAddress, ttrpcAddress, program, isDebug, timeouts }: ShimAccess,
   publish: ShimHost['publish'],
 ): Promise<ShimRuntime> {
   const kernel = openNativeKernel()
@@ -89,6 +90,7 @@ async function openShims(
     ttrpcAddress,
     program,
     isDebug,
+    timeouts,
     runtimeNameOf: (namespace, id) => containers.find(namespace, id)?.runtime?.name,
     publish,
     log,

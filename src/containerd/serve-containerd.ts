@@ -1,60 +1,68 @@
-// The daemon: flags, socket, signals.
-import { existsSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+// The program: its commands, and the daemon's life from its configuration to its last signal.
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { Failure, messageOf } from '../base/failure.ts'
-import { createLog, type Log, type LogLevel } from '../base/log.ts'
-import { UndoStack } from '../base/undo-stack.ts'
-import { releaseStartPagesSoon } from '../linux/release-pages.ts'
-import { serveGrpc } from '../wire/grpc/serve-grpc.ts'
-import { serveTtrpcAt } from '../wire/ttrpc/serve-ttrpc-at.ts'
-import type { ShimAccess } from './open-tasks.ts'
-import { openContainerd } from './open-containerd.ts'
-import { OWN_RUNTIMES } from './own-runtimes.ts'
-import { createForwardService } from './services/forward.ts'
-import { CONTAINERD_VERSION } from './services/version.ts'
+import { createLog, type Log } from '../base/log.ts'
+import { type CommandLine, parseCommandLine, USAGE } from './command-line.ts'
+import { defaultDocument, type Places, placesOf } from './config/defaults.ts'
+import { formatDocument } from './config/format-document.ts'
+import { loadDocument, withDefaults } from './config/load-document.ts'
+import type { Document } from './config/schema.ts'
+import { applyFlags, settingsOf } from './config/settings.ts'
+import { runDaemon } from './daemon/run-daemon.ts'
+import { hostPlatform } from './open-containerd.ts'
+import { CONTAINERD_PACKAGE, CONTAINERD_VERSION } from './services/version.ts'
 
-const USAGE = `berth-containerd: containerd's API over berth's runtime
-
-  --address PATH     socket to serve on (default: containerd.sock in the state directory)
-  --root DIR         content, metadata, snapshots (default /var/lib/berth/containerd)
-  --state DIR        bundles of running tasks (default /run/berth/containerd)
-  --shim PATH        the berth-shim program (default: beside this program)
-  --own-runtimes NAMES
-                     runtimes that are served without a shim of their own, separated by commas (default
-                     ${OWN_RUNTIMES.join(',')});
-                     any other name or path is a containerd-shim-* program
-  --log-level LEVEL  debug, info, warn or error (default info)
-  --config FILE      the same settings as JSON; flags win
-  --version          print the version
-`
-
-interface Settings {
-  address: string
-  root: string
-  state: string
-  shim: string
-  ownRuntimes: readonly string[]
-  logLevel: LogLevel
-}
-
-/** Serves until SIGTERM or SIGINT. @returns the exit code. */
-export async function serveContainerd(argv: readonly string[]): Promise<number> {
-  let settings: Settings | string
+/** Serves until SIGTERM or SIGINT, or does what a command says. @returns the exit code. */
+export async function serveContainerd(argv: readonly string[], program = process.argv[1] ?? ''): Promise<number> {
+  const name = basename(program) === 'containerd' ? 'containerd' : 'berth-containerd'
   try {
-    settings = await readSettings(argv)
+    const line = parseCommandLine(argv)
+    return await COMMANDS[line.command](line, { name, program })
   } catch (error) {
-    process.stderr.write(`berth-containerd: ${messageOf(error)}\n`)
+    process.stderr.write(`${name}: ${messageOf(error)}\n`)
     return 1
   }
-  if (typeof settings === 'string') {
-    process.stdout.write(settings)
+}
+
+interface Invocation {
+  /** Which program's place it takes. */
+  name: string
+  program: string
+}
+
+type Command = (line: CommandLine, invocation: Invocation) => Promise<number>
+
+const COMMANDS: Record<CommandLine['command'], Command> = {
+  serve,
+  help: async () => print(USAGE),
+  version: async (_line, { name }) => print(`${name} ${CONTAINERD_PACKAGE} ${CONTAINERD_VERSION}\n`),
+  'config default': async (_line, { name }) => print(formatDocument(defaultsOf(placesOf(name)))),
+  'config dump': async (line, { name }) =>
+    print(formatDocument(resolveDocument(line, placesOf(name), createLog('warn')))),
+  'config migrate': async (line, { name }) => {
+    const { config = placesOf(name).configFile } = line
+    if (config === undefined) throw new Failure('invalid-argument', 'config migrate: --config names no file')
+    return print(formatDocument({ ...loadDocument(config, createLog('error')), imports: [] }))
+  },
+  publish: async (line, { name }) => {
+    const { publishEvent } = await import('./publish-event.ts')
+    const { address = join(placesOf(name).state, 'containerd.sock'), namespace, topic } = line
+    await publishEvent(process.stdin, { address, namespace, topic })
     return 0
-  }
-  const log = createLog(settings.logLevel)
+  },
+  'oci-hook': async ({ rest }) => {
+    const { runOciHook } = await import('./run-oci-hook.ts')
+    return runOciHook(await readAll(process.stdin), rest)
+  },
+}
+
+async function serve(line: CommandLine, { name, program }: Invocation): Promise<number> {
+  const settings = settingsOf(resolveDocument(line, placesOf(name), createLog('warn')), createLog('warn'))
+  const log = createLog(settings.log.level, undefined, settings.log.format)
   try {
-    await serve(settings, log)
+    await runDaemon(settings, { shim: resolve(line.shim ?? findShim(program)), own: resolve(program) }, log)
     return 0
   } catch (error) {
     log.error('containerd failed', { error: messageOf(error) })
@@ -62,105 +70,45 @@ export async function serveContainerd(argv: readonly string[]): Promise<number> 
   }
 }
 
-async function serve(settings: Settings, log: Log): Promise<void> {
-  const stopped = untilSignal()
-  await using undo = new UndoStack((error) => log.warn('stopping', { error: messageOf(error) }))
-  const { openTasks } = await import('./open-tasks.ts')
-  const containerd = undo.use(
-    await openContainerd({
-      root: settings.root,
-      state: settings.state,
-      log,
-      openTasks: (deps) => openTasks({ ...deps, shimPath: settings.shim, shims: shimAccessOf(settings) }),
-    }),
-  )
-  undo.use(await serveTtrpcAt(`${settings.address}.ttrpc`, createForwardService(containerd.events), log))
-  undo.use(await serveGrpc(containerd.router, settings.address, log))
-  log.info('containerd serves', {
-    address: settings.address,
-    version: CONTAINERD_VERSION,
-    ms: Math.round(performance.now()),
-  })
-  releaseStartPagesSoon()
-  const signal = await stopped
-  log.info('containerd stops', { signal })
-}
-
-function shimAccessOf({ address, ownRuntimes, logLevel }: Settings): ShimAccess {
-  const grpcAddress = resolve(address)
-  const program = resolve(process.argv[1] ?? process.execPath)
-  return { ownRuntimes, grpcAddress, ttrpcAddress: `${grpcAddress}.ttrpc`, program, isDebug: logLevel === 'debug' }
-}
-
-function untilSignal(): Promise<string> {
-  process.on('SIGHUP', () => {}) // the terminal that started us is none of our business
-  process.on('SIGPIPE', () => {})
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
+/** Flags over the file over the defaults. */
+function resolveDocument(line: CommandLine, places: Places, log: Log): Document {
+  const defaults = defaultsOf(places)
+  const { configFile } = places
+  const file = line.config ?? (configFile !== undefined && existsSync(configFile) ? configFile : undefined)
+  const document = file === undefined ? defaults : withDefaults(loadDocument(file, log), defaults)
+  return applyFlags(document, {
+    ...(line.root === undefined ? {} : { root: resolve(line.root) }),
+    ...(line.state === undefined ? {} : { state: resolve(line.state) }),
+    ...(line.address === undefined ? {} : { address: line.address }),
+    ...(line.logLevel === undefined ? {} : { logLevel: line.logLevel }),
+    ...(line.ownRuntimes === undefined ? {} : { ownRuntimes: line.ownRuntimes.split(',').filter(Boolean) }),
   })
 }
 
-const OPTIONS = {
-  address: { type: 'string', short: 'a' },
-  root: { type: 'string' },
-  state: { type: 'string' },
-  shim: { type: 'string' },
-  'own-runtimes': { type: 'string' },
-  'log-level': { type: 'string', short: 'l' },
-  config: { type: 'string', short: 'c' },
-  version: { type: 'boolean', short: 'v' },
-  help: { type: 'boolean', short: 'h' },
-} as const
-
-/** A text to print instead of serving, for --help and --version. */
-async function readSettings(argv: readonly string[]): Promise<Settings | string> {
-  const { values } = parseArgs({ args: [...argv], options: OPTIONS, strict: true })
-  if (values.help) return USAGE
-  if (values.version) return `berth-containerd ${CONTAINERD_VERSION}\n`
-  const file = values.config === undefined ? {} : await readConfig(values.config)
-  const state = values.state ?? file.state ?? '/run/berth/containerd'
-  const levelName = values['log-level'] ?? file.logLevel ?? 'info'
-  const logLevel = LOG_LEVELS.get(levelName)
-  if (logLevel === undefined) throw new Failure('invalid-argument', `unknown log level: ${levelName}`)
-  return {
-    address: values.address ?? file.address ?? join(state, 'containerd.sock'),
-    root: values.root ?? file.root ?? '/var/lib/berth/containerd',
-    state,
-    shim: values.shim ?? file.shim ?? findShim(),
-    ownRuntimes: (values['own-runtimes'] ?? file.ownRuntimes)?.split(',').filter(Boolean) ?? OWN_RUNTIMES,
-    logLevel,
-  }
+function defaultsOf(places: Places): Document {
+  const { os, architecture } = hostPlatform()
+  return defaultDocument(places, `${os}/${architecture}`)
 }
 
-const CONFIG_KEYS = ['address', 'root', 'state', 'shim', 'ownRuntimes', 'logLevel'] as const
-
-async function readConfig(path: string): Promise<Partial<Record<(typeof CONFIG_KEYS)[number], string>>> {
-  const { readFile } = await import('node:fs/promises')
-  const parsed: unknown = JSON.parse(await readFile(path, 'utf8'))
-  if (typeof parsed !== 'object' || parsed === null) throw new Failure('invalid-argument', `${path}: not an object`)
-  for (const [key, value] of Object.entries(parsed)) {
-    if (!CONFIG_KEYS.some((known) => known === key))
-      throw new Failure('invalid-argument', `${path}: unknown key ${JSON.stringify(key)}`)
-    if (typeof value !== 'string') throw new Failure('invalid-argument', `${path}: ${key} is not a string`)
-  }
-  return parsed
+function print(text: string): number {
+  process.stdout.write(text)
+  return 0
 }
 
-/** The names that containerd takes; its finer ones fall on ours. */
-const LOG_LEVELS = new Map<string, LogLevel>([
-  ['trace', 'debug'],
-  ['debug', 'debug'],
-  ['info', 'info'],
-  ['warn', 'warn'],
-  ['warning', 'warn'],
-  ['error', 'error'],
-  ['fatal', 'error'],
-  ['panic', 'error'],
-])
+async function readAll(input: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of input) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}
 
-/** Installed beside the daemon's launcher, or in the tree's build directory. */
-function findShim(): string {
+/** Installed beside the daemon's launcher, wherever a link to that is, or in the tree's build directory. */
+function findShim(program: string): string {
   const here = dirname(fileURLToPath(import.meta.url))
-  const candidates = [join(dirname(process.argv[1] ?? here), 'berth-shim'), join(here, '../../../bin/berth-shim')]
+  const launcher = existsSync(program) ? dirname(realpathSync(program)) : here
+  const candidates = [
+    join(launcher, 'berth-shim'),
+    join(here, '../bin/berth-shim'),
+    join(here, '../../../bin/berth-shim'),
+  ]
   return candidates.find((path) => existsSync(path)) ?? '/usr/libexec/berth/berth-shim'
 }

@@ -28,6 +28,8 @@ export interface ContentStoreDeps {
   namespaces: NamespaceStore
   leases: LeaseStore
   events: EventExchange
+  /** A namespace has what another one has for the asking; otherwise each brings the bytes. Absent: it has. */
+  isShared?: boolean
 }
 
 export interface WriteRequest {
@@ -226,7 +228,7 @@ export class ContentStore {
     const existing = this.find(namespace, expected)
     if (existing === undefined) {
       const path = this.blobPath(expected)
-      if (!existsSync(path) || !this.#isHeld(expected)) return
+      if (this.#deps.isShared === false || !existsSync(path) || !this.#isHeld(expected)) return
       this.#record(namespace, expected, statSync(path).size, {}, leaseId)
       await this.#deps.metadata.flush()
     } else if (leaseId !== undefined) {

@@ -38,6 +38,8 @@ export class MetadataStore {
   readonly #database: RootDatabase<Buffer, string>
   readonly #journal: Journal
   readonly #log: Log
+  /** Told of every transaction that changed something. */
+  onChange: () => void = () => {}
   /** What LMDB does not hold yet. */
   readonly #pending = new Map<string, Pending>()
   #transaction: Map<string, Pending | undefined> | undefined
@@ -101,7 +103,10 @@ export class MetadataStore {
     this.#transaction = before
     try {
       const result = work()
-      if (before.size > 0) this.#journal.append([...before.keys()].map((key) => this.#changeOf(key)))
+      if (before.size > 0) {
+        this.#journal.append([...before.keys()].map((key) => this.#changeOf(key)))
+        this.onChange()
+      }
       return result
     } catch (error) {
       for (const [key, earlier] of before)

@@ -25,8 +25,12 @@ export class NamespaceStore {
     this.#events = events
   }
 
+  find(name: string): Namespace | undefined {
+    return this.#bucket.get(name)
+  }
+
   require(name: string): Namespace {
-    const found = this.#bucket.get(name)
+    const found = this.find(name)
     if (found === undefined) throw new Failure('not-found', `namespace ${JSON.stringify(name)}: not found`)
     return found
   }

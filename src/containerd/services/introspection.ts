@@ -9,12 +9,16 @@ export function createIntrospectionService(options: {
   /** Stays the same over the life of the data directory. */
   uuid: string
   platform: { os: string; architecture: string }
+  /** By URI: what the configuration switched off is not there. */
+  isDisabled: (uri: string) => boolean
 }): ServiceHandlers<typeof Introspection> {
   return {
     plugins: ({ filters }) => {
       const matches = parseFilters(filters)
       return {
-        plugins: listPlugins(options.platform).filter(({ type = '', id = '' }) => matches(lookupIn({ type, id }, {}))),
+        plugins: listPlugins(options.platform).filter(
+          ({ type = '', id = '' }) => !options.isDisabled(`${type}.${id}`) && matches(lookupIn({ type, id }, {})),
+        ),
       }
     },
     server: () => ({ uuid: options.uuid, pid: BigInt(process.pid), pidns: pidNamespace() }),

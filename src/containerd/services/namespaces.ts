@@ -6,7 +6,8 @@ import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 
 export function createNamespacesService(namespaces: NamespaceStore): ServiceHandlers<typeof Namespaces> {
   return {
-    get: ({ name }) => ({ namespace: namespaces.require(name) }),
+    // One that is not there is empty: clients ask for a namespace's labels before they put anything into it.
+    get: ({ name }) => ({ namespace: namespaces.find(name) ?? { name } }),
     list: () => ({ namespaces: namespaces.list() }),
     create: ({ namespace }) => ({ namespace: namespaces.create(namespace ?? create(NamespaceSchema)) }),
     update: ({ namespace, updateMask }) => ({

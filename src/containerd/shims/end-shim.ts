@@ -13,9 +13,6 @@ import { type Endpoint, socketOf } from './start-answer.ts'
 import { exitOf } from './task-client.ts'
 
 const DELETE_CALL_MS = 5_000
-const SHUTDOWN_MS = 3_000
-/** The program has to start, and its runtime after it, on a machine that may be busy. */
-const DELETE_ACTION_MS = 15_000
 /** Between a shim's word that it ends, or a signal, and its end. */
 const EXIT_MS = 2_000
 /** The code where nobody can say: containerd's. */
@@ -23,7 +20,7 @@ const UNKNOWN_EXIT = 255
 
 /** Of a task whose container is deleted already. A shim that does not end, and that no other task needs, is killed. */
 export async function shutDown(host: ShimHost, task: ShimTask): Promise<void> {
-  const isEnding = await asksShutdown(task)
+  const isEnding = await asksShutdown(host, task)
   task.client.close()
   if (isEnding) return
   host.log.warn('a shim does not shut down', { task: task.id })
@@ -37,7 +34,7 @@ export async function giveUp(host: ShimHost, task: ShimTask): Promise<void> {
     .call('Delete', m.ProcessRequest, m.DeleteResponse, { id: task.id }, { timeoutMs: DELETE_CALL_MS })
     .then(() => true)
     .catch(() => false)
-  const isShutDown = await asksShutdown(task)
+  const isShutDown = await asksShutdown(host, task)
   task.client.close()
   if (isShutDown && !isShared(host, task)) await untilNone(() => processesOf(task))
   await killShim(host, task)
@@ -86,9 +83,9 @@ export async function removeLeft(host: ShimHost, bundle: Bundle): Promise<void> 
   )
 }
 
-async function asksShutdown({ client, id }: ShimTask): Promise<boolean> {
+async function asksShutdown({ timeouts }: ShimHost, { client, id }: ShimTask): Promise<boolean> {
   try {
-    await client.call('Shutdown', m.ShutdownRequest, m.Empty, { id }, { timeoutMs: SHUTDOWN_MS })
+    await client.call('Shutdown', m.ShutdownRequest, m.Empty, { id }, { timeoutMs: timeouts.shutdownMs })
     return true
   } catch {
     return !client.isOpen // it was so quick that it did not answer
@@ -179,7 +176,10 @@ async function runDelete(
 }
 
 async function askProgram(host: ShimHost, bundle: Bundle, program: string) {
-  const { stdout, stderr } = await runShim(host, program, bundle, { action: 'delete', timeoutMs: DELETE_ACTION_MS })
+  const { stdout, stderr } = await runShim(host, program, bundle, {
+    action: 'delete',
+    timeoutMs: host.timeouts.cleanupMs,
+  })
   const warnings = stderr.toString('utf8').trim()
   if (warnings !== '') host.log.warn('warnings while cleaning up a dead shim', { task: bundle.id, warnings })
   return m.DeleteResponse.decode(stdout)

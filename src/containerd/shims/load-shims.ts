@@ -14,8 +14,6 @@ import { ShimTask } from './shim-task.ts'
 import type { Endpoint } from './start-answer.ts'
 import { TaskClient } from './task-client.ts'
 
-const PIDS_MS = 5_000
-
 /** Call once, before anybody asks for tasks. One bundle that makes trouble does not keep the others from being loaded. */
 export async function loadShims(host: ShimHost): Promise<void> {
   await sweepHidden(host.state)
@@ -59,7 +57,7 @@ async function loadTask(
   const answer = await askConnect(client, bundle)
   const task = new ShimTask(host, { ...parts, client, shim: answer?.shim })
   task.pid = answer?.taskPid ?? 0
-  if (await isWithoutContainer(task)) {
+  if (await isWithoutContainer(host, task)) {
     host.log.info('ending a shim without a container', { task: bundle.id })
     await giveUp(host, task)
     log.close()
@@ -72,19 +70,25 @@ async function loadTask(
 }
 
 /** We went away between the shim's start and the container's creation. A shim that cannot say is believed to have one. */
-async function isWithoutContainer({ client, id }: ShimTask): Promise<boolean> {
+async function isWithoutContainer({ timeouts }: ShimHost, { client, id }: ShimTask): Promise<boolean> {
   try {
-    const { processes } = await client.call('Pids', m.ContainerRequest, m.PidsResponse, { id }, { timeoutMs: PIDS_MS })
-    return processes.length === 0 && !(await hasState(client, id))
+    const { processes } = await client.call(
+      'Pids',
+      m.ContainerRequest,
+      m.PidsResponse,
+      { id },
+      { timeoutMs: timeouts.loadMs },
+    )
+    return processes.length === 0 && !(await hasState(client, id, timeouts.loadMs))
   } catch (error) {
     return isFailure(error, 'not-found')
   }
 }
 
 /** A container whose processes have all ended has none to list, and is there until it is deleted. */
-async function hasState(client: TaskClient, id: string): Promise<boolean> {
+async function hasState(client: TaskClient, id: string, timeoutMs: number): Promise<boolean> {
   try {
-    await client.call('State', m.ProcessRequest, m.StateResponse, { id }, { timeoutMs: PIDS_MS })
+    await client.call('State', m.ProcessRequest, m.StateResponse, { id }, { timeoutMs })
     return true
   } catch (error) {
     return !isFailure(error, 'not-found')

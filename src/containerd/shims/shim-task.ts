@@ -10,9 +10,6 @@ import { deleteShimTask } from './delete-shim-task.ts'
 import type { ShimHost } from './shim-host.ts'
 import { exitOf, passedOn, type ShimCallOptions, type TaskClient } from './task-client.ts'
 
-/** A listing must not wait for a shim that has fallen silent. */
-const STATE_MS = 2_000
-
 /** The shim's own process. */
 export interface ShimProcess {
   pid: number
@@ -66,7 +63,8 @@ export class ShimTask implements TaskHandle {
 
   async state(execId: string): Promise<TaskProcessState> {
     const request = { id: this.id, execId }
-    const state = await this.#call('State', m.ProcessRequest, m.StateResponse, request, { timeoutMs: STATE_MS })
+    const { stateMs: timeoutMs } = this.#host.timeouts
+    const state = await this.#call('State', m.ProcessRequest, m.StateResponse, request, { timeoutMs })
     const { id, pid, stdin, stdout, stderr, terminal } = state
     const status = STATUSES[state.status] ?? 'unknown'
     const exit = status === 'stopped' ? exitOf(state) : undefined

@@ -12,7 +12,17 @@ import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { infoOf, SnapshotRecords } from './snapshot-records.ts'
 import type { Labels, Mount, SnapshotInfo, Snapshotter, SnapshotUsage } from './snapshotter.ts'
 
-export interface OverlaySnapshotterOptions {
+/** What an administrator may choose, in containerd's words. */
+export interface OverlayBehaviour {
+  /** Snapshots say in a label where their own files are. */
+  upperdirLabel?: boolean
+  /** A removal resolves when the space is free. */
+  syncRemove?: boolean
+  /** Of every overlay mount, besides what it needs. */
+  mountOptions?: readonly string[]
+}
+
+export interface OverlaySnapshotterOptions extends OverlayBehaviour {
   /** Created if it is not there. */
   root: string
   store: MetadataStore
@@ -25,6 +35,8 @@ export function openSnapshots(options: OverlaySnapshotterOptions): OverlaySnapsh
   return new OverlaySnapshotter(options)
 }
 
+const UPPERDIR_LABEL = 'containerd.io/snapshot/overlay.upperdir'
+
 /** A removed snapshot's directory is renamed to this and its number, so that no number is ever in doubt. */
 const REMOVED = 'removed-'
 
@@ -33,13 +45,15 @@ export class OverlaySnapshotter implements Snapshotter {
   readonly #records: SnapshotRecords
   readonly #log: Log
   readonly #mountOptions: readonly string[]
+  readonly #behaviour: OverlayBehaviour
   readonly #removals = new Set<Promise<void>>()
 
   constructor(options: OverlaySnapshotterOptions) {
     this.#directory = join(options.root, 'snapshots')
     this.#log = options.log ?? silentLog
     this.#records = new SnapshotRecords(options.store, options.now ?? Date.now)
-    this.#mountOptions = overlayOptions()
+    this.#behaviour = options
+    this.#mountOptions = [...overlayOptions(), ...(options.mountOptions ?? [])]
     // Images hold set-user-ID programs that are nobody else's business.
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
     spreadDirectories(this.#directory)
@@ -73,10 +87,11 @@ export class OverlaySnapshotter implements Snapshotter {
   async remove(namespace: string, key: string): Promise<void> {
     const { id } = this.#records.remove(namespace, key)
     this.#discard(String(id))
+    if (this.#behaviour.syncRemove === true) await Promise.all(this.#removals)
   }
 
   async stat(namespace: string, key: string): Promise<SnapshotInfo> {
-    return infoOf(key, this.#records.require(namespace, key))
+    return this.#labelled(namespace, infoOf(key, this.#records.require(namespace, key)))
   }
 
   async update(
@@ -88,7 +103,7 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   async list(namespace: string): Promise<SnapshotInfo[]> {
-    return this.#records.list(namespace)
+    return this.#records.list(namespace).map((info) => this.#labelled(namespace, info))
   }
 
   async usage(namespace: string, key: string): Promise<SnapshotUsage> {
@@ -147,6 +162,13 @@ export class OverlaySnapshotter implements Snapshotter {
 
   #overlay(options: string[]): Mount {
     return { type: 'overlay', source: 'overlay', options: [...options, ...this.#mountOptions] }
+  }
+
+  /** The label is never stored: the directory may be moved with the rest of the data. */
+  #labelled(namespace: string, info: SnapshotInfo): SnapshotInfo {
+    if (this.#behaviour.upperdirLabel !== true) return info
+    const { id } = this.#records.require(namespace, info.name)
+    return { ...info, labels: { ...info.labels, [UPPERDIR_LABEL]: this.#fsPath(id) } }
   }
 
   #fsPath(id: number): string {

@@ -1,6 +1,6 @@
 // A first process by another OCI runtime: it wants a bundle with config.json, and the root file system as a directory on the host.
 import { existsSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { UndoStack } from '../../base/undo-stack.ts'
 import { cgroupOfProcess } from '../../linux/cgroup/cgroup-of-process.ts'
@@ -30,7 +30,7 @@ export async function createByCommand(
 ): Promise<Shim> {
   const { terminal, stdin } = task.init.streams
   writeConfig(task, specText)
-  const directory = rootfsDirectory(task)
+  const directory = mountDirectory(task)
   if (rootfs.length > 0) {
     mountRootfs(host.kernel, rootfs, directory)
     undo.defer(() => unmountAll(host.kernel, directory))
@@ -48,9 +48,12 @@ export async function createByCommand(
   return shim
 }
 
-/** Where a runtime by command finds the root file system. */
-export function rootfsDirectory(task: Task): string {
-  return resolve(task.ociBundle, task.spec.root?.path ?? 'rootfs')
+/**
+ * Where the mounts that a client hands over go, as with containerd's own shim: a root file system elsewhere is the client's, who mounted it
+ * there (dockerd does) and may have mounted it anew for the next task when this one is deleted.
+ */
+export function mountDirectory(task: Task): string {
+  return join(task.ociBundle, 'rootfs')
 }
 
 /** Ours names its root file system as the spec says, and holds it nowhere else. */

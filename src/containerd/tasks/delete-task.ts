@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { ProcessExit } from '../../shim/shim.ts'
-import { rootfsDirectory } from './create-by-command.ts'
+import { mountDirectory } from './create-by-command.ts'
 import { unmountAll } from './open-rootfs.ts'
 import { requireProcess, type Task, type TaskProcess } from './task.ts'
 import { runPoststop } from './task-hooks.ts'
@@ -25,7 +25,7 @@ export async function deleteTask(host: TaskHost, task: Task): Promise<ProcessExi
   if (task.commands === undefined) await runPoststop(host, task)
   // What is mounted is the container's data, and not ours to remove.
   unmountAll(host.kernel, join(task.bundle, 'rootfs'))
-  if (task.commands !== undefined) unmountAll(host.kernel, rootfsDirectory(task))
+  if (task.commands !== undefined) unmountAll(host.kernel, mountDirectory(task))
   await rm(task.bundle, { recursive: true, force: true })
   host.tasks.delete(taskKey(task.namespace, task.id))
   const { pid } = task.init

@@ -4,25 +4,47 @@ import { type Any, AnySchema } from '@bufbuild/protobuf/wkt'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
-import { encodeAnyFrame, encodeFrame, FrameParser } from './frames.ts'
+import { encodeAnyFrame, encodeFrame, FrameParser, MESSAGE_BYTES_MAX, PREFIX_BYTES } from './frames.ts'
 import { invokeStream } from './memory-transport.ts'
 import { type GrpcRouter, type Route, unimplementedText } from './router.ts'
 import type { CallContext } from './service.ts'
-import { parseTimeout, statusTrailers } from './status.ts'
+import { parseTimeout, statusNumber, statusTrailers } from './status.ts'
 
 /** What may wait for the socket: a message of 32 KiB alone is more than Node likes to, and waiting for each is half of such a stream's time. */
 const UNSENT_BYTES_MAX = 256 * 1024
 
 const RESPONSE_HEADERS = { ':status': 200, 'content-type': 'application/grpc' } as const
+const CANCELLED = 1
 const STATUS_OK = { 'grpc-status': '0', 'grpc-message': '' } as const
 
-/** Answers in any case, unless the client is gone. Never throws. */
-export function answerCall(
+/** Told of every call to a method that there is; kept cheap by whoever implements it. */
+export interface CallObserver {
+  begin(method: DescMethod): CallWatch
+}
+
+export interface CallWatch {
+  received(): void
+  sent(): void
+  /** Once, last. `status` is gRPC's number. */
+  end(status: number): void
+}
+
+export interface CallOptions {
+  log: Log
+  /** Of one message. */
+  receiveBytesMax?: number
+  sendBytesMax?: number
+  observer?: CallObserver
+}
+
+/** Answers in any case, unless the client is gone. Never throws. Resolves when the handler is done. */
+export async function answerCall(
   router: GrpcRouter,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  log: Log,
-): void {
+  options: CallOptions,
+): Promise<void> {
+  const { log } = options
   stream.on('error', (error) => log.debug('grpc stream failed', { error: error.message }))
   if (!String(headers['content-type']).startsWith('application/grpc')) {
     stream.respond({ ':status': 415 }, { endStream: true })
@@ -36,44 +58,64 @@ export function answerCall(
     return
   }
   const { context, release } = openContext(stream, headers)
-  const answered =
-    route.method.methodKind === 'unary' ? answerUnary(route, stream, context) : answerStream(route, stream, context)
-  answered
-    .catch((error: unknown) => {
-      if (!isFailure(error)) log.error('grpc handler failed', { path, error: messageOf(error) })
-      answerFailure(stream, error)
-    })
-    .finally(release)
+  const watch = options.observer?.begin(route.method)
+  const call = { route, stream, context, watch, options }
+  let status = 0
+  try {
+    status = route.method.methodKind === 'unary' ? await answerUnary(call) : await answerStream(call)
+  } catch (error) {
+    status = statusNumber(error)
+    if (!isFailure(error)) log.error('grpc handler failed', { path, error: messageOf(error) })
+    answerFailure(stream, error)
+  } finally {
+    release()
+    watch?.end(status)
+  }
+}
+
+interface Call {
+  route: Route
+  stream: ServerHttp2Stream
+  context: CallContext
+  watch: CallWatch | undefined
+  options: CallOptions
 }
 
 /** Most calls: one frame each way, no iterators in between. */
-async function answerUnary(route: Route, stream: ServerHttp2Stream, context: CallContext): Promise<void> {
-  const request = decode(route.method, await readOnlyMessage(stream))
-  const response = encode(route.method, await route.handler(request, context))
-  if (stream.closed || stream.destroyed) return
+async function answerUnary({ route, stream, context, watch, options }: Call): Promise<number> {
+  const request = decode(route.method, await readOnlyMessage(stream, options.receiveBytesMax))
+  watch?.received()
+  const response = encode(route.method, await route.handler(request, context), options.sendBytesMax)
+  if (stream.closed || stream.destroyed) return CANCELLED
+  watch?.sent()
   sendHeaders(stream)
   stream.once('wantTrailers', () => stream.sendTrailers(STATUS_OK))
   stream.end(response)
+  return 0
 }
 
-async function answerStream(route: Route, stream: ServerHttp2Stream, context: CallContext): Promise<void> {
+async function answerStream(call: Call): Promise<number> {
+  const { route, stream, context, watch, options } = call
   let trailers: Record<string, string> = STATUS_OK
   stream.once('wantTrailers', () => stream.sendTrailers(trailers))
   const { signal } = context
   try {
-    for await (const response of invokeStream(route, readMessages(route.method, stream), context)) {
-      if (stream.destroyed) return
+    for await (const response of invokeStream(route, readMessages(call), context)) {
+      if (stream.destroyed) return CANCELLED
       sendHeaders(stream)
-      const isTaken = stream.write(encode(route.method, response))
+      const isTaken = stream.write(encode(route.method, response, options.sendBytesMax))
+      watch?.sent()
       if (!isTaken && stream.writableLength > UNSENT_BYTES_MAX) await drained(stream)
     }
     if (signal.aborted) trailers = statusTrailers(signal.reason)
   } catch (error) {
     trailers = statusTrailers(error)
   }
-  if (stream.closed || stream.destroyed) return
+  const status = Number(trailers['grpc-status'])
+  if (stream.closed || stream.destroyed) return status === 0 ? CANCELLED : status
   sendHeaders(stream)
   stream.end()
+  return status
 }
 
 function sendHeaders(stream: ServerHttp2Stream): void {
@@ -86,9 +128,9 @@ function answerFailure(stream: ServerHttp2Stream, error: unknown): void {
   stream.respond({ ...RESPONSE_HEADERS, ...statusTrailers(error) }, { endStream: true })
 }
 
-function readOnlyMessage(stream: ServerHttp2Stream): Promise<Buffer> {
+function readOnlyMessage(stream: ServerHttp2Stream, bytesMax: number | undefined): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const parser = new FrameParser()
+    const parser = new FrameParser(bytesMax)
     let message: Buffer | undefined
     stream.on('data', (chunk: Buffer) => {
       try {
@@ -108,11 +150,14 @@ function readOnlyMessage(stream: ServerHttp2Stream): Promise<Buffer> {
 }
 
 /** The requests of a stream. Leaving the loop early leaves the stream open: the response is still to be sent. */
-async function* readMessages(method: DescMethod, stream: ServerHttp2Stream): AsyncGenerator<Message> {
-  const parser = new FrameParser()
+async function* readMessages({ route, stream, watch, options }: Call): AsyncGenerator<Message> {
+  const parser = new FrameParser(options.receiveBytesMax)
   try {
     for await (const chunk of stream.iterator({ destroyOnReturn: false }))
-      for (const bytes of parser.push(chunk as Buffer)) yield decode(method, bytes)
+      for (const bytes of parser.push(chunk as Buffer)) {
+        watch?.received()
+        yield decode(route.method, bytes)
+      }
   } catch (error) {
     if (isFailure(error)) throw error
     throw new Failure('cancelled', 'context canceled', { cause: error })
@@ -129,9 +174,15 @@ function decode(method: DescMethod, bytes: Uint8Array): Message {
   }
 }
 
-function encode(method: DescMethod, response: unknown): Buffer {
-  if (method.output.typeName === AnySchema.typeName) return encodeAnyFrame(create(AnySchema, response as Any))
-  return encodeFrame(toBinary(method.output, create(method.output, response as Message)))
+function encode(method: DescMethod, response: unknown, bytesMax = MESSAGE_BYTES_MAX): Buffer {
+  const frame =
+    method.output.typeName === AnySchema.typeName
+      ? encodeAnyFrame(create(AnySchema, response as Any))
+      : encodeFrame(toBinary(method.output, create(method.output, response as Message)))
+  const size = frame.length - PREFIX_BYTES
+  if (size > bytesMax)
+    throw new Failure('resource-exhausted', `grpc: trying to send message larger than max (${size} vs. ${bytesMax})`)
+  return frame
 }
 
 function drained(stream: ServerHttp2Stream): Promise<void> {

@@ -1,7 +1,7 @@
 // gRPC's length-prefixed messages: one byte of flags, four of length, the message.
 import { Failure } from '../../base/failure.ts'
 
-const PREFIX_BYTES = 5
+export const PREFIX_BYTES = 5
 
 /** As containerd's own limit for both directions. */
 export const MESSAGE_BYTES_MAX = 16 << 20
@@ -43,11 +43,16 @@ export function varint(value: number): number[] {
   return bytes
 }
 
-/** Cuts a byte stream into messages. */
+/** Cuts a byte stream into messages of at most `bytesMax`. */
 export class FrameParser {
+  readonly #bytesMax: number
   #chunks: Buffer[] = []
   #size = 0
   #needed = PREFIX_BYTES
+
+  constructor(bytesMax = MESSAGE_BYTES_MAX) {
+    this.#bytesMax = bytesMax
+  }
 
   /** The messages that this chunk completes. Throws on one that is too large or compressed (no encoding is ever agreed on). */
   push(chunk: Buffer): Buffer[] {
@@ -59,7 +64,7 @@ export class FrameParser {
     let at = 0
     this.#needed = PREFIX_BYTES
     while (bytes.length - at >= PREFIX_BYTES) {
-      const length = checkPrefix(bytes, at)
+      const length = checkPrefix(bytes, at, this.#bytesMax)
       if (bytes.length - at < PREFIX_BYTES + length) {
         this.#needed = PREFIX_BYTES + length
         break
@@ -78,13 +83,10 @@ export class FrameParser {
   }
 }
 
-function checkPrefix(bytes: Buffer, at: number): number {
+function checkPrefix(bytes: Buffer, at: number, bytesMax: number): number {
   if (bytes[at] !== 0) throw new Failure('unimplemented', 'grpc: compressed messages are not supported')
   const length = bytes.readUInt32BE(at + 1)
-  if (length > MESSAGE_BYTES_MAX)
-    throw new Failure(
-      'resource-exhausted',
-      `grpc: received message larger than max (${length} vs. ${MESSAGE_BYTES_MAX})`,
-    )
+  if (length > bytesMax)
+    throw new Failure('resource-exhausted', `grpc: received message larger than max (${length} vs. ${bytesMax})`)
   return length
 }

@@ -23,6 +23,11 @@ export class GrpcRouter {
     return this
   }
 
+  /** Takes a service away again, by its full name: it is unknown then. */
+  remove(service: string): void {
+    for (const path of [...this.#routes.keys()]) if (path.startsWith(`/${service}/`)) this.#routes.delete(path)
+  }
+
   find(path: string): Route | undefined {
     return this.#routes.get(path)
   }

@@ -7,12 +7,17 @@ import { serveTtrpc, type TtrpcServices } from './serve-ttrpc.ts'
 /** For clients that do not take what is still to be sent. */
 const CLOSE_MS = 500
 
-/** Listens on `path` with mode 0600. A socket that nobody answers on is replaced; one that somebody answers on is `already-exists`. Disposing of it removes the socket. */
-export async function serveTtrpcAt(path: string, services: TtrpcServices, log: Log): Promise<AsyncDisposable> {
+/** Listens on `path` with mode 0600, or 0660 with a group that is not root's. A socket that nobody answers on is replaced; one that somebody answers on is `already-exists`. Disposing of it removes the socket. */
+export async function serveTtrpcAt(
+  path: string,
+  services: TtrpcServices,
+  log: Log,
+  owner?: { uid: number; gid: number },
+): Promise<AsyncDisposable> {
   await removeStaleSocket(path)
   const listener = net.createServer()
   const server = serveTtrpc(listener, { services, log })
-  await listen(listener, path)
+  await listen(listener, path, owner)
   return {
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => listener.once('close', resolve))
