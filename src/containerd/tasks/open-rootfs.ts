@@ -75,7 +75,8 @@ export function unmountAll(kernel: Pick<Kernel, 'umount'>, directory: string): v
     }
 }
 
-function openMount(kernel: Kernel, mount: RootfsMount): Fd {
+/** A detached mount; the caller closes it. Its paths are looked up in the caller's root, and its target is the caller's matter. */
+export function openMount(kernel: Kernel, mount: RootfsMount): Fd {
   switch (mount.type) {
     case 'overlay':
       return openOverlay(kernel, mount.options)
