@@ -4,6 +4,7 @@ import { chownSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync } fro
 import { join } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import { type Log, silentLog } from '../../base/log.ts'
+import { canMapOverlays } from '../../linux/user-namespace.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { idMapOptions, mappedRoot } from './id-maps.ts'
 import { LayerLinks } from './layer-links.ts'
@@ -36,7 +37,7 @@ export interface OverlaySettings {
 
 /** What clients ask introspection for before they rely on it. */
 export function overlayCapabilities(settings: OverlaySettings = {}): string[] {
-  return ['remap-ids', ...(settings.slowChown ? [] : ['only-remap-ids']), ...(isInUserNamespace() ? [] : ['rebase'])]
+  return [...(canMapOverlays() ? ['remap-ids'] : []), ...(settings.slowChown ? [] : ['only-remap-ids']), ...(isInUserNamespace() ? [] : ['rebase'])]
 }
 
 /** Opens the overlay snapshotter; what a crash left on disk is removed in the background. */
@@ -52,6 +53,7 @@ export class OverlaySnapshotter implements Snapshotter {
   readonly #settings: OverlaySettings
   readonly #mountOptions: readonly string[]
   readonly #links: LayerLinks | undefined
+  readonly #canMap = canMapOverlays()
 
   constructor(options: OverlaySnapshotterOptions) {
     this.#settings = options.settings ?? {}
@@ -159,7 +161,7 @@ export class OverlaySnapshotter implements Snapshotter {
   #mountsOf({ record, parentIds }: SnapshotChain): Mount[] {
     const { id, kind, labels } = record
     const own = this.#directories.fsPath(id)
-    const maps = idMapOptions(labels)
+    const maps = this.#canMap ? idMapOptions(labels) : []
     const bind = (source: string, mode: 'ro' | 'rw') => [{ type: 'bind', source, options: [...maps, mode, 'rbind'] }]
     const layers = parentIds.map((parentId) => ({ id: parentId, path: this.#directories.fsPath(parentId) }))
     if (kind === 'active') {
