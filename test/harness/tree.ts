@@ -11,10 +11,10 @@ export async function describeTree(root: string, skip: readonly string[] = []): 
   const lines: string[] = []
   const visit = (path: string) => {
     if (skip.includes(path)) return
-    const full = join(root, path)
+    const full = Buffer.from(join(root, path), 'latin1') // names are bytes
     const stat = lstatSync(full, { bigint: true })
     const facts = [path, stat.mode.toString(8), `${stat.uid}:${stat.gid}`, `t${stat.mtimeNs}`]
-    if (stat.isSymbolicLink()) facts.push(`-> ${readlinkSync(full)}`)
+    if (stat.isSymbolicLink()) facts.push(`-> ${readlinkSync(full, { encoding: 'buffer' }).toString('latin1')}`)
     if (stat.isFile()) facts.push(`s${stat.size}`, createHash('sha256').update(readFileSync(full)).digest('hex'))
     if (stat.isCharacterDevice() || stat.isBlockDevice()) facts.push(`r${stat.rdev}`)
     if (!stat.isDirectory() && stat.nlink > 1n) {
@@ -22,9 +22,13 @@ export async function describeTree(root: string, skip: readonly string[] = []): 
       groups.set(inode, groups.get(inode) ?? path)
       facts.push(`= ${groups.get(inode)}`)
     }
-    facts.push(...(xattrs.get(path) ?? []))
+    facts.push(...(xattrs.get(Buffer.from(path, 'latin1').toString('utf8').replaceAll('\n', '\\012')) ?? []))
     lines.push(facts.join(' '))
-    if (stat.isDirectory()) for (const name of readdirSync(full).sort()) visit(join(path, name))
+    if (stat.isDirectory())
+      for (const name of readdirSync(full, { encoding: 'buffer' })
+        .map((bytes) => bytes.toString('latin1'))
+        .sort())
+        visit(join(path, name))
   }
   visit('/')
   return lines

@@ -24,7 +24,19 @@ export function planDiff(left: readonly Mount[], right: readonly Mount[]): DiffP
 
 /** For what only the kernel can read: an upper directory with renamed directories. */
 export function planWholeDiff(left: readonly Mount[], right: readonly Mount[]): DiffPlan {
-  return { lower: left.map(readOnly), upper: right.map(readOnly), overlayPrefix: undefined }
+  const tree = (mount: Mount) => following(readOnly(mount))
+  return { lower: left.map(tree), upper: right.map(tree), overlayPrefix: undefined }
+}
+
+/**
+ * Whoever wrote to the upper directory had these on, or there is nothing to follow; they lead to other places of the same layers only. An
+ * overlay with `userxattr` takes neither.
+ */
+function following(mount: Mount): Mount {
+  if (mount.type !== 'overlay' || mount.options.includes('userxattr')) return mount
+  const wanted = ['redirect_dir=follow', 'metacopy=on']
+  const missing = wanted.filter((option) => optionOf(mount, option.slice(0, option.indexOf('='))) === undefined)
+  return { ...mount, options: [...mount.options, ...missing] }
 }
 
 /** Directories, nearest first; undefined for what does not consist of directories as they are. */

@@ -37,7 +37,11 @@ export interface OverlaySettings {
 
 /** What clients ask introspection for before they rely on it. */
 export function overlayCapabilities(settings: OverlaySettings = {}): string[] {
-  return [...(canMapOverlays() ? ['remap-ids'] : []), ...(settings.slowChown ? [] : ['only-remap-ids']), ...(isInUserNamespace() ? [] : ['rebase'])]
+  return [
+    ...(canMapOverlays() ? ['remap-ids'] : []),
+    ...(settings.slowChown ? [] : ['only-remap-ids']),
+    ...(isInUserNamespace() ? [] : ['rebase']),
+  ]
 }
 
 /** Opens the overlay snapshotter; what a crash left on disk is removed in the background. */

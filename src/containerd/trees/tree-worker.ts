@@ -92,8 +92,13 @@ function failed(error: unknown): TreeMessage {
   if (typeof native.errno !== 'number' || !native.syscall)
     return { kind: 'failed', code: 'internal', message: messageOf(error) }
   const errno = Math.abs(native.errno)
-  const path = /'(.*?)'/s.exec(native.message)?.[1] ?? ''
+  const path = shortened(/'(.*)'/s.exec(native.message)?.[1] ?? '')
   return { kind: 'failed', code: codeOfErrno(errno), message: `${native.syscall} ${path}: ${errnoText(errno)}` }
+}
+
+/** A hostile path is as long as its maker likes, and a message is not. */
+function shortened(path: string): string {
+  return path.length <= 200 ? path : `${path.slice(0, 100)}…${path.slice(-100)}`
 }
 
 async function work(job: TreeJob): Promise<void> {

@@ -57,7 +57,7 @@ export function* walkChanges(trees: Trees): Generator<Change> {
       continue
     }
     if (upper.kind === 'directory') {
-      const isOpaque = lower?.kind === 'directory' && isOpaqueDirectory(trees, upper)
+      const isOpaque = isOpaqueDirectory(trees, upper) && lower?.kind === 'directory'
       yield { kind: 'present', path, facts: upper, isChanged: isOpaque || !isSame(lower, upper, trees) }
       if (isOpaque) yield { kind: 'opaque', path }
       const hasLower = lower?.kind === 'directory' && !isOpaque
