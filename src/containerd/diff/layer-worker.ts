@@ -11,6 +11,7 @@ import { TarParser } from '../../wire/tar/tar-parser.ts'
 import { openMount } from '../tasks/open-rootfs.ts'
 import { loadDecompress } from './decompress.ts'
 import type { ApplyTarget } from './find-target.ts'
+import { shortened } from './layer-path.ts'
 import type { LayerAnswer, LayerJob } from './layer-job.ts'
 import { LayerWriter, lowerDirectoryFinder } from './layer-writer.ts'
 
@@ -74,7 +75,8 @@ function syncRoot(): void {
 }
 
 /** `open etc/passwd: no space left on device`: Go's way to say it, and Docker's users know it. */
-function failed(error: unknown, entry: string): LayerAnswer {
+function failed(error: unknown, path: string): LayerAnswer {
+  const entry = shortened(path)
   const native = error as NodeJS.ErrnoException
   if (error instanceof KernelError)
     return { ok: false, code: error.code, message: `${error.call} /${entry}: ${errnoText(error.errno)}` }

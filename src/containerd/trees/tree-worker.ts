@@ -6,6 +6,7 @@ import { codeOfErrno, errnoText } from '../../linux/kernel-error.ts'
 import { openNativeKernel } from '../../linux/native-kernel.ts'
 import { enterTrees, type TreePart } from '../../linux/thread-mounts.ts'
 import { type Compress, loadCompress } from '../diff/compress.ts'
+import { shortened } from '../diff/layer-path.ts'
 import type { Mount } from '../snapshots/snapshotter.ts'
 import { openMount } from '../tasks/open-rootfs.ts'
 import { archiveChanges } from './archive-changes.ts'
@@ -94,11 +95,6 @@ function failed(error: unknown): TreeMessage {
   const errno = Math.abs(native.errno)
   const path = shortened(/'(.*)'/s.exec(native.message)?.[1] ?? '')
   return { kind: 'failed', code: codeOfErrno(errno), message: `${native.syscall} ${path}: ${errnoText(errno)}` }
-}
-
-/** A hostile path is as long as its maker likes, and a message is not. */
-function shortened(path: string): string {
-  return path.length <= 200 ? path : `${path.slice(0, 100)}…${path.slice(-100)}`
 }
 
 async function work(job: TreeJob): Promise<void> {
