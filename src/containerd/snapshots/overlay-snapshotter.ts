@@ -18,7 +18,7 @@ export interface OverlaySnapshotterOptions {
   store: MetadataStore
   log?: Log
   now?: () => number
-  /** Short names of layers for long lists of them, emptied at every start; without it lists are as long as they are. */
+  /** Short names of layers for long lists of them (layer-links.ts); without it lists are as long as they are. */
   linksDirectory?: string
   settings?: OverlaySettings
 }
@@ -189,6 +189,7 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   #sweep(): void {
+    this.#links?.sweep(this.#records.ids())
     this.#directories.sweep(this.#records)
   }
 }
