@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { connectContainerd } from '../../src/containerd/client/client.ts'
 import { overlayCapabilities } from '../../src/containerd/snapshots/overlay-snapshotter.ts'
 import { imageFile } from '../../src/image/make-image.ts'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -160,10 +161,35 @@ test('a name that no snapshotter has, and a target that is there already, in con
   )
 })
 
+test('a collection takes what nobody keeps, of each snapshotter', async () => {
+  const { snapshots, leases } = ours.client
+  const nobody = connectContainerd({ address: join(ours.directory, 'c.sock'), namespace: 'default' })
+  const names = async (snapshotter: string) => {
+    const found: string[] = []
+    for await (const { info } of snapshots.list({ snapshotter })) found.push(...info.map(({ name }) => name))
+    return found.toSorted()
+  }
+  for (const snapshotter of SNAPSHOTTERS) {
+    await snapshots.prepare({ snapshotter, key: 'base-key' })
+    await snapshots.commit({ snapshotter, key: 'base-key', name: 'base' })
+    await snapshots.prepare({ snapshotter, key: 'kept', parent: 'base' })
+    const root = { 'containerd.io/gc.root': 'now' }
+    await nobody.snapshots.prepare({ snapshotter, key: 'root', parent: 'base', labels: root })
+    await nobody.snapshots.prepare({ snapshotter, key: 'nobodys', parent: 'base' })
+  }
+  nobody.close()
+  await leases.create({ id: 'collect' })
+  await leases.delete({ id: 'collect', sync: true })
+  for (const snapshotter of SNAPSHOTTERS) {
+    assert.deepEqual(await names(snapshotter), ['base', 'kept', 'root'], snapshotter)
+    await removeAll(ours, snapshotter)
+  }
+})
+
 test('a kill in the middle of a copy leaves no snapshot, no directory and no mount', async () => {
   const snapshots = ['snapshots', '--snapshotter', 'native']
   await ours.ok(...snapshots, 'prepare', 'a')
-  await withMounted(ours, 'native', 'a', (cwd) => must(['sh', '-c', 'seq 8000 | xargs touch'], { cwd }))
+  await withMounted(ours, 'native', 'a', (cwd) => must(['sh', '-c', 'seq 3000 | xargs touch'], { cwd }))
   await ours.ok(...snapshots, 'commit', 'one', 'a')
   const root = join(ours.directory, 'root/native/snapshots')
   const before = mounts()
@@ -181,18 +207,21 @@ test('a kill in the middle of a copy leaves no snapshot, no directory and no mou
   await removeAll(ours, 'native')
 })
 
-/** Each layer has a file of its own, and takes the one of two layers below away. */
+/** Each layer has a file of its own, and takes the one of two layers below away. They are made side by side, and put in order at their commits. */
 async function stack(from: number, to: number): Promise<void> {
   const { snapshots } = ours.client
-  for (let layer = from; layer < to; layer++) {
+  const layers = Array.from({ length: to - from }, (_, index) => from + index)
+  await Promise.all(
+    layers.map(async (layer) => {
+      const { mounts: made } = await snapshots.prepare({ key: `key-${layer}` })
+      const upper = made[0]?.source ?? ''
+      writeFileSync(join(upper, `f${layer}`), String(layer))
+      if (layer > 1) kernel.mknod(join(upper, `f${layer - 2}`), 0o20000, { major: 0, minor: 0 })
+    }),
+  )
+  for (const layer of layers) {
     const parent = layer === 0 ? '' : `layer-${layer - 1}`
-    const {
-      mounts: [mount],
-    } = await snapshots.prepare({ key: 'next', parent })
-    const upper = optionOf(mount?.options ?? [], 'upperdir') ?? mount?.source ?? ''
-    writeFileSync(join(upper, `f${layer}`), String(layer))
-    if (layer > 1) kernel.mknod(join(upper, `f${layer - 2}`), 0o20000, { major: 0, minor: 0 })
-    await snapshots.commit({ key: 'next', name: `layer-${layer}` })
+    await snapshots.commit({ key: `key-${layer}`, name: `layer-${layer}`, parent })
   }
 }
 
@@ -233,26 +262,6 @@ async function withMountedByGo<T>(key: string, work: (root: string) => T): Promi
     await must(['umount', target])
   }
 }
-
-test('as many layers as overlayfs takes are mounted by mount(8), by Go clients and by our tasks', async () => {
-  await stack(0, 128)
-  await ours.ok('snapshots', 'prepare', 'over-128', 'layer-127')
-  assert.deepEqual(await withMounted(ours, 'overlayfs', 'over-128', async (cwd) => readdirSync(cwd)), ['f126', 'f127'])
-  assert.deepEqual(await openedByOurTasks('over-128', (root) => readdirSync(root)), ['f126', 'f127'])
-  await stack(128, 499)
-  await ours.ok('snapshots', 'prepare', 'over-all', 'layer-498')
-  for (const open of [openedByOurTasks, withMountedByGo])
-    assert.deepEqual(await open('over-all', (root) => readdirSync(root)), ['f497', 'f498'])
-
-  // And what is written over them is a layer of one file.
-  await openedByOurTasks('over-all', (root) => writeFileSync(join(root, 'new'), 'x'))
-  const made = await diffSnapshots(ours, 'overlayfs', 'layer-498', 'over-all', {
-    mediaType: 'application/vnd.oci.image.layer.v1.tar',
-  })
-  assert.deepEqual(entriesOf(await blobOf(ours, made.digest)), ['new file 644 0:0  1 '])
-  for (const key of ['over-128', 'over-all']) await ours.client.snapshots.remove({ key })
-  for (let layer = 498; layer >= 0; layer--) await ours.client.snapshots.remove({ key: `layer-${layer}` })
-})
 
 test('an image of 128 layers is imported, mounted and run by ctr', async () => {
   const image = join(directory, 'image')
@@ -312,4 +321,23 @@ test('a snapshot for a user namespace shows its owners there, for a bind and for
   await snapshots.view({ key: 'view', parent: 'base', labels })
   assert.deepEqual((await openedByOurTasks('view', ownersIn)).slice(1), ['100000:200000', '100005:200006'])
   await removeAll(ours, 'overlayfs')
+})
+
+// The last one: what it leaves goes with the daemon's directory.
+test('as many layers as overlayfs takes are mounted by mount(8), by Go clients and by our tasks', async () => {
+  await stack(0, 128)
+  await ours.ok('snapshots', 'prepare', 'over-128', 'layer-127')
+  assert.deepEqual(await withMounted(ours, 'overlayfs', 'over-128', async (cwd) => readdirSync(cwd)), ['f126', 'f127'])
+  assert.deepEqual(await openedByOurTasks('over-128', (root) => readdirSync(root)), ['f126', 'f127'])
+  await stack(128, 499)
+  await ours.ok('snapshots', 'prepare', 'over-all', 'layer-498')
+  for (const open of [openedByOurTasks, withMountedByGo])
+    assert.deepEqual(await open('over-all', (root) => readdirSync(root)), ['f497', 'f498'])
+
+  // And what is written over them is a layer of one file.
+  await openedByOurTasks('over-all', (root) => writeFileSync(join(root, 'new'), 'x'))
+  const made = await diffSnapshots(ours, 'overlayfs', 'layer-498', 'over-all', {
+    mediaType: 'application/vnd.oci.image.layer.v1.tar',
+  })
+  assert.deepEqual(entriesOf(await blobOf(ours, made.digest)), ['new file 644 0:0  1 '])
 })
