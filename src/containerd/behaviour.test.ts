@@ -10,7 +10,7 @@ import { EventExchange } from './events/event-exchange.ts'
 import { LeaseStore } from './leases/lease-store.ts'
 import { MetadataStore } from './metadata/metadata-store.ts'
 import { NamespaceStore } from './namespaces/namespace-store.ts'
-import { openSnapshots, type OverlayBehaviour } from './snapshots/overlay-snapshotter.ts'
+import { openSnapshots, type OverlaySettings } from './snapshots/overlay-snapshotter.ts'
 
 const HELLO = Buffer.from('hello')
 const EXPECTED = digestOf(HELLO)
@@ -63,10 +63,10 @@ test('isolated: each namespace brings the bytes, and knowing the digest gives no
   }))
 
 async function withOverlay(
-  behaviour: OverlayBehaviour,
+  settings: OverlaySettings,
   work: (snapshots: ReturnType<typeof openSnapshots>, root: string) => Promise<void>,
 ): Promise<void> {
-  await withMetadata((store, root) => work(openSnapshots({ root, store, ...behaviour }), root))
+  await withMetadata((store, root) => work(openSnapshots({ root, store, settings }), root))
 }
 
 test('mount options are added to every overlay', () =>
@@ -80,7 +80,7 @@ test('mount options are added to every overlay', () =>
 test('the label of the upper directory is told, and not kept', async () => {
   const label = 'containerd.io/snapshot/overlay.upperdir'
   await withMetadata(async (store, root) => {
-    const labelling = openSnapshots({ root, store, upperdirLabel: true })
+    const labelling = openSnapshots({ root, store, settings: { upperdirLabel: true } })
     const [mount] = await labelling.prepare('n', 'rw', '', { own: 'x' })
     const upper = { own: 'x', [label]: mount!.source }
     assert.deepEqual((await labelling.stat('n', 'rw')).labels, upper)

@@ -34,7 +34,6 @@ import { MetadataStore } from './metadata/metadata-store.ts'
 import { NamespaceStore } from './namespaces/namespace-store.ts'
 import { createContainersService } from './services/containers.ts'
 import { createContentService } from './services/content.ts'
-import { namespaceOf } from './services/call-namespace.ts'
 import { createDiffService } from './services/diff.ts'
 import { createEventsService } from './services/events.ts'
 import { createHealthService } from './services/health.ts'
@@ -46,9 +45,11 @@ import { createSnapshotsService } from './services/snapshots.ts'
 import { createStreamingService } from './services/streaming.ts'
 import { createTransferService } from './services/transfer.ts'
 import { createVersionService } from './services/version.ts'
-import { openSnapshots, type OverlayBehaviour } from './snapshots/overlay-snapshotter.ts'
+import { DEFAULT_SNAPSHOTTER, openSnapshotters } from './snapshots/open-snapshotters.ts'
+import { overlayCapabilities, type OverlaySettings } from './snapshots/overlay-snapshotter.ts'
 import { NamedStreams } from './transfer/named-stream.ts'
 import { Transfers } from './transfer/transfer.ts'
+import { TreeThreads } from './trees/tree-threads.ts'
 
 export interface ContainerdOptions {
   /** Content, metadata, snapshots; survives a reboot. */
@@ -65,7 +66,9 @@ export interface ContainerdOptions {
 /** What an administrator may choose; config/settings.ts reads it. */
 export interface ContainerdBehaviour {
   collector: CollectSchedule
-  overlay: OverlayBehaviour & { root: string | undefined }
+  overlay: OverlaySettings & { root: string | undefined }
+  /** Of native snapshots; undefined: below the daemon's root. */
+  nativeRoot: string | undefined
   /** A blob that one namespace has is had by another for the asking; otherwise each brings the bytes. */
   isContentShared: boolean
   /** URIs of plugins, which are not told of. */
@@ -95,8 +98,6 @@ export interface Containerd extends AsyncDisposable {
   close(): Promise<void>
 }
 
-const SNAPSHOTTER = 'overlayfs'
-
 /** Throws `already-exists` where another process has `root`. */
 export async function openContainerd(options: ContainerdOptions): Promise<Containerd> {
   const { root, state, log, behaviour } = options
@@ -114,11 +115,15 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
   const leases = new LeaseStore(metadata, namespaces)
   const isShared = behaviour?.isContentShared !== false
   const content = new ContentStore({ root: join(root, 'content'), metadata, namespaces, leases, events, isShared })
-  const { root: overlayRoot = join(root, SNAPSHOTTER), ...overlay } = behaviour?.overlay ?? {}
-  const snapshotter = openSnapshots({ root: overlayRoot, store: metadata, log, ...overlay })
   const workers = new LayerWorkers()
   undo.defer(() => workers.close())
-  const snapshotters = new Map([[SNAPSHOTTER, snapshotter]])
+  const threads = new TreeThreads()
+  undo.defer(() => threads.close())
+  const snapshotters = openSnapshotters({
+    ...{ root, state, metadata, log, threads },
+    overlay: behaviour?.overlay ?? {},
+    nativeRoot: behaviour?.nativeRoot,
+  })
   const collector = new CollectScheduler(
     () => collect({ namespaces, containers, images, content, leases, snapshotters, log }),
     log,
@@ -135,7 +140,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
       leases,
       events,
       snapshotters,
-      defaultSnapshotter: SNAPSHOTTER,
+      defaultSnapshotter: DEFAULT_SNAPSHOTTER,
       workers,
       collector,
       log,
@@ -149,7 +154,15 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     .service(Version, createVersionService())
     .service(
       Introspection,
-      createIntrospectionService({ uuid: requireUuid(metadata), platform: hostPlatform(), isDisabled }),
+      createIntrospectionService({
+        uuid: requireUuid(metadata),
+        platform: hostPlatform(),
+        isDisabled,
+        snapshotters: new Map([
+          [DEFAULT_SNAPSHOTTER, overlayCapabilities(behaviour?.overlay)],
+          ['native', []],
+        ]),
+      }),
     )
     .service(Namespaces, createNamespacesService(namespaces))
     .service(Events, createEventsService(events))
@@ -161,19 +174,16 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     .service(Transfer, createTransferService(transfers))
     .service(
       Snapshots,
-      createSnapshotsService({ snapshotter, name: SNAPSHOTTER, leases, namespaces, events, collector }),
-    )
-    .service(
-      Diff,
-      createDiffService({
-        workers,
-        namespaceOf,
-        blobPath: (namespace, { digest }) => {
-          content.require(namespace, digest)
-          return content.blobPath(digest)
-        },
+      createSnapshotsService({
+        snapshotters,
+        defaultName: DEFAULT_SNAPSHOTTER,
+        leases,
+        namespaces,
+        events,
+        collector,
       }),
     )
+    .service(Diff, createDiffService({ workers, threads, content }))
   if (options.openTasks !== undefined)
     router.service(Tasks, await options.openTasks({ root, state, containers, content, workers, events, log }))
   router.service(

@@ -44,7 +44,7 @@ interface Target {
 function target(): Target {
   const directory = join(root, `layer-${count++}`)
   mkdirSync(directory)
-  return { directory, mounts: [{ type: 'bind', source: directory, options: ['rw', 'rbind'] }] }
+  return { directory, mounts: [{ type: 'overlay', source: 'overlay', options: [`upperdir=${directory}`] }] }
 }
 
 async function archive(...sources: TarSource[]): Promise<Buffer> {
@@ -367,4 +367,43 @@ test('a full disk is told in plain words', async () => {
   } finally {
     kernel.umount(directory, 0)
   }
+})
+
+test('a layer goes wherever its mounts lead: several of them, a mounted tree, and nowhere where nothing can be written', async () => {
+  const [outer, inner] = [target().directory, target().directory]
+  mkdirSync(join(outer, 'inside'))
+  writeFileSync(join(inner, 'old'), 'x')
+  const bind = (source: string, mode: string, where = '') => ({
+    type: 'bind',
+    source,
+    target: where,
+    options: ['rbind', mode],
+  })
+  const both = { directory: outer, mounts: [bind(outer, 'rw'), bind(inner, 'rw', '/inside')] }
+  const before = readFileSync('/proc/self/mounts', 'utf8')
+  await apply(
+    await archive(
+      imageFile('inside/new', { content: 'x' }),
+      imageFile('inside/.wh.old'),
+      imageFile('inside/link', { type: 'symlink', linkName: '/../../..' }),
+      imageFile('inside/link/tmp/berth-escaped'),
+    ),
+    both,
+  )
+  assert.deepEqual(readdirSync(inner).sort(), ['link', 'new'], 'what lies in the way of a mount is not written to')
+  assert.deepEqual(readdirSync(outer).sort(), ['inside', 'tmp'])
+  assert.ok(!existsSync('/tmp/berth-escaped'))
+  assert.equal(readFileSync('/proc/self/mounts', 'utf8'), before, 'none of it was ever in sight')
+
+  const views: Mount[][] = [
+    [bind(outer, 'ro')],
+    [{ type: 'overlay', source: 'overlay', options: [`lowerdir=${outer}:${inner}`] }],
+    [bind(outer, 'ro'), bind(inner, 'ro', '/inside')],
+  ]
+  for (const mounts of views)
+    await assert.rejects(
+      apply(await archive(imageFile('inside/no')), { directory: outer, mounts }),
+      /read-only file system/,
+    )
+  await assert.rejects(apply(await archive(), { directory: outer, mounts: [] }), { code: 'invalid-argument' })
 })

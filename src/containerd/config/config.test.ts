@@ -243,8 +243,6 @@ plugin_dir = "/plugins"
 subreaper = true
 [debug]
 log_trace_id = true
-[plugins."io.containerd.snapshotter.v1.overlayfs"]
-slow_chown = true
 [plugins."io.containerd.monitor.v1.cgroups"]
 no_prometheus = true
 [proxy_plugins.stargz]
@@ -260,7 +258,6 @@ path = "decoder"
     ({ settings, warnings }) => {
       assert.equal(settings().hasTaskMetrics, false)
       assert.deepEqual(warnings, [
-        'level=warning msg="Ignoring slow_chown: snapshots are not given to other users" plugin=io.containerd.snapshotter.v1.overlayfs',
         'level=warning msg="Ignoring debug.log_trace_id: calls are not traced"',
         'level=warning msg="Ignoring subreaper: shims are nobody’s children"',
         'level=warning msg="Ignoring proxy plugin: this daemon loads none" id=stargz type=snapshot',

@@ -61,7 +61,7 @@ export function checkPlugins(document: Document, disabled: ReadonlySet<string>, 
   checkTasksService((plugins['io.containerd.service.v1.tasks-service'] ?? {}) as Document)
   checkRuntime((plugins['io.containerd.runtime.v2.task'] ?? {}) as Document, log)
   checkDiff((plugins['io.containerd.service.v1.diff-service'] ?? {}) as Document)
-  checkWithoutEffect(document, plugins, log)
+  checkWithoutEffect(document, log)
   checkOutside(document, log)
 }
 
@@ -93,13 +93,8 @@ function checkRuntime({ platforms, sched_core: schedCore }: Document, log: Log):
 }
 
 /** What would change nothing here. */
-function checkWithoutEffect(document: Document, plugins: Document, log: Log): void {
-  const overlay = (plugins['io.containerd.snapshotter.v1.overlayfs'] ?? {}) as Document
+function checkWithoutEffect(document: Document, log: Log): void {
   const debug = (document['debug'] ?? {}) as Document
-  if (overlay['slow_chown'] === true)
-    log.warn('Ignoring slow_chown: snapshots are not given to other users', {
-      plugin: 'io.containerd.snapshotter.v1.overlayfs',
-    })
   if (debug['log_trace_id'] === true) log.warn('Ignoring debug.log_trace_id: calls are not traced')
   if (document['subreaper'] === true) log.warn('Ignoring subreaper: shims are nobody’s children')
 }

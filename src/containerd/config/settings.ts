@@ -40,6 +40,7 @@ export interface OverlaySettings {
   upperdirLabel: boolean
   syncRemove: boolean
   mountOptions: readonly string[]
+  slowChown: boolean
 }
 
 export interface DaemonSettings {
@@ -276,6 +277,7 @@ function pluginSettings(
       upperdirLabel: overlay['upperdir_label'] === true,
       syncRemove: overlay['sync_remove'] === true,
       mountOptions: (overlay['mount_options'] ?? []) as string[],
+      slowChown: overlay['slow_chown'] === true,
     },
     nativeRoot: String(native['root_path'] ?? '') || undefined,
     isContentShared: policy !== 'isolated',

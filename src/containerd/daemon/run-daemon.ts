@@ -73,7 +73,8 @@ async function open(
 ): Promise<Containerd> {
   const { openTasks } = await import('../open-tasks.ts')
   const behaviour: ContainerdBehaviour = {
-    ...{ collector: settings.collector, overlay: settings.overlay, isContentShared: settings.isContentShared },
+    ...{ collector: settings.collector, isContentShared: settings.isContentShared },
+    ...{ overlay: settings.overlay, nativeRoot: settings.nativeRoot },
     disabledPlugins: settings.disabledPlugins,
     onCollected: (outcome) => metrics?.collected(outcome),
   }

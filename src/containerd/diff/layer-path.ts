@@ -30,6 +30,11 @@ export function fsPath(path: ByteString): string | Buffer {
   return /^[\x01-\x7f]*$/.test(path) ? path : Buffer.from(path, 'latin1')
 }
 
+/** For messages: a hostile path is as long as its maker likes. */
+export function shortened(path: string): string {
+  return path.length <= 200 ? path : `${path.slice(0, 100)}…${path.slice(-100)}`
+}
+
 export type Whiteout =
   /** Hides this path of the layers below. */
   | { kind: 'hide'; path: LayerPath }

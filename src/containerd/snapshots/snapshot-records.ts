@@ -23,17 +23,22 @@ export interface SnapshotChain {
 
 const LABEL_BYTES_MAX = 4096
 
+export type SnapshotBucket = 'snapshots' | 'snapshots-native'
+
 export class SnapshotRecords {
   readonly #store: MetadataStore
   readonly #bucket: Bucket<SnapshotRecord>
   readonly #now: () => number
+  /** Keys of snapshots that are still being made. */
+  readonly #reserved = new Set<string>()
   /** Number of children by parent; derived, so it is counted again at every start. */
   readonly #children = new Map<string, number>()
   #nextId = 1
 
-  constructor(store: MetadataStore, now: () => number) {
+  /** Each snapshotter keeps its records in a bucket of its own. */
+  constructor(store: MetadataStore, now: () => number, bucket: SnapshotBucket = 'snapshots') {
     this.#store = store
-    this.#bucket = store.bucket<SnapshotRecord>('snapshots')
+    this.#bucket = store.bucket<SnapshotRecord>(bucket)
     this.#now = now
     for (const [key, record] of this.#bucket.list()) {
       this.#nextId = Math.max(this.#nextId, record.id + 1)
@@ -83,8 +88,25 @@ export class SnapshotRecords {
   checkNew(namespace: string, key: string, parent: string, labels: Labels): number[] {
     if (key === '') throw new Failure('invalid-argument', 'snapshot key is required: invalid argument')
     checkLabels(labels)
-    if (this.find(namespace, key)) throw new Failure('already-exists', `snapshot ${key}: already exists`)
+    if (this.#isTaken(namespace, key)) throw new Failure('already-exists', `snapshot ${quoted(key)}: already exists`)
     return this.#parentIds(namespace, parent)
+  }
+
+  /**
+   * `checkNew` for a snapshot that takes a while to make: until it is released the key is taken, and the parent can't be removed. Call
+   * `add` first, then dispose.
+   */
+  reserve(namespace: string, key: string, parent: string, labels: Labels): { parentIds: number[] } & Disposable {
+    const parentIds = this.checkNew(namespace, key, parent, labels)
+    this.#reserved.add(`${namespace}/${key}`)
+    if (parent !== '') this.#countChild(namespace, parent, 1)
+    return {
+      parentIds,
+      [Symbol.dispose]: () => {
+        this.#reserved.delete(`${namespace}/${key}`)
+        if (parent !== '') this.#countChild(namespace, parent, -1)
+      },
+    }
   }
 
   /** Call `checkNew` first. */
@@ -101,7 +123,8 @@ export class SnapshotRecords {
   commit(namespace: string, name: string, key: string, options: { labels: Labels; parent: string }): void {
     if (name === '') throw new Failure('invalid-argument', 'snapshot name is required: invalid argument')
     checkLabels(options.labels)
-    if (this.find(namespace, name)) throw new Failure('already-exists', `committed snapshot ${name}: already exists`)
+    if (this.#isTaken(namespace, name))
+      throw new Failure('already-exists', `committed snapshot ${quoted(name)}: already exists`)
     const active = this.find(namespace, key)
     if (!active) throw new Failure('not-found', `failed to get active snapshot "${key}": not found`)
     if (active.kind !== 'active')
@@ -153,6 +176,10 @@ export class SnapshotRecords {
     if (record?.kind === 'committed') this.#bucket.put(`${namespace}/${name}`, { ...record, usage })
   }
 
+  #isTaken(namespace: string, name: string): boolean {
+    return this.find(namespace, name) !== undefined || this.#reserved.has(`${namespace}/${name}`)
+  }
+
   #parentIds(namespace: string, parent: string): number[] {
     const ids: number[] = []
     for (let name = parent; name !== ''; ) {
@@ -171,6 +198,10 @@ export class SnapshotRecords {
     this.#children.set(key, (this.#children.get(key) ?? 0) + by)
     if (this.#children.get(key) === 0) this.#children.delete(key)
   }
+}
+
+function quoted(name: string): string {
+  return JSON.stringify(name)
 }
 
 export function infoOf(name: string, record: SnapshotRecord): SnapshotInfo {

@@ -7,6 +7,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { parseJsonObject } from '../../oci/json-shape.ts'
 import { chainIds, IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-image-config.ts'
+import { asUpper } from '../client/as-upper.ts'
 import { applyLayer } from '../diff/apply-layer.ts'
 import type { Mount, Snapshotter } from '../snapshots/snapshotter.ts'
 import type { ImageContent } from './image-content.ts'
@@ -104,7 +105,7 @@ class LayerUnpack {
     const mounts = await this.#prepare(isParallel ? '' : (parent?.chainId ?? ''))
     undo.defer(() => this.#remove())
     this.#request.extracting(layer)
-    await this.#extract(mounts)
+    await this.#extract(isParallel && parent !== undefined ? mounts.map(asUpper) : mounts)
     await parent?.made
     const options = { labels: this.#labels(), parent: parent?.chainId ?? '' }
     try {

@@ -1,6 +1,7 @@
 // Unpacks layers into snapshots as soon as each is stored: side by side, since a layer needs no other to be read; put on one another in order.
 import { randomBytes } from 'node:crypto'
 import { Failure, isFailure } from '../../base/failure.ts'
+import { asUpper } from '../../containerd/client/as-upper.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
@@ -107,7 +108,11 @@ export class LayerUnpacker implements AsyncDisposable {
     this.#progress.extracting(layer)
     const { mediaType, digest, size } = layer
     const { applied } = await this.#client.diff.apply(
-      { diff: { mediaType, digest, size: BigInt(size) }, mounts, syncFs: false },
+      {
+        diff: { mediaType, digest, size: BigInt(size) },
+        mounts: place.parent === '' && place.index > 0 ? mounts.map(asUpper) : mounts,
+        syncFs: false,
+      },
       { signal: this.#signal },
     )
     if (applied?.digest !== place.diffId)
