@@ -1,5 +1,5 @@
 // The words of a task that could not be made, as Docker's users know them.
-import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { explainStepFailure } from '../../runtime/explain-step-failure.ts'
 import type { DescribedPlan } from '../../runtime/plan-types.ts'
 import { StepFailure } from '../../shim/shim.ts'
@@ -23,7 +23,7 @@ export function explainExecFailure(teller: Teller, described: DescribedPlan | un
   return wrap(teller, '', frame, described, error)
 }
 
-/** A shim's failures have no finer code than `unknown`, whose word containerd adds itself. */
+/** A shim's failures have no finer code than `unknown`: clients add the word of the code that they are given. */
 function wrap(
   { isShim }: Teller,
   outer: string,
@@ -32,8 +32,7 @@ function wrap(
   error: unknown,
 ): Failure {
   const inner = described !== undefined && error instanceof StepFailure ? explainStepFailure(described, error) : error
-  const code = isFailure(inner) && !isShim ? inner.code : 'unknown'
-  return framed({ isShim }, outer, new Failure(code, `${frame}: ${messageOf(inner)}`, { cause: error }))
+  return framed({ isShim }, outer, new Failure('unknown', `${frame}: ${messageOf(inner)}`, { cause: error }))
 }
 
 /** The words that containerd puts around those of its shim, where there is no other containerd to do it. */
