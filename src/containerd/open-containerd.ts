@@ -8,10 +8,12 @@ import { Containers } from '../gen/services/containers_pb.ts'
 import { Content } from '../gen/services/content_pb.ts'
 import { Diff } from '../gen/services/diff_pb.ts'
 import { Events } from '../gen/services/events_pb.ts'
+import { Health } from '../gen/grpc/health_pb.ts'
 import { Images } from '../gen/services/images_pb.ts'
 import { Introspection } from '../gen/services/introspection_pb.ts'
 import { Leases } from '../gen/services/leases_pb.ts'
 import { Namespaces } from '../gen/services/namespaces_pb.ts'
+import { Store as SandboxRecords } from '../gen/services/sandbox_pb.ts'
 import { Snapshots } from '../gen/services/snapshots_pb.ts'
 import { Tasks } from '../gen/services/tasks_pb.ts'
 import { Version } from '../gen/services/version_pb.ts'
@@ -29,15 +31,19 @@ import { openNativeKernel } from '../linux/native-kernel.ts'
 import { lockRoot } from './lock-root.ts'
 import { MetadataStore } from './metadata/metadata-store.ts'
 import { NamespaceStore } from './namespaces/namespace-store.ts'
+import { SandboxStore } from './sandboxes/sandbox-store.ts'
 import { createContainersService } from './services/containers.ts'
 import { createContentService } from './services/content.ts'
 import { namespaceOf } from './services/call-namespace.ts'
+import { Deprecations } from './services/deprecations.ts'
 import { createDiffService } from './services/diff.ts'
 import { createEventsService } from './services/events.ts'
+import { createHealthService } from './services/health.ts'
 import { createImagesService } from './services/images.ts'
 import { createIntrospectionService } from './services/introspection.ts'
 import { createLeasesService } from './services/leases.ts'
 import { createNamespacesService } from './services/namespaces.ts'
+import { createSandboxStoreService } from './services/sandbox-store.ts'
 import { createSnapshotsService } from './services/snapshots.ts'
 import { createVersionService } from './services/version.ts'
 import { openSnapshots } from './snapshots/overlay-snapshotter.ts'
@@ -86,24 +92,30 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
   const containers = new ContainerStore(metadata, namespaces, events)
   const images = new ImageStore(metadata, namespaces, events)
   const leases = new LeaseStore(metadata, namespaces)
+  const sandboxes = new SandboxStore(metadata, namespaces)
   const content = new ContentStore({ root: join(root, 'content'), metadata, namespaces, leases, events })
   const snapshotter = openSnapshots({ root: join(root, SNAPSHOTTER), store: metadata, log })
   const workers = new LayerWorkers()
   undo.defer(() => workers.close())
   const snapshotters = new Map([[SNAPSHOTTER, snapshotter]])
   const collector = new CollectScheduler(
-    () => collect({ namespaces, containers, images, content, leases, snapshotters, log }),
+    () => collect({ namespaces, containers, images, content, leases, sandboxes, snapshotters, log }),
     log,
   )
   undo.defer(() => collector.close())
 
+  const deprecations = new Deprecations()
   const router = new GrpcRouter()
     .service(Version, createVersionService())
-    .service(Introspection, createIntrospectionService({ uuid: requireUuid(metadata), platform: hostPlatform() }))
+    .service(
+      Introspection,
+      createIntrospectionService({ uuid: requireUuid(metadata), platform: hostPlatform(), root, deprecations }),
+    )
     .service(Namespaces, createNamespacesService(namespaces))
     .service(Events, createEventsService(events))
-    .service(Containers, createContainersService(containers, collector))
+    .service(Containers, createContainersService(containers, collector, deprecations))
     .service(Images, createImagesService(images, collector))
+    .service(SandboxRecords, createSandboxStoreService(sandboxes, collector))
     .service(Leases, createLeasesService(leases, collector))
     .service(Content, createContentService(content, collector))
     .service(
@@ -123,6 +135,10 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     )
   if (options.openTasks !== undefined)
     router.service(Tasks, await options.openTasks({ directory: join(state, 'tasks'), containers, events, log }))
+  router.service(
+    Health,
+    createHealthService((service) => router.knows(service)),
+  )
   collector.schedule() // what a crash left
 
   const parts = undo.release()

@@ -1,5 +1,5 @@
 // What a call's metadata says about on whose behalf it is made.
-import { Failure } from '../../base/failure.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
 import type { CallContext } from '../../wire/grpc/service.ts'
 import { checkIdentifier } from '../identifier.ts'
 
@@ -8,7 +8,11 @@ export function namespaceOf(context: CallContext): string {
   const namespace = context.headers['containerd-namespace']
   if (namespace === undefined || namespace === '')
     throw new Failure('failed-precondition', 'namespace is required: failed precondition')
-  return checkIdentifier(namespace)
+  try {
+    return checkIdentifier(namespace)
+  } catch (error) {
+    throw isFailure(error) ? new Failure(error.code, `namespace validation: ${error.message}`) : error
+  }
 }
 
 /** The lease that shall hold what the call creates. */

@@ -83,7 +83,8 @@ export class SnapshotRecords {
   checkNew(namespace: string, key: string, parent: string, labels: Labels): number[] {
     if (key === '') throw new Failure('invalid-argument', 'snapshot key is required: invalid argument')
     checkLabels(labels)
-    if (this.find(namespace, key)) throw new Failure('already-exists', `snapshot ${key}: already exists`)
+    if (this.find(namespace, key))
+      throw new Failure('already-exists', `snapshot ${JSON.stringify(key)}: already exists`)
     return this.#parentIds(namespace, parent)
   }
 
@@ -101,11 +102,15 @@ export class SnapshotRecords {
   commit(namespace: string, name: string, key: string, options: { labels: Labels; parent: string }): void {
     if (name === '') throw new Failure('invalid-argument', 'snapshot name is required: invalid argument')
     checkLabels(options.labels)
-    if (this.find(namespace, name)) throw new Failure('already-exists', `committed snapshot ${name}: already exists`)
+    if (this.find(namespace, name))
+      throw new Failure('already-exists', `snapshot ${JSON.stringify(name)}: already exists`)
     const active = this.find(namespace, key)
-    if (!active) throw new Failure('not-found', `failed to get active snapshot "${key}": not found`)
+    if (!active) throw new Failure('not-found', `snapshot ${key} does not exist: not found`)
     if (active.kind !== 'active')
-      throw new Failure('failed-precondition', `snapshot "${key}" is not active: failed precondition`)
+      throw new Failure(
+        'failed-precondition',
+        `failed to commit snapshot ${key}: snapshot "${key}" is not active: failed precondition`,
+      )
     const parent = options.parent === '' ? active.parent : options.parent
     if (active.parent !== '' && active.parent !== parent)
       throw new Failure(
