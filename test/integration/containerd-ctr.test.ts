@@ -4,7 +4,6 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { rmdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { must } from '../harness/command.ts'
 import {
   assertSameLine,
   type ContainerdPair,
@@ -13,6 +12,7 @@ import {
   startPair,
 } from '../harness/containerd-pair.ts'
 import { parseLines } from '../harness/drop-in.ts'
+import { makeImageArchive } from '../harness/image-archive.ts'
 import { makeBusyboxTree } from '../harness/images.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 import { skipWithout } from '../harness/runtime.ts'
@@ -101,7 +101,7 @@ const DIFFERENCES: readonly Difference[] = [
 before(async () => {
   if (skip !== false) return
   pair = await startPair('containerd', 'ctr')
-  await makeArchive(pair.directory)
+  await makeImageArchive(pair.directory, IMAGE)
   await mkdir(join(pair.directory, 'files'))
   await writeFile(join(pair.directory, 'files/file'), 'of the host\n')
   for (const { name } of pair.sides) await makeBusyboxTree(join(pair.directory, `tree-${name}`))
@@ -113,40 +113,6 @@ after(async () => {
   await registry?.[Symbol.asyncDispose]()
   removeNamespaceGroups()
 })
-
-/** A docker-archive: busybox, and a small file above it. */
-async function makeArchive(directory: string): Promise<void> {
-  const image = join(directory, 'image')
-  await makeBusyboxTree(join(image, 'first'))
-  await mkdir(join(image, 'second/etc'), { recursive: true })
-  await writeFile(join(image, 'second/etc/second'), 'of the second layer\n')
-  const diffIds: string[] = []
-  for (const layer of ['first', 'second']) {
-    const tar = join(image, `${layer}.tar`)
-    await must(['tar', '-C', join(image, layer), '--numeric-owner', '-cf', tar, '.'])
-    diffIds.push((await must(['sha256sum', tar])).replace(/^(\S+).*/s, 'sha256:$1'))
-  }
-  const config = {
-    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
-    os: 'linux',
-    config: { Env: ['PATH=/bin'], Cmd: ['sh'] },
-    rootfs: { type: 'layers', diff_ids: diffIds },
-  }
-  await writeFile(join(image, 'config.json'), JSON.stringify(config))
-  const manifest = [{ Config: 'config.json', RepoTags: [IMAGE], Layers: ['first.tar', 'second.tar'] }]
-  await writeFile(join(image, 'manifest.json'), JSON.stringify(manifest))
-  await must([
-    'tar',
-    '-C',
-    image,
-    '-cf',
-    join(directory, 'image.tar'),
-    'manifest.json',
-    'config.json',
-    'first.tar',
-    'second.tar',
-  ])
-}
 
 /** ctr puts its containers' groups below one named after the namespace, which nobody removes. */
 function removeNamespaceGroups(): void {
