@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { type CommandResult, eventually, run } from './command.ts'
 import { type parseLines, PRELUDE, showDifference } from './drop-in.ts'
@@ -77,7 +77,9 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.b
 async function spawnDaemon(side: PairSide, argv: readonly string[], ctr: string): Promise<() => Promise<void>> {
   const output = openSync(join(side.directory, `../${side.name}.log`), 'a')
   const [program = '', ...flags] = argv
-  const child = spawn(program, flags, { stdio: ['ignore', output, output] })
+  // What is beside the program goes before what is installed: its shim, for one.
+  const env = { ...process.env, PATH: `${dirname(program)}:${process.env['PATH']}` }
+  const child = spawn(program, flags, { stdio: ['ignore', output, output], env })
   closeSync(output)
   const gone = new Promise((resolve) => child.once('exit', resolve))
   await eventually(`${program} answers`, 30_000, async () => {
