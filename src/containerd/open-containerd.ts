@@ -59,9 +59,12 @@ export interface ContainerdOptions {
 }
 
 export interface TasksDeps {
-  /** Where bundles live. */
-  directory: string
+  /** The daemon's: bundles and whatever else tasks have lies below them. */
+  root: string
+  state: string
   containers: ContainerStore
+  content: ContentStore
+  workers: LayerWorkers
   events: EventExchange
   log: Log
 }
@@ -71,6 +74,8 @@ export type OpenTasks = (deps: TasksDeps) => Promise<ServiceHandlers<typeof Task
 
 export interface Containerd extends AsyncDisposable {
   readonly router: GrpcRouter
+  /** Where shims' events go. */
+  readonly events: EventExchange
   /** Running tasks run on. Idempotent. */
   close(): Promise<void>
 }
@@ -134,7 +139,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
       }),
     )
   if (options.openTasks !== undefined)
-    router.service(Tasks, await options.openTasks({ directory: join(state, 'tasks'), containers, events, log }))
+    router.service(Tasks, await options.openTasks({ root, state, containers, content, workers, events, log }))
   router.service(
     Health,
     createHealthService((service) => router.knows(service)),
@@ -143,7 +148,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
 
   const parts = undo.release()
   const close = (): Promise<void> => parts[Symbol.asyncDispose]()
-  return { router, close, [Symbol.asyncDispose]: close }
+  return { router, events, close, [Symbol.asyncDispose]: close }
 }
 
 function hostPlatform(): { os: string; architecture: string } {

@@ -6,18 +6,11 @@ import { type Any, AnySchema } from '@bufbuild/protobuf/wkt'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { OptionsSchema } from '../../gen/runc/options_pb.ts'
 import { RuntimeInfoSchema, RuntimeRequestSchema } from '../../gen/types/runtime_info_pb.ts'
+import { isOwn, OWN_RUNTIMES } from '../own-runtimes.ts'
 import { CONTAINERD_VERSION } from './version.ts'
 
 /** typeurl's name for the features of runtime-spec, which are JSON. */
 const FEATURES_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/features/Features'
-/** Names of shims whose place our own task code takes. */
-const OURS = new Set([
-  '',
-  'io.containerd.runc.v1',
-  'io.containerd.runc.v2',
-  'io.containerd.runtime.v1.linux',
-  'io.containerd.berth.v2',
-])
 const INFO_MS = 10_000
 const INFO_BYTES_MAX = 1 << 20
 
@@ -26,7 +19,7 @@ export async function describeRuntime(request: Any): Promise<MessageInitShape<ty
   if (nameOf(request) !== RuntimeRequestSchema.typeName)
     throw new Failure('unimplemented', `unknown request type ${request.typeUrl}: not implemented`)
   const { runtimePath, options } = fromBinary(RuntimeRequestSchema, request.value)
-  const info = OURS.has(runtimePath) ? await describeOurs(options) : await askShim(runtimePath, options)
+  const info = runtimePath === '' || isOwn(runtimePath, OWN_RUNTIMES) ? await describeOurs(options) : await askShim(runtimePath, options)
   return { typeUrl: RuntimeInfoSchema.typeName, value: info }
 }
 

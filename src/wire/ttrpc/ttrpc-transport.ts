@@ -1,6 +1,6 @@
 // The calling end of a ttrpc connection.
 import net from 'node:net'
-import { Failure } from '../../base/failure.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
 import { failureOfNumber } from '../grpc/status.ts'
 import type { Codec } from '../protobuf/message.ts'
 import { encodeFrame, type Frame, FRAME_TYPE, FrameParser, oversized } from './frames.ts'
@@ -34,12 +34,19 @@ export class TtrpcTransport {
   readonly #parser = new FrameParser()
   readonly #waiters = new Map<number, Waiter>()
   #nextStreamId = 1
+  /** Resolves when the connection has ended, whoever ended it. */
+  readonly closed: Promise<void>
 
   constructor(socket: net.Socket) {
     this.#socket = socket
     socket.on('error', () => socket.destroy()) // `close` follows
     socket.on('end', () => socket.destroy())
-    socket.on('close', () => this.#failAll(closed()))
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.#failAll(closed())
+        resolve()
+      })
+    })
     socket.on('data', (chunk: Buffer) => {
       for (const frame of this.#parser.push(chunk)) this.#take(frame)
     })
@@ -77,7 +84,8 @@ export class TtrpcTransport {
     let cancel = (): void => {}
     try {
       return await new Promise<Uint8Array>((resolve, reject) => {
-        cancel = () => reject(new Failure('cancelled', 'context canceled'))
+        // The caller's deadline is a reason of its own.
+        cancel = () => reject(isFailure(signal?.reason) ? signal.reason : new Failure('cancelled', 'context canceled'))
         if (signal?.aborted) return cancel()
         this.#waiters.set(streamId, { resolve, reject })
         signal?.addEventListener('abort', cancel, { once: true })
