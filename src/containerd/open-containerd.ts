@@ -13,7 +13,7 @@ import { Images } from '../gen/services/images_pb.ts'
 import { Introspection } from '../gen/services/introspection_pb.ts'
 import { Leases } from '../gen/services/leases_pb.ts'
 import { Namespaces } from '../gen/services/namespaces_pb.ts'
-import { Store as SandboxRecords } from '../gen/services/sandbox_pb.ts'
+import { Controller as SandboxControl, Store as SandboxRecords } from '../gen/services/sandbox_pb.ts'
 import { Snapshots } from '../gen/services/snapshots_pb.ts'
 import { Tasks } from '../gen/services/tasks_pb.ts'
 import { Version } from '../gen/services/version_pb.ts'
@@ -56,6 +56,8 @@ export interface ContainerdOptions {
   log: Log
   /** Undefined: a containerd for images only. */
   openTasks: OpenTasks | undefined
+  /** Undefined: no sandboxes can be started. */
+  openSandboxes?: (deps: TasksDeps) => Promise<ServiceHandlers<typeof SandboxControl>>
 }
 
 export interface TasksDeps {
@@ -138,8 +140,9 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
         },
       }),
     )
-  if (options.openTasks !== undefined)
-    router.service(Tasks, await options.openTasks({ root, state, containers, content, workers, events, log }))
+  const runs = { root, state, containers, content, workers, events, log }
+  if (options.openTasks !== undefined) router.service(Tasks, await options.openTasks(runs))
+  if (options.openSandboxes !== undefined) router.service(SandboxControl, await options.openSandboxes(runs))
   router.service(
     Health,
     createHealthService((service) => router.knows(service)),

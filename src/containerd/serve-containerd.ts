@@ -66,12 +66,15 @@ async function serve(settings: Settings, log: Log): Promise<void> {
   const stopped = untilSignal()
   await using undo = new UndoStack((error) => log.warn('stopping', { error: messageOf(error) }))
   const { openTasks } = await import('./open-tasks.ts')
+  const { openSandboxes } = await import('./open-sandboxes.ts')
+  const shims = shimAccessOf(settings)
   const containerd = undo.use(
     await openContainerd({
       root: settings.root,
       state: settings.state,
       log,
-      openTasks: (deps) => openTasks({ ...deps, shimPath: settings.shim, shims: shimAccessOf(settings) }),
+      openTasks: (deps) => openTasks({ ...deps, shimPath: settings.shim, shims }),
+      openSandboxes: (deps) => openSandboxes(deps, shims),
     }),
   )
   undo.use(await serveTtrpcAt(`${settings.address}.ttrpc`, createForwardService(containerd.events), log))

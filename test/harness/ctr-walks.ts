@@ -16,6 +16,7 @@ import { parseLines } from './drop-in.ts'
 import { makeImageArchive } from './image-archive.ts'
 import { makeBusyboxTree } from './images.ts'
 import { startRegistry, type TestRegistry } from './registry.ts'
+import { BIN } from './root.ts'
 
 const IMAGE = 'docker.io/library/two-layers:1'
 /** The digest of `hello`. */
@@ -127,6 +128,7 @@ export function describeWalks(options: CtrWalks): void {
       B: '--rootfs',
       D: HELLO,
       M: MASK,
+      O: join(BIN, 'containerd-shim-berth-v2'),
       T: join(directory, `tree-${side.name}`),
       ...options.env,
     })

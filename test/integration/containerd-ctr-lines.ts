@@ -288,6 +288,22 @@ const PLUGINS = `
 0 | $X version | grep -c Version
 `
 
+/** For a ctr that knows of sandboxes. $O is our own shim, since the original of containerd 2.4 serves none. */
+export const SANDBOXES = `
+0 | $X oci spec >$R/pod.json; $X sandboxes ls
+0 | $X sandboxes run --runtime $O $R/pod.json pod; for f in id==pod id!=pod id; do $X sandboxes ls --filters $f | tr -s " "; done; $X sandboxes info pod | grep -E '"(ID|Name|Sandboxer)"'
+1 | $X sandboxes run --runtime $O $R/pod.json pod
+1 | $X sandboxes run --runtime $O $R/pod.json bad/id
+1 | $X sandboxes run --runtime io.containerd.none.v1 $R/pod.json other
+1 | $X sandboxes ls --filters 'id=='
+1 | $X sandboxes info none
+0 | $X sandboxes rm none
+0 | $X sandboxes rm pod 2>&1; $X sandboxes ls -q 2>/dev/null | grep pod; find $R/state -name pod; ls $R/state/io.containerd.sandbox.controller.v1.shim/*
+0 | $X plugins inspect-runtime | tr -d ' ' | grep -E '^"(ociVersionMin|linux)"' | sort -u
+0 | $X info | grep -oE '"(uuid|pid|pidns|deprecations)"' | grep -v deprecations
+0 | $X images import $F/image.tar --local | tail -n 0; $X images inspect $I | head -n 3; $X images usage $I | tail -n 1 | awk '{ print NF }'
+`
+
 export const WALKS = {
   namespaces: NAMESPACES,
   images: IMAGES,

@@ -3,13 +3,13 @@ import { describeWalks } from '../harness/ctr-walks.ts'
 import { containerdTwo, skipWithoutContainerdTwo } from '../harness/containerd-two.ts'
 import { ctrTwo } from '../harness/ctr-two.ts'
 import { skipWithout } from '../harness/runtime.ts'
-import { WALKS } from './containerd-ctr-lines.ts'
+import { SANDBOXES, WALKS } from './containerd-ctr-lines.ts'
 
 describeWalks({
   title: 'ctr 2.x',
   skip: skipWithout('containerd-shim-runc-v2', 'runc', 'docker-registry') || (await skipWithoutContainerdTwo()),
   programs: async () => ({ containerd: await containerdTwo(), ctr: await ctrTwo() }),
-  walks: WALKS,
+  walks: { ...WALKS, sandboxes: SANDBOXES },
   env: { L: '--local', CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: 'true' },
   differences: [
     {

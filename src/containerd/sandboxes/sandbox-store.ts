@@ -50,7 +50,7 @@ export class SandboxStore {
     if (this.find(namespace, id) !== undefined)
       throw new Failure(
         'already-exists',
-        `create error: sandbox bucket ${JSON.stringify(id)} already exists: already exists`,
+        `write error: sandbox bucket ${JSON.stringify(id)} already exists: already exists`,
       )
     const now = create(TimestampSchema, timestampNow())
     sandbox.createdAt = now

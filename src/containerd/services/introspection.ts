@@ -48,6 +48,7 @@ const PLUGINS: [type: string, id: string][] = [
   ['io.containerd.gc.v1', 'scheduler'],
   ['io.containerd.lease.v1', 'manager'],
   ['io.containerd.sandbox.store.v1', 'local'],
+  ['io.containerd.sandbox.controller.v1', 'shim'],
   ['io.containerd.runtime.v2', 'task'],
   ...[
     'containers',
@@ -59,6 +60,7 @@ const PLUGINS: [type: string, id: string][] = [
     'introspection',
     'leases',
     'namespaces',
+    'sandbox-controllers',
     'sandboxes',
     'snapshots',
     'tasks',

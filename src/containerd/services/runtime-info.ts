@@ -19,7 +19,10 @@ export async function describeRuntime(request: Any): Promise<MessageInitShape<ty
   if (nameOf(request) !== RuntimeRequestSchema.typeName)
     throw new Failure('unimplemented', `unknown request type ${request.typeUrl}: not implemented`)
   const { runtimePath, options } = fromBinary(RuntimeRequestSchema, request.value)
-  const info = runtimePath === '' || isOwn(runtimePath, OWN_RUNTIMES) ? await describeOurs(options) : await askShim(runtimePath, options)
+  const info =
+    runtimePath === '' || isOwn(runtimePath, OWN_RUNTIMES)
+      ? await describeOurs(options)
+      : await askShim(runtimePath, options)
   return { typeUrl: RuntimeInfoSchema.typeName, value: info }
 }
 
