@@ -56,7 +56,7 @@ interface Answer {
   bytes: Uint8Array
 }
 
-/** One call as any gRPC client makes it, with Node's own HTTP/2. */
+/** One call in the way of every gRPC client, with Node's own HTTP/2. */
 async function call<Method extends DescMethod>(
   method: Method,
   request: MessageInitShape<Method['input']>,
