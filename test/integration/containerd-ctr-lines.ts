@@ -195,7 +195,7 @@ const RUN = `
 0 | $X run --rm --mount type=bind,src=$F/files,dst=/m,options=rbind:ro --mount type=tmpfs,src=tmpfs,dst=/t,options=size=1m $I c sh -c 'cat /m/file; df /t | tail -n 1'
 0 | $X run --rm --memory-limit 33554432 --cpus 0.5 $I c sh -c 'for f in memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us memory.max cpu.max; do cat /sys/fs/cgroup/$f 2>/dev/null; done; true'
 137 | $X run --rm --memory-limit 16777216 $I c sh -c 'tail /dev/zero; exit $?'
-0 | $X run --rm --cgroup /$S/x/y $I c cut -d: -f2- /proc/self/cgroup | sort; find /sys/fs/cgroup -path "*/$S/x*" -type d | sort; find /sys/fs/cgroup -depth -path "*/$S/x*" -type d -exec rmdir '{}' ';'
+0 | $X run --rm --cgroup /$S/x/y $I c cut -d: -f2- /proc/self/cgroup | sort; find /sys/fs/cgroup -path "*/$S/x*" -type d 2>/dev/null | sort; find /sys/fs/cgroup -depth -path "*/$S/x*" -type d -exec rmdir '{}' ';' 2>/dev/null; true
 0 | $X run -d --pid-file $R/pid $I c sleep 1000; $X t ls | awk '$1 == "c" { print $2 }' | xargs test $(cat $R/pid) -eq && echo same
 0 | $X run --rm --with-ns network:/proc/$(cat $R/pid)/ns/net $I c2 readlink /proc/self/ns/net | grep -cF $(readlink /proc/$(cat $R/pid)/ns/net)
 1 | $X run --rm $I c true
@@ -242,6 +242,7 @@ const TASKS = `
 1 | $X t kill --exec-id long c
 0 | : >$R/attached; $X t attach c >$R/attached & until grep -q 'got it' $R/attached; do $X t kill -s USR1 c; sleep 0.1; done; kill -9 $!; sort -u $R/attached; $X t exec --exec-id e c rm /usr1
 0 | $X t pause c; $X t ls | awk '/^c / { print $3 }'; $X t resume c; $X t ls | awk '/^c / { print $3 }'
+0 | $X t metrics c | awk '{ print $1 }'
 1 | $X t pause none
 1 | $X t resume none
 1 | $X t ps none
@@ -264,7 +265,7 @@ const TASKS = `
 0 | $X t rm c 2>&1; $X t ls; $X t start -d c; $X t ls | awk '/^c / { print $3 }'; $X t rm -f c; $X t ls
 0 | $X t start -d c; $X t kill -a -s KILL c; until_says STOPPED sh -c "$X t ls | awk '/^c / { print \\$3 }'"; $X t rm c 2>&1
 0 | $X c rm c; $X c create $I a echo started; $X t start a; $X t ls; $X c rm a
-0 | for n in 1 2 3 4 5 6; do $X run -d --null-io $I p$n sleep 1000 & done; wait; $X t ls | awk '/^p/ { print $1, $3 }' | sort; for n in 1 2 3 4 5 6; do $X t rm -f p$n 2>/dev/null & done; wait; for n in 1 2 3 4 5 6; do $X c rm p$n; done; $X t ls -q | wc -l; $X c ls -q | wc -l; find /sys/fs/cgroup -path "*/$S/*" -type d | sort
+0 | for n in 1 2 3 4 5 6; do $X run -d --null-io $I p$n sleep 1000 & done; wait; $X t ls | awk '/^p/ { print $1, $3 }' | sort; for n in 1 2 3 4 5 6; do $X t rm -f p$n 2>/dev/null & done; wait; for n in 1 2 3 4 5 6; do $X c rm p$n; done; $X t ls -q | wc -l; $X c ls -q | wc -l; find /sys/fs/cgroup -path "*/$S/*" -type d 2>/dev/null | sort
 0 | $X images rm --sync $I
 `
 

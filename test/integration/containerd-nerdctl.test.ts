@@ -134,6 +134,7 @@ describe('nerdctl', { skip }, () => {
     assert.equal(await ok('exec', 'c1', 'echo', 'in'), 'in')
     assert.notEqual((await call('exec', 'c1', 'sh', '-c', 'exit 5')).code, 0)
     assert.match(await ok('top', 'c1'), /sleep 1000/)
+    assert.match(await ok('stats', '--no-stream', 'c1'), /c1 .*\d+(\.\d+)?[KM]iB \//)
     assert.equal(await ok('inspect', '--format', '{{.Id}} {{.State.Status}} {{.Name}}', 'c1'), `${id} running c1`)
     await ok('pause', 'c1')
     assert.equal(await ok('inspect', '--format', '{{.State.Status}}', 'c1'), 'paused')
