@@ -92,6 +92,7 @@ before(async () => {
 })
 
 after(async () => {
+  await call(Controller.method.shutdown, { sandboxId: 'pod', sandboxer: 'shim' }).catch(() => {}) // where a test has failed
   await end('SIGTERM')
   await rm(directory, { recursive: true, force: true })
 })
