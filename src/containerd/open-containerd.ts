@@ -13,6 +13,7 @@ import { Images } from '../gen/services/images_pb.ts'
 import { Introspection } from '../gen/services/introspection_pb.ts'
 import { Leases } from '../gen/services/leases_pb.ts'
 import { Namespaces } from '../gen/services/namespaces_pb.ts'
+import { Controller as SandboxControl, Store as SandboxRecords } from '../gen/services/sandbox_pb.ts'
 import { Snapshots } from '../gen/services/snapshots_pb.ts'
 import { Streaming } from '../gen/services/streaming_pb.ts'
 import { Tasks } from '../gen/services/tasks_pb.ts'
@@ -32,8 +33,10 @@ import { openNativeKernel } from '../linux/native-kernel.ts'
 import { lockRoot } from './lock-root.ts'
 import { MetadataStore } from './metadata/metadata-store.ts'
 import { NamespaceStore } from './namespaces/namespace-store.ts'
+import { SandboxStore } from './sandboxes/sandbox-store.ts'
 import { createContainersService } from './services/containers.ts'
 import { createContentService } from './services/content.ts'
+import { Deprecations } from './services/deprecations.ts'
 import { createDiffService } from './services/diff.ts'
 import { createEventsService } from './services/events.ts'
 import { createHealthService } from './services/health.ts'
@@ -41,6 +44,7 @@ import { createImagesService } from './services/images.ts'
 import { createIntrospectionService } from './services/introspection.ts'
 import { createLeasesService } from './services/leases.ts'
 import { createNamespacesService } from './services/namespaces.ts'
+import { createSandboxStoreService } from './services/sandbox-store.ts'
 import { createSnapshotsService } from './services/snapshots.ts'
 import { createStreamingService } from './services/streaming.ts'
 import { createTransferService } from './services/transfer.ts'
@@ -59,6 +63,8 @@ export interface ContainerdOptions {
   log: Log
   /** Undefined: a containerd for images only. */
   openTasks: OpenTasks | undefined
+  /** Undefined: no sandboxes can be started. */
+  openSandboxes?: (deps: TasksDeps) => Promise<ServiceHandlers<typeof SandboxControl>>
   /** Absent: containerd's defaults. */
   behaviour?: ContainerdBehaviour
 }
@@ -113,6 +119,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
   const containers = new ContainerStore(metadata, namespaces, events)
   const images = new ImageStore(metadata, namespaces, events)
   const leases = new LeaseStore(metadata, namespaces)
+  const sandboxes = new SandboxStore(metadata, namespaces)
   const isShared = behaviour?.isContentShared !== false
   const content = new ContentStore({ root: join(root, 'content'), metadata, namespaces, leases, events, isShared })
   const workers = new LayerWorkers()
@@ -125,7 +132,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     nativeRoot: behaviour?.nativeRoot,
   })
   const collector = new CollectScheduler(
-    () => collect({ namespaces, containers, images, content, leases, snapshotters, log }),
+    () => collect({ namespaces, containers, images, content, leases, sandboxes, snapshotters, log }),
     log,
     behaviour?.collector,
   )
@@ -150,14 +157,15 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
   await transfers.dropOld()
 
   const isDisabled = (uri: string) => behaviour?.disabledPlugins.has(uri) === true
+  const deprecations = new Deprecations()
   const router = new GrpcRouter()
     .service(Version, createVersionService())
     .service(
       Introspection,
       createIntrospectionService({
+        ...{ root, deprecations, isDisabled },
         uuid: requireUuid(metadata),
         platform: hostPlatform(),
-        isDisabled,
         snapshotters: new Map([
           [DEFAULT_SNAPSHOTTER, overlayCapabilities(behaviour?.overlay)],
           ['native', []],
@@ -166,8 +174,9 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     )
     .service(Namespaces, createNamespacesService(namespaces))
     .service(Events, createEventsService(events))
-    .service(Containers, createContainersService(containers, collector))
+    .service(Containers, createContainersService(containers, collector, deprecations))
     .service(Images, createImagesService(images, collector))
+    .service(SandboxRecords, createSandboxStoreService(sandboxes, collector))
     .service(Leases, createLeasesService(leases, collector))
     .service(Content, createContentService(content, collector))
     .service(Streaming, createStreamingService(streams))
@@ -184,8 +193,9 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
       }),
     )
     .service(Diff, createDiffService({ workers, threads, content }))
-  if (options.openTasks !== undefined)
-    router.service(Tasks, await options.openTasks({ root, state, containers, content, workers, events, log }))
+  const runs = { root, state, containers, content, workers, events, log }
+  if (options.openTasks !== undefined) router.service(Tasks, await options.openTasks(runs))
+  if (options.openSandboxes !== undefined) router.service(SandboxControl, await options.openSandboxes(runs))
   router.service(
     Health,
     createHealthService((service) => router.knows(service)),

@@ -14,8 +14,14 @@ const HOOKS = ['prestart', 'createRuntime', 'createContainer', 'startContainer',
 const on = { enabled: true }
 
 export const features: Command = () => {
+  print(`${JSON.stringify(describeFeatures(), null, 4)}\n`)
+  return 0
+}
+
+/** The document of `features`. */
+export function describeFeatures(): object {
   const flags = Object.keys(FLAGS).sort()
-  const document = {
+  return {
     ociVersionMin: SPEC_VERSION_LEAST,
     ociVersionMax: SPEC_VERSION,
     hooks: HOOKS,
@@ -39,8 +45,6 @@ export const features: Command = () => {
     },
     annotations: { [`org.berth.${NAME}.version`]: VERSION },
   }
-  print(`${JSON.stringify(document, null, 4)}\n`)
-  return 0
 }
 
 function capabilityName(name: string): string {

@@ -9,6 +9,11 @@ export function createSandboxService(stop: () => void): ReadonlyMap<string, Ttrp
   const names: Record<string, string> = { x64: 'amd64', ia32: '386' }
   const createdAt = m.timestampOf(BigInt(Date.now()) * 1_000_000n)
   const { pid } = process
+  let isReady = true
+  let tellEnd: () => void = () => {}
+  const ended = new Promise<void>((resolve) => {
+    tellEnd = resolve
+  })
   return new Map([
     ['CreateSandbox', ttrpcMethod(m.SandboxRequest, m.Empty, () => ({}))],
     ['StartSandbox', ttrpcMethod(m.SandboxRequest, m.StartSandboxResponse, () => ({ pid, createdAt }))],
@@ -21,21 +26,35 @@ export function createSandboxService(stop: () => void): ReadonlyMap<string, Ttrp
     [
       'StopSandbox',
       ttrpcMethod(m.SandboxRequest, m.Empty, () => {
-        stop()
+        isReady = false
+        tellEnd()
         return {}
       }),
     ],
-    ['WaitSandbox', ttrpcMethod(m.SandboxRequest, m.WaitResponse, () => ({ exitStatus: 0 }))],
+    [
+      'WaitSandbox',
+      ttrpcMethod(m.SandboxRequest, m.WaitResponse, async () => {
+        await ended
+        return { exitStatus: 0, exitedAt: m.timestampOf(BigInt(Date.now()) * 1_000_000n) }
+      }),
+    ],
     [
       'SandboxStatus',
       ttrpcMethod(m.SandboxRequest, m.SandboxStatusResponse, ({ sandboxId }) => ({
         sandboxId,
         pid,
-        state: 'SANDBOX_READY',
+        state: isReady ? 'SANDBOX_READY' : 'SANDBOX_NOTREADY',
         createdAt,
       })),
     ],
     ['PingSandbox', ttrpcMethod(m.SandboxRequest, m.Empty, () => ({}))],
-    ['ShutdownSandbox', ttrpcMethod(m.SandboxRequest, m.Empty, () => ({}))],
+    [
+      'ShutdownSandbox',
+      ttrpcMethod(m.SandboxRequest, m.Empty, () => {
+        tellEnd()
+        setImmediate(stop) // when the answer is on its way: containerd takes a closed connection for a failure
+        return {}
+      }),
+    ],
   ])
 }

@@ -41,7 +41,7 @@ export function parseLines(text: string): Line[] {
 }
 
 /** Shell functions for the scripts. `until_says <text> <command…>` waits until the command prints just that. */
-const PRELUDE = `
+export const PRELUDE = `
 until_says() {
   want=$1; shift; end=$(($(date +%s) + 30))
   while said=$("$@" 2>&1); [ "$said" != "$want" ]; do
@@ -93,8 +93,8 @@ function describe({ code, stdout, stderr }: CommandResult): string[] {
   return [`exit ${code}`, ...stream('stdout', stdout), ...stream('stderr', stderr)]
 }
 
-/** Lines that only one side has, in their order: `-` runc's, `+` ours. */
-function showDifference(theirs: readonly string[], ours: readonly string[]): string {
+/** Lines that only one side has, in their order: `-` theirs, `+` ours. */
+export function showDifference(theirs: readonly string[], ours: readonly string[]): string {
   const only = (mine: readonly string[], others: readonly string[], mark: string) => {
     const left = [...others]
     return mine

@@ -57,7 +57,7 @@ test('a container is created once, found, listed by filters and deleted', () =>
     containers.create('b', container())
     assert.throws(() => containers.create('a', container()), {
       code: 'already-exists',
-      message: 'container "c" in namespace "a": already exists',
+      message: 'container "c": already exists',
     })
     assert.equal(containers.require('a', 'c').image, 'img')
     assert.ok(containers.require('a', 'c').createdAt)

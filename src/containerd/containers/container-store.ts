@@ -1,14 +1,14 @@
 // Containers as records.
 import { create } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
-import { Failure } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { ContainerCreateSchema, ContainerDeleteSchema, ContainerUpdateSchema } from '../../gen/events/container_pb.ts'
 import { type Container, ContainerSchema } from '../../gen/services/containers_pb.ts'
 import { type EventExchange, timestampNow } from '../events/event-exchange.ts'
 import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import { checkIdentifier } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
-import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
+import { applyMask, checkLabels, keptLabels, updateLabel } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 
@@ -47,10 +47,11 @@ export class ContainerStore {
   }
 
   create(namespace: string, container: Container): Container {
-    checkContainer(container)
+    checkContainer(container, 'create container failed validation: ')
+    container.labels = keptLabels(container.labels)
     const key = `${namespace}/${container.id}`
     if (this.#bucket.get(key) !== undefined)
-      throw new Failure('already-exists', `${name(namespace, container.id)}: already exists`)
+      throw new Failure('already-exists', `container ${JSON.stringify(container.id)}: already exists`)
     const now = create(TimestampSchema, timestampNow())
     container.createdAt = now
     container.updatedAt = now
@@ -69,7 +70,8 @@ export class ContainerStore {
   update(namespace: string, update: Container, paths: readonly string[]): Container {
     const container = this.require(namespace, update.id)
     applyUpdate(container, update, paths)
-    checkContainer(container)
+    checkContainer(container, 'update failed validation: ')
+    container.labels = keptLabels(container.labels)
     container.updatedAt = create(TimestampSchema, timestampNow())
     this.#bucket.put(`${namespace}/${container.id}`, container)
     const { id, image, labels, snapshotKey } = container
@@ -133,27 +135,27 @@ function checkImmutable(container: Container, update: Container): void {
     throw new Failure('invalid-argument', 'container.Runtime.Name field is immutable: invalid argument')
 }
 
-function checkContainer(container: Container): void {
-  checkIdentifier(container.id)
-  checkLabels(container.labels)
-  if (container.runtime === undefined || container.runtime.name === '')
-    throw new Failure('invalid-argument', 'container.Runtime.Name must be set: invalid argument')
-  if (container.spec === undefined)
-    throw new Failure('invalid-argument', 'container.Spec must be set: invalid argument')
+/** @param frame which of the calls it is that fails. */
+function checkContainer(container: Container, frame: string): void {
+  const refuse = (reason: string): never => {
+    throw new Failure('invalid-argument', `${frame}${reason}: invalid argument`)
+  }
+  try {
+    checkIdentifier(container.id)
+  } catch (error) {
+    throw new Failure('invalid-argument', `${frame}container.ID: ${messageOf(error)}`, { cause: error })
+  }
+  if (Object.hasOwn(container.extensions, '')) refuse('container.Extension keys must not be zero-length')
+  checkLabels(`${frame}containers.Labels`, container.labels)
+  if (container.runtime === undefined || container.runtime.name === '') refuse('container.Runtime.Name must be set')
+  if (container.spec === undefined) refuse('container.Spec must be set')
   if (container.snapshotKey !== '' && container.snapshotter === '')
-    throw new Failure(
-      'invalid-argument',
-      'container.Snapshotter must be set if container.SnapshotKey is set: invalid argument',
-    )
+    refuse('container.Snapshotter must be set if container.SnapshotKey is set')
 }
 
 function lookupContainer(container: Container): ReturnType<typeof lookupIn> {
-  const { id, image, snapshotter, snapshotKey } = container
-  const runtime = container.runtime?.name
-  return lookupIn(
-    { id, image, snapshotter, snapshotkey: snapshotKey, 'runtime.name': runtime, runtime },
-    container.labels,
-  )
+  const { id, image, runtime } = container
+  return lookupIn({ id, image, 'runtime.name': runtime?.name }, container.labels)
 }
 
 function name(namespace: string, id: string): string {

@@ -88,7 +88,7 @@ test('a wrong size or digest is no blob, and the wrong bytes are not resumed', (
     await ingest.write(HELLO)
     await assert.rejects(store.commit(ingest, { sizeBytes: 4, digest: undefined, labels: {} }), {
       code: 'failed-precondition',
-      message: 'unexpected commit size 5, expected 4: failed precondition',
+      message: '"r" failed size validation: 5 != 4: failed precondition',
     })
     await assert.rejects(store.commit(ingest, { sizeBytes: 0, digest: digestOf('x'), labels: {} }), {
       code: 'failed-precondition',
@@ -152,7 +152,7 @@ test('a sweep removes what crashes left and keeps what is under way', () =>
     mkdirSync(join(root, 'ingest/torn'))
     appendFileSync(join(root, 'ingest/torn/data'), 'made, but without a record')
     await (await store.openIngest(request('idle'))).close()
-    await store.sweep(-1)
+    await store.sweep(-1, () => false)
     assert.deepEqual(
       store.listStatuses('a').map(({ ref }) => ref),
       ['open'],

@@ -81,7 +81,7 @@ export class ContentStore {
     return this.#infos
       .list(`${namespace}/`)
       .map(([, info]) => info)
-      .filter(({ digest, size, labels }) => matches(lookupIn({ digest, size: String(size) }, labels)))
+      .filter(({ digest, labels }) => matches(lookupIn({ digest }, labels)))
   }
 
   /** Of every namespace, for the collector. */
@@ -98,7 +98,7 @@ export class ContentStore {
     applyMask(paths, { labels: replaceLabels }, (label) => {
       info.labels = updateLabel(info.labels, label, update.labels[label])
     })
-    checkLabels(info.labels)
+    checkLabels('info.Labels', info.labels)
     info.updatedAt = create(TimestampSchema, timestampNow())
     this.#infos.put(`${namespace}/${info.digest}`, info)
     await this.#deps.metadata.flush()
@@ -109,7 +109,7 @@ export class ContentStore {
   addLabels(namespace: string, digest: Digest, labels: Readonly<Record<string, string>>): void {
     const info = this.require(namespace, digest)
     info.labels = { ...info.labels, ...labels }
-    checkLabels(info.labels)
+    checkLabels('info.Labels', info.labels)
     info.updatedAt = create(TimestampSchema, timestampNow())
     this.#infos.put(`${namespace}/${digest}`, info)
   }
@@ -162,7 +162,7 @@ export class ContentStore {
     ingest: Ingest,
     expectations: { sizeBytes: number; digest: Digest | undefined; labels: Record<string, string> },
   ): Promise<Digest> {
-    checkLabels(expectations.labels)
+    checkLabels('info.Labels', expectations.labels)
     const { namespace, leaseId } = ingest.request
     const digest = await ingest.verify(expectations)
     const existed = this.find(namespace, digest) !== undefined
@@ -183,10 +183,14 @@ export class ContentStore {
     return digest
   }
 
+  findStatus(namespace: string, ref: string): Status | undefined {
+    return readIngestStatus(ingestDirectory(this.#root, namespace, ref))?.status
+  }
+
   status(namespace: string, ref: string): Status {
-    const status = readIngestStatus(ingestDirectory(this.#root, namespace, ref))
-    if (status === undefined) throw new Failure('not-found', `ref ${ref}: not found`)
-    return status.status
+    const status = this.findStatus(namespace, ref)
+    if (status === undefined) throw new Failure('not-found', `reference ${ref}: not found`)
+    return status
   }
 
   listStatuses(namespace: string, filters: readonly string[] = []): Status[] {
@@ -205,12 +209,13 @@ export class ContentStore {
     await rm(directory, { recursive: true, force: true })
   }
 
-  /** Removes uploads that have not moved for `idleMs`, and files that no record names: what a crash between two steps left. */
-  async sweep(idleMs: number): Promise<void> {
+  /** Removes uploads that have not moved for `idleMs` and that nobody leased, and files that no record names: what a crash between two steps left. */
+  async sweep(idleMs: number, isLeased: (namespace: string, ref: string) => boolean): Promise<void> {
     for (const name of readdirSync(join(this.#root, 'ingest'))) {
       const directory = join(this.#root, 'ingest', name)
       if (this.#locks.has(directory)) continue
       const found = readIngestStatus(directory)
+      if (found !== undefined && isLeased(found.namespace, found.status.ref)) continue
       if (found === undefined || found.updatedAtMs + idleMs < Date.now())
         rmSync(directory, { recursive: true, force: true })
     }

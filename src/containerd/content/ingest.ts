@@ -114,7 +114,7 @@ export class Ingest {
     if (wantedSize > 0 && wantedSize !== this.#size)
       throw new Failure(
         'failed-precondition',
-        `unexpected commit size ${this.#size}, expected ${wantedSize}: failed precondition`,
+        `${JSON.stringify(ref)} failed size validation: ${this.#size} != ${wantedSize}: failed precondition`,
       )
     const digest = await this.#digestAs(wanted)
     if (wanted !== undefined && wanted !== digest) {

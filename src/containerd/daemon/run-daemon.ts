@@ -72,6 +72,7 @@ async function open(
   log: Log,
 ): Promise<Containerd> {
   const { openTasks } = await import('../open-tasks.ts')
+  const { openSandboxes } = await import('../open-sandboxes.ts')
   const behaviour: ContainerdBehaviour = {
     ...{ collector: settings.collector, isContentShared: settings.isContentShared },
     ...{ overlay: settings.overlay, nativeRoot: settings.nativeRoot },
@@ -89,6 +90,7 @@ async function open(
   const containerd = await openContainerd({
     ...{ root, state, log, behaviour },
     openTasks: hasTasks ? (deps) => openTasks({ ...deps, shimPath: shim, shims: shimAccess }) : undefined,
+    openSandboxes: (deps) => openSandboxes(deps, shimAccess),
   })
   for (const service of disabledServices(disabledPlugins)) containerd.router.remove(service)
   return containerd

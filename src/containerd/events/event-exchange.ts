@@ -1,7 +1,7 @@
 // Who wants to know hears of it: events of one daemon, in the order they happened.
 import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import { type Any, timestampFromMs } from '@bufbuild/protobuf/wkt'
-import { Failure } from '../../base/failure.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
 import { type Envelope, EnvelopeSchema } from '../../gen/types/event_pb.ts'
 import { parseFilters } from '../filters/parse-filter.ts'
 import { checkIdentifier } from '../identifier.ts'
@@ -9,7 +9,6 @@ import { eventField } from './event-fields.ts'
 
 /** Events that a subscriber may fall behind before it is cut off: a stuck client must not eat the daemon's memory. */
 const BACKLOG_MAX = 100_000
-const TOPIC = /^(?:\/[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*)+$/
 
 /** Gives one subscriber its events; `next` is called again only after it resolved. */
 interface Subscription {
@@ -45,9 +44,8 @@ export class EventExchange {
 
   /** An event of another program, with its time. */
   forward(envelope: Envelope): void {
-    checkIdentifier(envelope.namespace)
-    if (!TOPIC.test(envelope.topic))
-      throw new Failure('invalid-argument', `invalid topic ${JSON.stringify(envelope.topic)}: invalid argument`)
+    framed('event envelope has invalid namespace', () => checkIdentifier(envelope.namespace))
+    framed(`envelope topic ${JSON.stringify(envelope.topic)}`, () => checkTopic(envelope.topic))
     if (envelope.timestamp === undefined)
       throw new Failure('invalid-argument', 'timestamp must be set on forwarded event: invalid argument')
     this.#offer(envelope)
@@ -95,6 +93,26 @@ export class EventExchange {
 
   #offer(envelope: Envelope): void {
     for (const subscription of this.#subscriptions) subscription.offer(envelope)
+  }
+}
+
+/** `/tasks/exit`: a slash and an identifier, once or more. */
+function checkTopic(topic: string): void {
+  const refuse = (reason: string): never => {
+    throw new Failure('invalid-argument', `${reason}: invalid argument`)
+  }
+  if (topic === '') refuse('must not be empty')
+  if (!topic.startsWith('/')) refuse("must start with '/'")
+  if (topic === '/') refuse('must have at least one component')
+  for (const component of topic.slice(1).split('/'))
+    framed(`failed validation on component ${JSON.stringify(component)}`, () => checkIdentifier(component))
+}
+
+function framed(frame: string, check: () => unknown): void {
+  try {
+    check()
+  } catch (error) {
+    throw isFailure(error) ? new Failure(error.code, `${frame}: ${error.message}`) : error
   }
 }
 

@@ -1,6 +1,7 @@
 // containerd's filters: `labels."a.b"==x,name~=^web` means both; a list of filters means any of them.
 import { Failure } from '../../base/failure.ts'
 import { compileLinearPattern, type LinearPattern } from '../../base/linear-pattern.ts'
+import { FilterScanner, unquote } from './scan-filter.ts'
 
 /** What a filter asks of an object: the value at a path, undefined where there is none. */
 export type FieldLookup = (path: readonly string[]) => string | undefined
@@ -17,127 +18,83 @@ export function parseFilters(texts: readonly string[]): Filter {
 
 /** One filter: conditions joined by commas, all of which must hold. The empty filter matches everything. */
 export function parseFilter(text: string): Filter {
-  if (text.length > FILTER_LENGTH_MAX) throw malformed(text.slice(0, 64), 0, 'too long')
-  const scanner = new Scanner(text)
-  if (scanner.atEnd()) return () => true
+  if (text.length > FILTER_LENGTH_MAX)
+    throw new Failure('invalid-argument', `filters: ${text.slice(0, 64)}…: too long: invalid argument`)
+  if (text === '') return () => true
+  const scanner = new FilterScanner(text)
   const conditions = [parseCondition(scanner)]
-  while (!scanner.atEnd()) {
-    if (!scanner.take(',')) throw scanner.malformed('expected a comma')
+  while (scanner.peek() !== undefined) {
+    if (scanner.peek() !== ',') throw scanner.unexpected()
+    scanner.next()
     conditions.push(parseCondition(scanner))
   }
   return (lookup) => conditions.every((condition) => condition(lookup))
 }
 
-function parseCondition(scanner: Scanner): Filter {
-  const path = [scanner.field()]
-  while (scanner.take('.')) path.push(scanner.field())
-  if (scanner.atEnd() || scanner.peek() === ',') return (lookup) => isSet(lookup(path)) // presence
-  if (scanner.take('==')) {
-    const wanted = scanner.value()
-    return (lookup) => lookup(path) === wanted
+function parseCondition(scanner: FilterScanner): Filter {
+  const path = [parseField(scanner)]
+  while (scanner.peek() === '.') {
+    scanner.next()
+    path.push(parseField(scanner))
   }
-  if (scanner.take('!=')) {
-    const unwanted = scanner.value()
-    return (lookup) => lookup(path) !== unwanted
-  }
-  if (scanner.take('~=')) {
-    const pattern = compile(scanner, scanner.value('|/'))
-    return (lookup) => {
-      const value = lookup(path)
-      return value !== undefined && pattern.test(value)
+  const next = scanner.peek()
+  if (next === undefined || next === ',') return (lookup) => lookup(path) !== undefined // presence
+  const operator = scanner.next()
+  if (operator.kind !== 'operator') throw scanner.malformed(operator.at, 'expected an operator ("=="|"!="|"~=")')
+  switch (operator.text) {
+    case '==': {
+      const wanted = parseValue(scanner)
+      return (lookup) => lookup(path) === wanted
     }
+    case '!=': {
+      const unwanted = parseValue(scanner)
+      return (lookup) => (lookup(path) ?? '') !== unwanted
+    }
+    case '~=': {
+      const pattern = compile(parseValue(scanner, true))
+      return (lookup) => pattern?.test(lookup(path) ?? '') ?? false
+    }
+    default:
+      throw scanner.malformed(operator.at, `unsupported operator ${JSON.stringify(operator.text)}`)
   }
-  throw scanner.malformed('unsupported operator')
 }
 
-function isSet(value: string | undefined): boolean {
-  return value !== undefined && value !== ''
+function parseField(scanner: FilterScanner): string {
+  const { kind, text, at } = scanner.next()
+  if (kind === 'field') return text
+  if (kind !== 'quoted') throw scanner.malformed(at, 'expected field or quoted')
+  if (!text.startsWith('"')) throw scanner.malformed(at, 'invalid quote encountered')
+  return unquote(text)
 }
 
-function compile(scanner: Scanner, pattern: string): LinearPattern {
+/** Bars and slashes quote patterns only. */
+function parseValue(scanner: FilterScanner, isPattern = false): string {
+  const { kind, text, at } = scanner.next()
+  if (kind === 'value' || kind === 'field') return text
+  if (kind !== 'quoted') throw scanner.malformed(at, 'expected value or quoted')
+  if (!isPattern && !text.startsWith('"')) throw scanner.malformed(at, 'invalid quote encountered')
+  return unquote(text)
+}
+
+/** What is no pattern is no error: it matches nothing. */
+function compile(pattern: string): LinearPattern | undefined {
   try {
     return compileLinearPattern(pattern)
-  } catch (error) {
-    throw scanner.malformed((error as Error).message)
+  } catch {
+    return undefined
   }
 }
 
-class Scanner {
-  readonly #text: string
-  #at = 0
-
-  constructor(text: string) {
-    this.#text = text
-  }
-
-  atEnd(): boolean {
-    return this.#at >= this.#text.length
-  }
-
-  peek(): string | undefined {
-    return this.#text[this.#at]
-  }
-
-  take(token: string): boolean {
-    if (!this.#text.startsWith(token, this.#at)) return false
-    this.#at += token.length
-    return true
-  }
-
-  /** A name of the path: an identifier or quoted. */
-  field(): string {
-    if (this.peek() === '"') return this.#quoted()
-    const name = /^[A-Za-z_][A-Za-z0-9_-]*/.exec(this.#text.slice(this.#at))?.[0]
-    if (name === undefined) throw this.malformed('expected a field')
-    this.#at += name.length
-    return name
-  }
-
-  /** Up to the next comma, or quoted; `delimiters` may stand for quotes, without escapes, and so spare a pattern its backslashes. */
-  value(delimiters = ''): string {
-    const first = this.peek()
-    if (first === '"') return this.#quoted()
-    if (first !== undefined && delimiters.includes(first)) {
-      const end = this.#text.indexOf(first, this.#at + 1)
-      const isWhole = end > 0 && (end + 1 === this.#text.length || this.#text[end + 1] === ',')
-      if (isWhole) {
-        const value = this.#text.slice(this.#at + 1, end)
-        this.#at = end + 1
-        return value
-      }
-    }
-    const comma = this.#text.indexOf(',', this.#at)
-    const value = this.#text.slice(this.#at, comma < 0 ? undefined : comma)
-    if (value === '') throw this.malformed('expected a value')
-    this.#at += value.length
-    return value
-  }
-
-  malformed(reason: string): Failure {
-    return malformed(this.#text, this.#at, reason)
-  }
-
-  #quoted(): string {
-    const match = /^"(?:[^"\\]|\\.)*"/s.exec(this.#text.slice(this.#at))
-    if (match === null) throw this.malformed('unclosed quote')
-    this.#at += match[0].length
-    const escapes: Record<string, string> = { n: '\n', t: '\t', r: '\r' }
-    return match[0].slice(1, -1).replace(/\\(.)/gs, (_, char: string) => escapes[char] ?? char)
-  }
-}
-
-function malformed(text: string, at: number, reason: string): Failure {
-  return new Failure(
-    'invalid-argument',
-    `parse error: [${text.slice(0, at)} >|${text.slice(at)}|<]: ${reason}: invalid argument`,
-  )
-}
-
-/** For records with labels: `labels.x`, `labels."x.y"`, and whatever other fields the record has. */
+/** For records with labels: `labels.x`, `labels."x.y"`, and whatever other fields the record has. An empty field is none; an empty label is one. */
 export function lookupIn(fields: Record<string, string | undefined>, labels: Record<string, string>): FieldLookup {
   return ([head, ...rest]) => {
     if (head === undefined) return undefined
-    if (head === 'labels') return rest.length === 0 ? undefined : labels[rest.join('.')]
-    return rest.length === 0 ? fields[head] : fields[[head, ...rest].join('.')]
+    if (head === 'labels') return rest.length === 0 ? undefined : fieldOf(labels, rest.join('.'))
+    return fieldOf(fields, [head, ...rest].join('.')) || undefined
   }
+}
+
+/** Not what every object inherits. */
+function fieldOf(record: Record<string, string | undefined>, name: string): string | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined
 }

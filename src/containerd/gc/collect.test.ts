@@ -15,6 +15,7 @@ import { ImageStore } from '../images/image-store.ts'
 import { LeaseStore } from '../leases/lease-store.ts'
 import { MetadataStore } from '../metadata/metadata-store.ts'
 import { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { SandboxStore } from '../sandboxes/sandbox-store.ts'
 import { createMemorySnapshotter } from '../snapshots/memory-snapshotter.ts'
 import { collect } from './collect.ts'
 
@@ -41,6 +42,7 @@ async function openWorld(root: string) {
     namespaces,
     leases,
     content,
+    sandboxes: new SandboxStore(metadata, namespaces),
     containers: new ContainerStore(metadata, namespaces, events),
     images: new ImageStore(metadata, namespaces, events),
     snapshotters: new Map([['overlayfs', snapshots]]),
@@ -61,8 +63,8 @@ async function openWorld(root: string) {
     await snapshots.prepare('a', `${name}-key`, parent)
     await snapshots.commit('a', name, `${name}-key`, { labels })
   }
-  const image = (name: string, digest: string) =>
-    deps.images.create('a', create(ImageSchema, { name, target: { mediaType: 'x/y', digest, size: 1n } }))
+  const image = (name: string, digest: string, labels: Record<string, string> = {}) =>
+    deps.images.create('a', create(ImageSchema, { name, labels, target: { mediaType: 'x/y', digest, size: 1n } }))
   const left = async () => ({
     content: content.list('a').map(({ digest }) => digest),
     snapshots: (await snapshots.list('a')).map(({ name }) => name).sort(),
@@ -125,6 +127,66 @@ test('a lease keeps what it names until it is deleted or expires', () =>
     assert.throws(() => world.leases.require('a', 'l'), { code: 'not-found' })
     await world.collect()
     assert.deepEqual(await world.left(), { content: [], snapshots: [] })
+  }))
+
+test('a flat lease keeps what it names and nothing that hangs on it', () =>
+  withWorld(async (world) => {
+    const layer = await world.put('layer')
+    const manifest = await world.put('m', { 'containerd.io/gc.ref.content.0': layer })
+    await world.commit('base', '', { 'containerd.io/gc.ref.content': layer })
+    await world.commit('top', 'base')
+    world.leases.create('a', 'l', { 'containerd.io/gc.flat': 'yes' })
+    world.leases.addResource('a', 'l', { type: 'content', id: manifest })
+    world.leases.addResource('a', 'l', { type: 'snapshots/overlayfs', id: 'top' })
+    await world.collect()
+    assert.deepEqual(await world.left(), { content: [manifest], snapshots: ['base', 'top'] })
+  }))
+
+test('an image goes when its time is over, unless something names it', () =>
+  withWorld(async (world) => {
+    const over = { 'containerd.io/gc.expire': '2020-01-01T00:00:00Z' }
+    const [one, two] = [await world.put('one'), await world.put('two')]
+    await world.image('one', one, over)
+    await world.image('two', two, over)
+    await world.image('three', two, { 'containerd.io/gc.expire': new Date(Date.now() + 60_000).toISOString() })
+    await world.image('four', two, { 'containerd.io/gc.expire': 'never', 'containerd.io/gc.ref.image.x': 'one' })
+    await world.collect()
+    assert.deepEqual(
+      world.images.list('a').map(({ name }) => name),
+      ['four', 'one', 'three'],
+    )
+    assert.deepEqual((await world.left()).content, [one, two].sort())
+  }))
+
+test('a thing that names its keeper lives as long', () =>
+  withWorld(async (world) => {
+    const digest = await world.put('x', { 'containerd.io/gc.bref.image': 'img' })
+    await world.commit('snap', '', { 'containerd.io/gc.bref.content./1': digest })
+    await world.put('y', { 'containerd.io/gc.bref.image': 'gone' })
+    const target = await world.put('target')
+    await world.image('img', target)
+    await world.collect()
+    assert.deepEqual(await world.left(), { content: [digest, target].sort(), snapshots: ['snap'] })
+    await world.images.delete('a', 'img')
+    await world.collect()
+    assert.deepEqual(await world.left(), { content: [], snapshots: [] })
+  }))
+
+test('leases have their own resources, whatever they are called', () =>
+  withWorld(async (world) => {
+    for (const id of ['a', 'a/content', 'a%2Fcontent']) world.leases.create('a', id, {})
+    world.leases.addResource('a', 'a/content', { type: 'content', id: 'sha256:1' })
+    assert.deepEqual(world.leases.listResources('a', 'a'), [])
+    assert.deepEqual(world.leases.listResources('a', 'a%2Fcontent'), [])
+    world.leases.delete('a', 'a')
+    assert.equal(world.leases.listResources('a', 'a/content').length, 1)
+    assert.deepEqual(
+      world.leases
+        .list('a')
+        .map(({ id }) => id)
+        .sort(),
+      ['a%2Fcontent', 'a/content'],
+    )
   }))
 
 test('gc.root keeps a thing by itself, and references that lead in a circle or nowhere end', () =>

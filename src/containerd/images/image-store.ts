@@ -1,14 +1,14 @@
 // Images: names for content.
 import { create } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
-import { Failure } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { ImageCreateSchema, ImageDeleteSchema, ImageUpdateSchema } from '../../gen/events/image_pb.ts'
 import { type Image, ImageSchema } from '../../gen/services/images_pb.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import { type EventExchange, timestampNow } from '../events/event-exchange.ts'
 import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import { messageCodec } from '../metadata/codec.ts'
-import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
+import { applyMask, checkLabels, keptLabels, updateLabel } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 
@@ -47,6 +47,7 @@ export class ImageStore {
 
   async create(namespace: string, image: Image): Promise<Image> {
     checkImage(image)
+    image.labels = keptLabels(image.labels)
     const key = `${namespace}/${image.name}`
     if (this.#bucket.get(key) !== undefined)
       throw new Failure('already-exists', `image ${JSON.stringify(image.name)}: already exists`)
@@ -65,6 +66,7 @@ export class ImageStore {
     const image = this.require(namespace, update.name)
     applyUpdate(image, update, paths)
     checkImage(image)
+    image.labels = keptLabels(image.labels)
     image.updatedAt = create(TimestampSchema, timestampNow())
     this.#bucket.put(`${namespace}/${image.name}`, image)
     await this.#metadata.flush()
@@ -77,7 +79,10 @@ export class ImageStore {
   async delete(namespace: string, name: string, targetDigest?: string): Promise<void> {
     const image = this.require(namespace, name)
     if (targetDigest !== undefined && image.target?.digest !== targetDigest)
-      throw new Failure('not-found', `image ${JSON.stringify(name)} has a different target: not found`)
+      throw new Failure(
+        'not-found',
+        `image ${JSON.stringify(name)} has target ${image.target?.digest}, not ${targetDigest}: not found`,
+      )
     this.#bucket.remove(`${namespace}/${name}`)
     await this.#metadata.flush()
     this.#events.publish(namespace, '/images/delete', ImageDeleteSchema, { name })
@@ -120,15 +125,25 @@ function applyUpdate(image: Image, update: Image, paths: readonly string[]): voi
 
 function checkImage(image: Image): void {
   if (image.name === '') throw new Failure('invalid-argument', 'image name must not be empty: invalid argument')
-  checkLabels(image.labels)
-  parseDigest(image.target?.digest ?? '')
-  if (image.target!.size < 0n)
-    throw new Failure('invalid-argument', 'image target has a negative size: invalid argument')
-  if (image.target!.mediaType === '')
-    throw new Failure('invalid-argument', 'media type must not be empty: invalid argument')
+  checkLabels('image.Labels', image.labels)
+  const { digest = '', size = 0n, mediaType = '' } = image.target ?? {}
+  checkTargetDigest(digest)
+  if (size <= 0n) throw new Failure('invalid-argument', 'target.Size must be greater than zero: invalid argument')
+  if (mediaType === '') throw new Failure('invalid-argument', 'target.MediaType must be set: invalid argument')
+}
+
+function checkTargetDigest(digest: string): void {
+  try {
+    parseDigest(digest)
+  } catch (error) {
+    const reason = `target.Digest ${JSON.stringify(digest)} invalid: ${messageOf(error)}`
+    throw new Failure('invalid-argument', `${reason}: invalid argument`, { cause: error })
+  }
 }
 
 function lookupImage(image: Image): ReturnType<typeof lookupIn> {
-  const { name, target } = image
-  return lookupIn({ name, 'target.digest': target?.digest, 'target.mediatype': target?.mediaType }, image.labels)
+  const { name, target, labels } = image
+  const fields = lookupIn({ name, 'target.digest': target?.digest, 'target.mediatype': target?.mediaType }, labels)
+  const annotations = lookupIn({}, target?.annotations ?? {})
+  return ([head = '', ...rest]) => (head === 'annotations' ? annotations(['labels', ...rest]) : fields([head, ...rest]))
 }

@@ -7,7 +7,7 @@ import { timestampNow } from '../events/event-exchange.ts'
 import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import { checkLeaseId } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
-import { checkLabels } from '../metadata/labels.ts'
+import { keptLabels } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 
@@ -29,7 +29,7 @@ export class LeaseStore {
   }
 
   require(namespace: string, id: string): Lease {
-    const found = this.#leases.get(`${namespace}/${id}`)
+    const found = this.#leases.get(leaseKey(namespace, id))
     if (found === undefined) throw new Failure('not-found', `lease ${JSON.stringify(id)}: not found`)
     return found
   }
@@ -50,38 +50,37 @@ export class LeaseStore {
   /** An empty id asks for one to be made up. */
   create(namespace: string, id: string, labels: Record<string, string>): Lease {
     const chosen = id === '' ? `${Date.now()}-${randomBytes(4).toString('hex')}` : checkLeaseId(id)
-    checkLabels(labels)
-    if (this.#leases.get(`${namespace}/${chosen}`) !== undefined)
+    if (this.#leases.get(leaseKey(namespace, chosen)) !== undefined)
       throw new Failure('already-exists', `lease ${JSON.stringify(chosen)}: already exists`)
-    const lease = create(LeaseSchema, { id: chosen, labels, createdAt: timestampNow() })
+    const lease = create(LeaseSchema, { id: chosen, labels: keptLabels(labels), createdAt: timestampNow() })
     this.#namespaces.ensure(namespace)
-    this.#leases.put(`${namespace}/${chosen}`, lease)
+    this.#leases.put(leaseKey(namespace, chosen), lease)
     return lease
   }
 
   delete(namespace: string, id: string): void {
     this.require(namespace, id)
     this.#metadata.transaction(() => {
-      for (const [key] of this.#resources.list(`${namespace}/${id}/`)) this.#resources.remove(key)
-      this.#leases.remove(`${namespace}/${id}`)
+      this.#resources.removeAll(`${leaseKey(namespace, id)}/`)
+      this.#leases.remove(leaseKey(namespace, id))
     })
   }
 
   listResources(namespace: string, id: string): Resource[] {
     this.require(namespace, id)
-    return this.#resources.list(`${namespace}/${id}/`).map(([, resource]) => resource)
+    return this.#resources.list(`${leaseKey(namespace, id)}/`).map(([, resource]) => resource)
   }
 
   addResource(namespace: string, leaseId: string, resource: { type: string; id: string }): void {
     this.require(namespace, leaseId)
     const { type, id } = checkResource(resource)
-    this.#resources.put(`${namespace}/${leaseId}/${type}/${id}`, create(ResourceSchema, { type, id }))
+    this.#resources.put(`${leaseKey(namespace, leaseId)}/${type}/${id}`, create(ResourceSchema, { type, id }))
   }
 
   deleteResource(namespace: string, leaseId: string, resource: { type: string; id: string }): void {
     this.require(namespace, leaseId)
     const { type, id } = checkResource(resource)
-    this.#resources.remove(`${namespace}/${leaseId}/${type}/${id}`)
+    this.#resources.remove(`${leaseKey(namespace, leaseId)}/${type}/${id}`)
   }
 
   /** Drops the leases whose time is over. */
@@ -91,6 +90,11 @@ export class LeaseStore {
       if (expiresAt <= nowMs) this.delete(namespace, lease.id) // never true for NaN
     }
   }
+}
+
+/** An id with a slash would reach into another lease's keys. */
+function leaseKey(namespace: string, id: string): string {
+  return `${namespace}/${id.replace(/[%/]/g, encodeURIComponent)}`
 }
 
 function checkResource(resource: { type: string; id: string }): { type: string; id: string } {

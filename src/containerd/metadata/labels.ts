@@ -3,17 +3,23 @@ import { Failure } from '../../base/failure.ts'
 
 /** Of a label's name and value together, as in containerd. */
 const LABEL_BYTES_MAX = 4096
+const KEY_SHOWN_MAX = 64
 
-/** Throws `invalid-argument` for one that is too long. */
-export function checkLabels(labels: Readonly<Record<string, string>>): void {
+/** Throws `invalid-argument` for one that is too long; `field` is what containerd calls the record's labels. */
+export function checkLabels(field: string, labels: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(labels)) {
     const size = Buffer.byteLength(name) + Buffer.byteLength(value)
     if (size > LABEL_BYTES_MAX)
       throw new Failure(
         'invalid-argument',
-        `label key and value length (${size} bytes) greater than maximum size (${LABEL_BYTES_MAX} bytes), key: ${name.slice(0, 10)}: invalid argument`,
+        `${field}: label key and value length (${size} bytes) greater than maximum size (${LABEL_BYTES_MAX} bytes), key: ${name.slice(0, KEY_SHOWN_MAX)}: invalid argument`,
       )
   }
+}
+
+/** A label without a value is none, and is not kept. */
+export function keptLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''))
 }
 
 /** Sets one label, or removes it where the update has no value for it. */

@@ -19,6 +19,8 @@ export interface Bucket<Value> {
   put(key: string, value: Value): void
   /** False where there was nothing. */
   remove(key: string): boolean
+  /** All whose keys start so. */
+  removeAll(prefix: string): void
   list(prefix?: string): [key: string, value: Value][]
   /** True when any key starts so. */
   has(prefix: string): boolean
@@ -89,6 +91,11 @@ export class MetadataStore {
         const existed = this.#read(`${name}:${key}`) !== undefined
         if (existed) this.#change(`${name}:${key}`, undefined)
         return existed
+      },
+      removeAll: (prefix) => {
+        this.transaction(() => {
+          for (const [key] of this.#list(`${name}:${prefix}`)) this.#change(key, undefined)
+        })
       },
       list: (prefix = '') =>
         this.#list(`${name}:${prefix}`).map(([key, bytes]) => [key.slice(name.length + 1), codec.decode(bytes)]),

@@ -6,11 +6,13 @@ import { type Namespace, NamespaceSchema } from '../../gen/services/namespaces_p
 import type { EventExchange } from '../events/event-exchange.ts'
 import { checkIdentifier } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
-import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
+import { applyMask, checkLabels, keptLabels, updateLabel } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 
 /** Buckets whose records, under `<namespace>/`, keep a namespace from being deleted. */
-const POPULATED_BY = ['containers', 'images', 'content', 'snapshots', 'snapshots-native'] as const
+const POPULATED_BY = ['containers', 'images', 'content', 'snapshots', 'snapshots-native', 'sandboxes'] as const
+/** What does not keep one goes with it. */
+const GONE_WITH_IT = ['leases', 'lease-resources'] as const
 
 export class NamespaceStore {
   readonly #bucket: Bucket<Namespace>
@@ -41,7 +43,8 @@ export class NamespaceStore {
 
   create(namespace: Namespace): Namespace {
     checkIdentifier(namespace.name)
-    checkLabels(namespace.labels)
+    checkLabels('namespace.Labels', namespace.labels)
+    namespace.labels = keptLabels(namespace.labels)
     if (this.#bucket.get(namespace.name) !== undefined)
       throw new Failure('already-exists', `namespace ${JSON.stringify(namespace.name)}: already exists`)
     const { name, labels } = namespace
@@ -58,9 +61,11 @@ export class NamespaceStore {
     this.#known.add(name)
   }
 
+  /** One that is not there comes into being, as with containerd. */
   update(update: Namespace, paths: readonly string[]): Namespace {
     const { name } = update
-    const namespace = this.require(name)
+    checkIdentifier(name)
+    const namespace = this.#bucket.get(name) ?? create(NamespaceSchema, { name })
     const replaceLabels = (): void => {
       namespace.labels = update.labels
     }
@@ -68,7 +73,9 @@ export class NamespaceStore {
     applyMask(paths, { labels: replaceLabels }, (label) => {
       namespace.labels = updateLabel(namespace.labels, label, update.labels[label])
     })
-    checkLabels(namespace.labels)
+    checkLabels('namespace.Labels', namespace.labels)
+    namespace.labels = keptLabels(namespace.labels)
+    this.#known.add(name)
     this.#bucket.put(name, namespace)
     this.#events.publish(name, '/namespaces/update', NamespaceUpdateSchema, { name, labels: namespace.labels })
     return namespace
@@ -83,7 +90,10 @@ export class NamespaceStore {
         `namespace ${JSON.stringify(name)} must be empty, but it still has ${populated.join(', ')}: failed precondition`,
       )
     this.#known.delete(name)
-    this.#bucket.remove(name)
+    this.#metadata.transaction(() => {
+      for (const bucket of GONE_WITH_IT) this.#metadata.bucket(bucket).removeAll(`${name}/`)
+      this.#bucket.remove(name)
+    })
     this.#events.publish(name, '/namespaces/delete', NamespaceDeleteSchema, { name })
   }
 }

@@ -5,10 +5,12 @@ import type { ServiceHandlers } from '../../wire/grpc/service.ts'
 import type { ContainerStore } from '../containers/container-store.ts'
 import type { CollectScheduler } from '../gc/collect-scheduler.ts'
 import { namespaceOf } from './call-namespace.ts'
+import { type Deprecations, deprecationOf } from './deprecations.ts'
 
 export function createContainersService(
   containers: ContainerStore,
   collector: CollectScheduler,
+  deprecations: Deprecations,
 ): ServiceHandlers<typeof Containers> {
   return {
     get: ({ id }, context) => ({ container: containers.require(namespaceOf(context), id) }),
@@ -16,9 +18,12 @@ export function createContainersService(
     async *listStream({ filters }, context) {
       for (const container of containers.list(namespaceOf(context), filters)) yield { container }
     },
-    create: ({ container }, context) => ({
-      container: containers.create(namespaceOf(context), container ?? create(ContainerSchema)),
-    }),
+    create: ({ container }, context) => {
+      const created = containers.create(namespaceOf(context), container ?? create(ContainerSchema))
+      const deprecation = deprecationOf(created.runtime?.name ?? '')
+      if (deprecation !== undefined) deprecations.record(deprecation)
+      return { container: created }
+    },
     update: ({ container, updateMask }, context) => ({
       container: containers.update(namespaceOf(context), container ?? create(ContainerSchema), updateMask?.paths ?? []),
     }),

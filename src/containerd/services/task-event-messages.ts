@@ -69,7 +69,7 @@ export function messageOfTaskEvent(event: TaskEvent): EventMessage {
       return pack(
         '/tasks/delete',
         TaskDeleteSchema,
-        create(TaskDeleteSchema, { containerId, id: event.id, pid, exitStatus, exitedAt: timestampOf(exitedAtNs) }),
+        create(TaskDeleteSchema, { containerId, pid, exitStatus, exitedAt: timestampOf(exitedAtNs) }),
       )
     }
     case 'checkpointed': {

@@ -31,7 +31,10 @@ export function createMemorySnapshotter(store: MetadataStore): Snapshotter {
     async mounts(namespace, key) {
       const { record, parentIds } = records.chain(namespace, key)
       if (record.kind === 'committed')
-        throw new Failure('failed-precondition', `requested snapshot ${key} not active, view`)
+        throw new Failure(
+          'failed-precondition',
+          `failed to get active mount: requested snapshot ${key} not active or view: failed precondition`,
+        )
       return mountsOf(record.kind, record.id, parentIds)
     },
     async commit(namespace, name, key, options = {}) {

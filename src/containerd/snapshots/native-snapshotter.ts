@@ -52,7 +52,10 @@ export class NativeSnapshotter implements Snapshotter {
   async mounts(namespace: string, key: string): Promise<Mount[]> {
     const { record, parentIds } = this.#records.chain(namespace, key)
     if (record.kind === 'committed')
-      throw new Failure('failed-precondition', `requested snapshot ${key} not active, view: failed precondition`)
+      throw new Failure(
+        'failed-precondition',
+        `failed to get active mount: requested snapshot ${key} not active or view: failed precondition`,
+      )
     return this.#mountsOf(record.kind, record.id, parentIds)
   }
 

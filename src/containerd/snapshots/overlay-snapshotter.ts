@@ -79,7 +79,10 @@ export class OverlaySnapshotter implements Snapshotter {
   async mounts(namespace: string, key: string): Promise<Mount[]> {
     const chain = this.#records.chain(namespace, key)
     if (chain.record.kind === 'committed')
-      throw new Failure('failed-precondition', `requested snapshot ${key} not active, view: failed precondition`)
+      throw new Failure(
+        'failed-precondition',
+        `failed to get active mount: requested snapshot ${key} not active or view: failed precondition`,
+      )
     return this.#mountsOf(chain)
   }
 

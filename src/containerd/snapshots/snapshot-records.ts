@@ -123,12 +123,14 @@ export class SnapshotRecords {
   commit(namespace: string, name: string, key: string, options: { labels: Labels; parent: string }): void {
     if (name === '') throw new Failure('invalid-argument', 'snapshot name is required: invalid argument')
     checkLabels(options.labels)
-    if (this.#isTaken(namespace, name))
-      throw new Failure('already-exists', `committed snapshot ${quoted(name)}: already exists`)
+    if (this.#isTaken(namespace, name)) throw new Failure('already-exists', `snapshot ${quoted(name)}: already exists`)
     const active = this.find(namespace, key)
-    if (!active) throw new Failure('not-found', `failed to get active snapshot "${key}": not found`)
+    if (!active) throw new Failure('not-found', `snapshot ${key} does not exist: not found`)
     if (active.kind !== 'active')
-      throw new Failure('failed-precondition', `snapshot "${key}" is not active: failed precondition`)
+      throw new Failure(
+        'failed-precondition',
+        `failed to commit snapshot ${key}: snapshot "${key}" is not active: failed precondition`,
+      )
     const parent = options.parent === '' ? active.parent : options.parent
     if (active.parent !== '' && active.parent !== parent)
       throw new Failure(

@@ -67,7 +67,7 @@ function killIfThere(host: TaskHost, pid: number, signal: number): void {
 /** Freezes every process of the task. */
 export async function pauseTask(host: TaskHost, task: Task): Promise<void> {
   if (task.init.status.kind !== 'running')
-    throw new Failure('failed-precondition', 'cannot pause a task that does not run')
+    throw new Failure('unknown', `cannot pause a ${task.init.status.kind} container: unknown`)
   if (task.commands === undefined) await task.cgroup.freeze()
   else await task.commands.run('pause', 'OCI runtime pause failed')
   host.publish(task.namespace, { kind: 'paused', id: task.id })

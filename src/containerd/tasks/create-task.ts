@@ -1,5 +1,5 @@
 // tasks.Create: from a container's spec and root file system to a process that waits for its start.
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Failure, withSubject } from '../../base/failure.ts'
@@ -27,7 +27,7 @@ export interface CreateTaskRequest {
   namespace: string
   id: string
   spec: RuntimeSpec
-  /** The same as it came, for a runtime that is run by command and finds no config.json. */
+  /** The same as it came, for a runtime that is run by command and for hooks, which find no config.json. */
   specText?: string
   rootfs: readonly RootfsMount[]
   streams: TaskStreams
@@ -123,6 +123,7 @@ async function createByPlan(
   const source = resolve(ociBundle, spec.root?.path ?? 'rootfs')
   undo.defer(() => cgroup.remove())
   await cgroup.create(planCgroupLimits(spec.linux?.resources))
+  writeConfigForHooks(task, request)
   const rootfs = openRootfs(host.kernel, request.rootfs, source)
   try {
     const described = planContainer({
@@ -147,6 +148,13 @@ async function createByPlan(
   } finally {
     host.kernel.close(rootfs)
   }
+}
+
+/** Hooks are told of the bundle and look into its config.json; nobody else needs it. A caller's bundle has one. */
+function writeConfigForHooks({ spec, bundle, ociBundle }: Task, { specText }: CreateTaskRequest): void {
+  if (bundle !== ociBundle || specText === undefined) return
+  if (Object.values(spec.hooks ?? {}).some((hooks) => hooks !== undefined && hooks.length > 0))
+    writeFileSync(join(bundle, 'config.json'), specText, { mode: 0o600 })
 }
 
 function launchOf({ noPivot, noNewKeyring }: RuntimeChoice): { launch?: Launch } {

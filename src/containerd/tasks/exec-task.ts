@@ -1,5 +1,6 @@
 // tasks.Exec: a further process in a running container.
-import { Failure } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { parseStdioUri } from '../client/stdio-uri.ts'
 import { checkIdentifier } from '../identifier.ts'
 import { AT_FDCWD } from '../../linux/kernel.ts'
 import type { ProcessSpec } from '../../oci/runtime-spec.ts'
@@ -17,8 +18,9 @@ const O_PATH = 0o10000000
 const O_DIRECTORY = 0o200000
 
 /**
- * Registers the process and makes it in the kernel at once, so that attach clients can connect before it starts. Resolves when it waits for
- * that; a missing program fails here, with runc's words.
+ * Registers the process. One whose streams are a stream socket is made in the kernel at once, so that attach clients can connect before it
+ * starts: then a missing program fails here, with runc's words. Any other is made when it is started: original clients hand over their input
+ * as soon as somebody reads the FIFO, and ctr, at its end by then, would close the input of a process that it does not know yet.
  */
 export async function execTask(
   host: TaskHost,
@@ -27,6 +29,8 @@ export async function execTask(
   spec: ProcessSpec,
   streams: TaskStreams,
 ): Promise<void> {
+  if ((parseStdioUri(streams.stdout) ?? parseStdioUri(streams.stdin)) === undefined)
+    return registerExec(host, task, execId, spec, streams)
   const process = addExec(host, task, execId, spec, streams)
   try {
     await makeExec(process)
@@ -57,14 +61,21 @@ export async function makeExec(process: TaskProcess): Promise<void> {
 }
 
 function addExec(host: TaskHost, task: Task, execId: string, spec: ProcessSpec, streams: TaskStreams): TaskProcess {
-  checkIdentifier(execId)
+  checkExecId(execId)
   if (task.execs.has(execId)) throw new Failure('already-exists', `id ${execId}: already exists`)
-  if (task.init.status.kind === 'stopped' || (task.init.status.kind === 'created' && !host.isShim))
-    throw new Failure('failed-precondition', `cannot exec in a ${task.init.status.kind} container: failed precondition`)
+  if (task.init.status.kind === 'stopped') throw new Failure('unknown', 'cannot exec in a stopped state: unknown')
   const process = createProcess(execId, streams)
   process.make = () => makeInKernel(host, task, process, withSize(spec, process))
   task.execs.set(execId, process)
   return process
+}
+
+function checkExecId(execId: string): void {
+  try {
+    checkIdentifier(execId)
+  } catch (error) {
+    throw new Failure('invalid-argument', `invalid exec id ${execId}: ${messageOf(error)}`, { cause: error })
+  }
 }
 
 async function makeInKernel(host: TaskHost, task: Task, process: TaskProcess, spec: ProcessSpec): Promise<void> {

@@ -114,7 +114,7 @@ export function newTask(
 export function requireProcess(task: Task, execId: string): TaskProcess {
   if (execId === '') return task.init
   const found = task.execs.get(execId)
-  if (found === undefined) throw new Failure('not-found', `process ${execId}: not found`)
+  if (found === undefined) throw new Failure('not-found', `process does not exist ${execId}: not found`)
   return found
 }
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file types/runtime_info.proto.
  */
 export const file_types_runtime_info: GenFile = /*@__PURE__*/
-  fileDesc("Chh0eXBlcy9ydW50aW1lX2luZm8ucHJvdG8SEGNvbnRhaW5lcmQudHlwZXMiMwoOUnVudGltZVZlcnNpb24SDwoHdmVyc2lvbhgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCSKWAgoLUnVudGltZUluZm8SDAoEbmFtZRgBIAEoCRIxCgd2ZXJzaW9uGAIgASgLMiAuY29udGFpbmVyZC50eXBlcy5SdW50aW1lVmVyc2lvbhIlCgdvcHRpb25zGAMgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRImCghmZWF0dXJlcxgEIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSQwoLYW5ub3RhdGlvbnMYBSADKAsyLi5jb250YWluZXJkLnR5cGVzLlJ1bnRpbWVJbmZvLkFubm90YXRpb25zRW50cnkaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBYgZwcm90bzM", [file_google_protobuf_any]);
+  fileDesc("Chh0eXBlcy9ydW50aW1lX2luZm8ucHJvdG8SEGNvbnRhaW5lcmQudHlwZXMiMwoOUnVudGltZVZlcnNpb24SDwoHdmVyc2lvbhgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCSKWAgoLUnVudGltZUluZm8SDAoEbmFtZRgBIAEoCRIxCgd2ZXJzaW9uGAIgASgLMiAuY29udGFpbmVyZC50eXBlcy5SdW50aW1lVmVyc2lvbhIlCgdvcHRpb25zGAMgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRImCghmZWF0dXJlcxgEIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSQwoLYW5ub3RhdGlvbnMYBSADKAsyLi5jb250YWluZXJkLnR5cGVzLlJ1bnRpbWVJbmZvLkFubm90YXRpb25zRW50cnkaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIk0KDlJ1bnRpbWVSZXF1ZXN0EhQKDHJ1bnRpbWVfcGF0aBgBIAEoCRIlCgdvcHRpb25zGAIgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueWIGcHJvdG8z", [file_google_protobuf_any]);
 
 /**
  * @generated from message containerd.types.RuntimeVersion
@@ -78,4 +78,28 @@ export type RuntimeInfo = Message<"containerd.types.RuntimeInfo"> & {
  */
 export const RuntimeInfoSchema: GenMessage<RuntimeInfo> = /*@__PURE__*/
   messageDesc(file_types_runtime_info, 1);
+
+/**
+ * Which runtime is asked about, as the runtime plugin's PluginInfo takes it.
+ *
+ * @generated from message containerd.types.RuntimeRequest
+ */
+export type RuntimeRequest = Message<"containerd.types.RuntimeRequest"> & {
+  /**
+   * @generated from field: string runtime_path = 1;
+   */
+  runtimePath: string;
+
+  /**
+   * @generated from field: google.protobuf.Any options = 2;
+   */
+  options?: Any | undefined;
+};
+
+/**
+ * Describes the message containerd.types.RuntimeRequest.
+ * Use `create(RuntimeRequestSchema)` to create a new message.
+ */
+export const RuntimeRequestSchema: GenMessage<RuntimeRequest> = /*@__PURE__*/
+  messageDesc(file_types_runtime_info, 2);
 
