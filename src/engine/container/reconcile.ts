@@ -2,8 +2,7 @@
 //
 // What containerd says of tasks is true. Containers that run are adopted, ends that nobody saw are recorded with containerd's time and code, and whatever in
 // containerd, in the netns and stream directories and in the network no record names any more is removed.
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { messageOf } from '../../base/failure.ts'
 import type { Process } from '../../gen/types/task_pb.ts'
 import { Status } from '../../gen/types/task_pb.ts'
@@ -13,7 +12,7 @@ import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
 import { watchHealth } from './watch-health.ts'
 import { handleExit } from './exit.ts'
-import { netnsDirectory, netnsPath, streamsDirectory } from './paths.ts'
+import { netnsDirectory, netnsPath } from './paths.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { removeContainer } from './remove.ts'
 import { startsWithEngine } from './restart-policy.ts'
@@ -30,7 +29,6 @@ const UNSEEN_EXIT_CODE = 137
  * containerd's events until its ContainerStore is closed.
  */
 export async function reconcileContainers(engine: Engine): Promise<void> {
-  mkdirSync(streamsDirectory(engine), { recursive: true, mode: 0o700 })
   mkdirSync(netnsDirectory(engine), { recursive: true, mode: 0o700 })
   let isFirst = true
   await new Promise<void>((resolve, reject) => {
@@ -77,6 +75,7 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
     (task.status === Status.RUNNING || task.status === Status.PAUSED || task.status === Status.PAUSING)
   if (isUp) {
     await container.lock.run(() => recordRunning(engine, container, task))
+    await engine.streams.adopt(container)
     if (container.healthWatch === undefined) watchHealth(engine, container, { isNewRun: false })
     return
   }
@@ -138,7 +137,7 @@ async function sweep(engine: Engine): Promise<void> {
     ['snapshots', () => sweepSnapshots(engine, isOwned)],
     ['network namespaces', () => sweepNetns(engine, live)],
     ['volumes', async () => sweepVolumes(engine, isOwned)],
-    ['stream sockets', async () => sweepStreams(engine, live)],
+    ['streams', () => engine.streams.sweep(live)],
   ]
   for (const [subject, step] of steps) {
     try {
@@ -199,11 +198,6 @@ async function sweepSnapshots(engine: Engine, isOwned: (id: string) => boolean):
 async function sweepNetns(engine: Engine, live: ReadonlySet<string>): Promise<void> {
   for (const id of readdirSync(netnsDirectory(engine)))
     if (!live.has(id)) await engine.netns.remove(netnsPath(engine, id))
-}
-
-function sweepStreams(engine: Engine, live: ReadonlySet<string>): void {
-  const directory = streamsDirectory(engine)
-  for (const id of readdirSync(directory)) if (!live.has(id)) rmSync(join(directory, id), { force: true })
 }
 
 /** A restart policy also holds across a restart of the engine. */

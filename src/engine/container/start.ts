@@ -78,6 +78,7 @@ async function run(engine: Engine, container: Container): Promise<void> {
     undo.defer(async () => {
       await created.catch(() => {})
       await deleteTask(engine, container.id)
+      await engine.streams.close(container.id)
     })
     if (!isNetworkFirst) {
       await nextTurn()

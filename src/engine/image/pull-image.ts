@@ -45,7 +45,7 @@ export async function pullImage(
   await using unpacker = new LayerUnpacker({
     client: lease.client,
     progress: options.reporter,
-    isParallel: engine.config.containerdAddress === undefined,
+    isParallel: engine.peer.isOwn,
     signal: options.signal,
   })
   const sink = learningSink(sweepingSink(lease.client), unpacker)
