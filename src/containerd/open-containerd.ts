@@ -53,9 +53,12 @@ export interface ContainerdOptions {
 }
 
 export interface TasksDeps {
-  /** Where bundles live. */
-  directory: string
+  /** The daemon's: bundles and whatever else tasks have lies below them. */
+  root: string
+  state: string
   containers: ContainerStore
+  content: ContentStore
+  workers: LayerWorkers
   events: EventExchange
   log: Log
 }
@@ -65,6 +68,8 @@ export type OpenTasks = (deps: TasksDeps) => Promise<ServiceHandlers<typeof Task
 
 export interface Containerd extends AsyncDisposable {
   readonly router: GrpcRouter
+  /** Where shims' events go. */
+  readonly events: EventExchange
   /** Running tasks run on. Idempotent. */
   close(): Promise<void>
 }
@@ -122,12 +127,12 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
       }),
     )
   if (options.openTasks !== undefined)
-    router.service(Tasks, await options.openTasks({ directory: join(state, 'tasks'), containers, events, log }))
+    router.service(Tasks, await options.openTasks({ root, state, containers, content, workers, events, log }))
   collector.schedule() // what a crash left
 
   const parts = undo.release()
   const close = (): Promise<void> => parts[Symbol.asyncDispose]()
-  return { router, close, [Symbol.asyncDispose]: close }
+  return { router, events, close, [Symbol.asyncDispose]: close }
 }
 
 function hostPlatform(): { os: string; architecture: string } {

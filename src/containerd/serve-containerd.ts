@@ -1,6 +1,6 @@
 // The daemon: flags, socket, signals.
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Failure, messageOf } from '../base/failure.ts'
@@ -8,7 +8,11 @@ import { createLog, type Log, type LogLevel } from '../base/log.ts'
 import { UndoStack } from '../base/undo-stack.ts'
 import { releaseStartPagesSoon } from '../linux/release-pages.ts'
 import { serveGrpc } from '../wire/grpc/serve-grpc.ts'
+import { serveTtrpcAt } from '../wire/ttrpc/serve-ttrpc-at.ts'
+import type { ShimAccess } from './open-tasks.ts'
 import { openContainerd } from './open-containerd.ts'
+import { OWN_RUNTIMES } from './own-runtimes.ts'
+import { createForwardService } from './services/forward.ts'
 import { CONTAINERD_VERSION } from './services/version.ts'
 
 const USAGE = `berth-containerd: containerd's API over berth's runtime
@@ -17,6 +21,10 @@ const USAGE = `berth-containerd: containerd's API over berth's runtime
   --root DIR         content, metadata, snapshots (default /var/lib/berth/containerd)
   --state DIR        bundles of running tasks (default /run/berth/containerd)
   --shim PATH        the berth-shim program (default: beside this program)
+  --own-runtimes NAMES
+                     runtimes that are served without a shim of their own, separated by commas (default
+                     ${OWN_RUNTIMES.join(',')});
+                     any other name or path is a containerd-shim-* program
   --log-level LEVEL  debug, info, warn or error (default info)
   --config FILE      the same settings as JSON; flags win
   --version          print the version
@@ -27,6 +35,7 @@ interface Settings {
   root: string
   state: string
   shim: string
+  ownRuntimes: readonly string[]
   logLevel: LogLevel
 }
 
@@ -62,9 +71,10 @@ async function serve(settings: Settings, log: Log): Promise<void> {
       root: settings.root,
       state: settings.state,
       log,
-      openTasks: (deps) => openTasks({ ...deps, shimPath: settings.shim }),
+      openTasks: (deps) => openTasks({ ...deps, shimPath: settings.shim, shims: shimAccessOf(settings) }),
     }),
   )
+  undo.use(await serveTtrpcAt(`${settings.address}.ttrpc`, createForwardService(containerd.events), log))
   undo.use(await serveGrpc(containerd.router, settings.address, log))
   log.info('containerd serves', {
     address: settings.address,
@@ -74,6 +84,12 @@ async function serve(settings: Settings, log: Log): Promise<void> {
   releaseStartPagesSoon()
   const signal = await stopped
   log.info('containerd stops', { signal })
+}
+
+function shimAccessOf({ address, ownRuntimes, logLevel }: Settings): ShimAccess {
+  const grpcAddress = resolve(address)
+  const program = resolve(process.argv[1] ?? process.execPath)
+  return { ownRuntimes, grpcAddress, ttrpcAddress: `${grpcAddress}.ttrpc`, program, isDebug: logLevel === 'debug' }
 }
 
 function untilSignal(): Promise<string> {
@@ -89,6 +105,7 @@ const OPTIONS = {
   root: { type: 'string' },
   state: { type: 'string' },
   shim: { type: 'string' },
+  'own-runtimes': { type: 'string' },
   'log-level': { type: 'string', short: 'l' },
   config: { type: 'string', short: 'c' },
   version: { type: 'boolean', short: 'v' },
@@ -110,11 +127,12 @@ async function readSettings(argv: readonly string[]): Promise<Settings | string>
     root: values.root ?? file.root ?? '/var/lib/berth/containerd',
     state,
     shim: values.shim ?? file.shim ?? findShim(),
+    ownRuntimes: (values['own-runtimes'] ?? file.ownRuntimes)?.split(',').filter(Boolean) ?? OWN_RUNTIMES,
     logLevel,
   }
 }
 
-const CONFIG_KEYS = ['address', 'root', 'state', 'shim', 'logLevel'] as const
+const CONFIG_KEYS = ['address', 'root', 'state', 'shim', 'ownRuntimes', 'logLevel'] as const
 
 async function readConfig(path: string): Promise<Partial<Record<(typeof CONFIG_KEYS)[number], string>>> {
   const { readFile } = await import('node:fs/promises')

@@ -12,7 +12,7 @@ import type { Kernel } from '../linux/kernel.ts'
 import { connectShim } from '../shim/connect-shim.ts'
 import type { ShimFlags } from './flags.ts'
 import { RUNTIME_ROOT } from './runtime-options.ts'
-import { DeleteResponse, timestampOf } from './messages.ts'
+import { DeleteResponse, timestampOf } from '../wire/shim-v2/messages.ts'
 import { canConnect } from './socket.ts'
 import { INIT_PID_FILE } from './task-service.ts'
 

@@ -1,7 +1,7 @@
 // Task events as a shim forwards them: topic, type, and the bytes of the message (containerd.events).
 import type { TaskEvent } from '../containerd/tasks/task-events.ts'
 import { bool, message, nested, repeated, text, uint32 } from '../wire/protobuf/message.ts'
-import { Mount, Timestamp, timestampOf } from './messages.ts'
+import { Mount, Timestamp, timestampOf } from '../wire/shim-v2/messages.ts'
 
 const TaskIO = message({ stdin: text(1), stdout: text(2), stderr: text(3), terminal: bool(4) })
 

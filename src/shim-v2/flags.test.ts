@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseFlags } from './flags.ts'
-import { CreateOptions, Options } from './messages.ts'
-import { parseRuntimeOptions } from './runtime-options.ts'
+import { CreateOptions, Options } from '../wire/shim-v2/messages.ts'
+import { parseRuntimeOptions } from '../containerd/tasks/runtime-options.ts'
 
 test('containerd’s command lines: one dash or two, values beside or behind, the action at the end', () => {
   const start = ['-namespace', 'moby', '--address=/c.sock', '-publish-binary', '', '-id', 'c1', '-debug', 'start', '-x']

@@ -4,7 +4,7 @@ import type { Log } from '../base/log.ts'
 import type { MessageInit } from '../wire/protobuf/message.ts'
 import { connectTtrpc, type TtrpcCall, type TtrpcTransport } from '../wire/ttrpc/ttrpc-transport.ts'
 import type { PackedEvent } from './event-messages.ts'
-import { Empty, ForwardRequest, timestampOf } from './messages.ts'
+import { Empty, ForwardRequest, timestampOf } from '../wire/shim-v2/messages.ts'
 
 const QUEUE_MAX = 2048
 const CALL_MS = 5_000

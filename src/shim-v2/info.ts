@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { SHIM_VERSION } from './main.ts'
-import { Any, RuntimeInfo } from './messages.ts'
-import { parseRuntimeOptions } from './runtime-options.ts'
+import { Any, RuntimeInfo } from '../wire/shim-v2/messages.ts'
+import { parseRuntimeOptions } from '../containerd/tasks/runtime-options.ts'
 import { findProgram } from './serve.ts'
 
 /** typeurl's name for the features of runtime-spec, which are JSON. */

@@ -17,9 +17,9 @@ import { RuntimeInfoSchema } from '../gen/types/runtime_info_pb.ts'
 import type { Codec } from '../wire/protobuf/message.ts'
 import { Request, Response } from '../wire/ttrpc/messages.ts'
 import * as packedEvents from './event-messages.ts'
-import * as m from './messages.ts'
-import { Metrics as MetricsV1 } from './metrics-v1.ts'
-import { Metrics as MetricsV2 } from './metrics-v2.ts'
+import * as m from '../wire/shim-v2/messages.ts'
+import { Metrics as MetricsV1 } from '../wire/shim-v2/metrics-v1.ts'
+import { Metrics as MetricsV2 } from '../wire/shim-v2/metrics-v2.ts'
 
 const PAIRS: [Codec<unknown, never>, DescMessage][] = [
   [Request, RequestSchema],

@@ -1,31 +1,12 @@
-// What a caller asks of the runtime: containerd.runc.v1.Options, on the way in as an Any, in the bundle as JSON.
+// A container's runtime options in its bundle, as JSON.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Failure, messageOf } from '../base/failure.ts'
-import type { RuntimeChoice } from '../containerd/tasks/by-command.ts'
-import { type Any, CreateOptions, Options } from './messages.ts'
+import type { Options } from '../wire/shim-v2/messages.ts'
 
 /** Where containerd's own shim lets runtimes keep their state. */
 export const RUNTIME_ROOT = '/run/containerd/runc'
 
 const FILE = 'options.json'
-const TYPE = 'containerd.runc.v1.Options'
-const LEGACY_TYPE = 'containerd.linux.runc.CreateOptions'
-
-/** Nothing asked is nothing wanted; another type than these two is refused. */
-export function parseRuntimeOptions(asked: Any | undefined): Options {
-  const nothing = Options.decode(new Uint8Array(0))
-  if (asked === undefined || asked.value.length === 0) return nothing
-  // Some write the type with a host in front.
-  const type = asked.typeUrl.slice(asked.typeUrl.lastIndexOf('/') + 1)
-  try {
-    if (type === TYPE) return Options.decode(asked.value)
-    if (type === LEGACY_TYPE) return { ...nothing, ...CreateOptions.decode(asked.value) }
-  } catch (error) {
-    throw new Failure('invalid-argument', `runtime options: ${messageOf(error)}: invalid argument`, { cause: error })
-  }
-  throw new Failure('invalid-argument', `runtime options are of type ${asked.typeUrl}, not ${TYPE}: invalid argument`)
-}
 
 /** In the bundle, for whoever looks there, under the names that containerd's own shim writes. The program's name has had a file of its own for longer. */
 export function writeRuntimeOptions(bundle: string, options: Options): void {
@@ -36,9 +17,4 @@ export function writeRuntimeOptions(bundle: string, options: Options): void {
   )
   writeFileSync(join(bundle, FILE), JSON.stringify(json), { mode: 0o600 })
   writeFileSync(join(bundle, 'runtime'), options.binaryName, { mode: 0o600 })
-}
-
-/** What of them the task code acts on. */
-export function choiceOf({ binaryName, root, systemdCgroup, noPivotRoot, noNewKeyring }: Options): RuntimeChoice {
-  return { program: binaryName || undefined, root, systemdCgroup, noPivot: noPivotRoot, noNewKeyring }
 }

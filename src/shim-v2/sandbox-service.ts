@@ -1,6 +1,6 @@
 // containerd.runtime.sandbox.v1: a pod's sandbox is the shim process itself, with nothing behind it but the containers that come.
 import { type TtrpcMethod, ttrpcMethod } from '../wire/ttrpc/serve-ttrpc.ts'
-import * as m from './messages.ts'
+import * as m from '../wire/shim-v2/messages.ts'
 
 export const SANDBOX_SERVICE = 'containerd.runtime.sandbox.v1.Sandbox'
 

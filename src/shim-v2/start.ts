@@ -7,8 +7,8 @@ import { openCgroups } from '../linux/cgroup/open-cgroups.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import { checked, libcIntFunction } from '../linux/libc.ts'
 import type { ShimFlags } from './flags.ts'
-import { Any, BootstrapParams, BootstrapResult, type Options } from './messages.ts'
-import { parseRuntimeOptions } from './runtime-options.ts'
+import { Any, BootstrapParams, BootstrapResult, type Options } from '../wire/shim-v2/messages.ts'
+import { parseRuntimeOptions } from '../containerd/tasks/runtime-options.ts'
 import { listenOrFind, SOCKET_DIRECTORY, socketPath } from './socket.ts'
 
 /** Which of these a container's spec has, first of them first, names the group that shares a shim. */

@@ -5,7 +5,7 @@ import { Failure } from '../base/failure.ts'
 import {
   closeTaskStdin,
   killTask,
-  listTaskPids,
+  listTaskProcesses,
   pauseTask,
   resizeTask,
   resumeTask,
@@ -15,14 +15,16 @@ import { createTask } from '../containerd/tasks/create-task.ts'
 import { deleteExec, deleteTask } from '../containerd/tasks/delete-task.ts'
 import { registerExec } from '../containerd/tasks/exec-task.ts'
 import { startTask } from '../containerd/tasks/start-task.ts'
+import { jsonOf } from '../containerd/tasks/json-of.ts'
 import { requireProcess, type Task, type TaskProcess } from '../containerd/tasks/task.ts'
 import { type TaskHost, taskKey } from '../containerd/tasks/task-host.ts'
 import { parseProcess, parseResources, parseRuntimeSpec } from '../runtime/parse-runtime-spec.ts'
 import type { MessageInit } from '../wire/protobuf/message.ts'
 import { type TtrpcMethod, ttrpcMethod } from '../wire/ttrpc/serve-ttrpc.ts'
-import * as m from './messages.ts'
-import { metricsOf } from './metrics.ts'
-import { choiceOf, parseRuntimeOptions, writeRuntimeOptions } from './runtime-options.ts'
+import * as m from '../wire/shim-v2/messages.ts'
+import { metricsOf } from '../containerd/tasks/metrics.ts'
+import { choiceOf, parseRuntimeOptions } from '../containerd/tasks/runtime-options.ts'
+import { writeRuntimeOptions } from './runtime-options.ts'
 
 /** The same methods and messages under two names. */
 export const TASK_SERVICES = ['containerd.task.v2.Task', 'containerd.task.v3.Task']
@@ -148,10 +150,9 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
     ],
     [
       'Pids',
-      ttrpcMethod(m.ContainerRequest, m.PidsResponse, async (request) => {
-        const task = taskOf(request)
-        return { processes: (await listTaskPids(task)).map((pid) => processInfo(task, pid)) }
-      }),
+      ttrpcMethod(m.ContainerRequest, m.PidsResponse, async (request) => ({
+        processes: await listTaskProcesses(taskOf(request)),
+      })),
     ],
     [
       'Stats',
@@ -195,23 +196,4 @@ function statusOf(task: Task, process: TaskProcess): number {
   if (process.status.kind === 'stopped') return m.STATUS.stopped
   if (task.init.status.kind !== 'stopped' && task.cgroup.isFrozen()) return m.STATUS.paused
   return process.status.kind === 'created' ? m.STATUS.created : m.STATUS.running
-}
-
-function processInfo(task: Task, pid: number): MessageInit<typeof m.ProcessInfo> {
-  const exec = [...task.execs.values()].find((process) => process.pid === pid)
-  if (exec === undefined) return { pid }
-  const value = m.ProcessDetails.encode({ execId: exec.id })
-  return { pid, info: { typeUrl: 'containerd.runc.v1.ProcessDetails', value } }
-}
-
-/** Specs travel as JSON in an Any whose type URL clients spell in several ways; the value is what counts. */
-function jsonOf(packed: m.Any | undefined): unknown {
-  if (packed === undefined) throw new Failure('invalid-argument', 'a spec is required: invalid argument')
-  try {
-    return JSON.parse(Buffer.from(packed.value).toString('utf8'))
-  } catch (error) {
-    throw new Failure('invalid-argument', `spec of type ${packed.typeUrl} is not JSON: invalid argument`, {
-      cause: error,
-    })
-  }
 }

@@ -1,185 +1,194 @@
-// containerd.services.tasks.v1 over the task verbs: requests are unpacked, results are packed, nothing is decided here.
+// containerd.services.tasks.v1 over the runtimes: requests are unpacked, results are packed, nothing is decided here but whose a task is.
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import { type Any, AnySchema, EmptySchema } from '@bufbuild/protobuf/wkt'
+import { EmptySchema } from '@bufbuild/protobuf/wkt'
 import type { CallContext, ServiceHandlers } from '../../wire/grpc/service.ts'
-import { Failure } from '../../base/failure.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
+import type { Log } from '../../base/log.ts'
+import type { Metric } from '../../gen/types/metric_pb.ts'
 import { MetricSchema } from '../../gen/types/metric_pb.ts'
-import { ProcessInfoSchema, type ProcessSchema, Status } from '../../gen/types/task_pb.ts'
-import type { Container_Runtime } from '../../gen/services/containers_pb.ts'
+import { type ProcessSchema, Status } from '../../gen/types/task_pb.ts'
 import type { Tasks } from '../../gen/services/tasks_pb.ts'
-import { parseProcess, parseResources } from '../../runtime/parse-runtime-spec.ts'
-import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
-import {
-  closeTaskStdin,
-  killTask,
-  listTaskPids,
-  pauseTask,
-  resizeTask,
-  resumeTask,
-  updateTask,
-} from '../tasks/control-task.ts'
-import { createTask } from '../tasks/create-task.ts'
-import { deleteExec, deleteTask } from '../tasks/delete-task.ts'
-import { execTask } from '../tasks/exec-task.ts'
-import { startTask } from '../tasks/start-task.ts'
-import { requireProcess, type Task, type TaskProcess } from '../tasks/task.ts'
-import { requireTask, type TaskHost } from '../tasks/task-host.ts'
-import { runtimeOf } from './runtime-choice.ts'
+import type { CheckpointStore } from '../checkpoints/checkpoint-store.ts'
+import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
+import type { TaskHandle, TaskProcessState, TaskRuntime, TaskStatus } from '../tasks/task-runtime.ts'
+import type { Any } from '../../wire/shim-v2/messages.ts'
+import { leaseOf } from './call-namespace.ts'
 import { timestampOf } from './timestamp.ts'
 
 export interface TasksServiceDeps {
-  host: TaskHost
+  /** Every runtime that may have tasks. */
+  runtimes: readonly TaskRuntime[]
+  /** Who serves a runtime of this name, or a shim of this path. */
+  runtimeOf(name: string): TaskRuntime
+  checkpoints: CheckpointStore
   /** A container's record; throws not-found. */
   containerOf(
     namespace: string,
     containerId: string,
-  ): { spec: RuntimeSpec; specText: string; runtime: Container_Runtime | undefined }
+  ): { spec?: Any | undefined; runtime?: { name: string; options?: Any | undefined } | undefined }
   /** The caller's namespace, from the request's metadata. */
   namespaceOf(context: CallContext): string
+  log: Log
 }
 
-/** The type of the Any that `Metrics` answers with: JSON of CgroupStats, 64-bit numbers as decimal strings. */
-export const CGROUP_STATS_TYPE = 'berth.cgroup.stats'
-
 export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<typeof Tasks> {
-  const { host } = deps
-  const taskOf = (request: { containerId: string }, context: CallContext) =>
-    requireTask(host, deps.namespaceOf(context), request.containerId)
+  const find = (namespace: string, id: string) => {
+    for (const runtime of deps.runtimes) {
+      const task = runtime.find(namespace, id)
+      if (task !== undefined) return task
+    }
+    return undefined
+  }
+  const taskOf = (request: { containerId: string }, context: CallContext): TaskHandle => {
+    const task = find(deps.namespaceOf(context), request.containerId)
+    if (task === undefined) throw new Failure('not-found', `task ${request.containerId} not found: not found`)
+    return task
+  }
+  const tasksOf = (context: CallContext): TaskHandle[] => {
+    const namespace = deps.namespaceOf(context)
+    return deps.runtimes.flatMap((runtime) => runtime.list(namespace))
+  }
   const empty = () => create(EmptySchema)
+  const creating = new Set<string>()
   return {
     async create(request, context) {
       const namespace = deps.namespaceOf(context)
       const { containerId: id, rootfs, stdin, stdout, stderr, terminal } = request
-      if (request.checkpoint !== undefined)
-        throw new Failure('unimplemented', 'restoring a checkpoint is not supported')
-      const streams = { stdin, stdout, stderr, terminal }
-      const { spec, specText, runtime: recorded } = deps.containerOf(namespace, id)
-      const runtime = runtimeOf(recorded, request.options)
-      const task = await createTask(host, { namespace, id, spec, specText, rootfs, streams, runtime })
-      return { containerId: id, pid: task.init.pid }
+      const { spec, runtime: recorded } = deps.containerOf(namespace, id)
+      const key = `${namespace}/${id}`
+      if (creating.has(key) || find(namespace, id) !== undefined)
+        throw new Failure('already-exists', `task ${id}: already exists`)
+      creating.add(key)
+      try {
+        const options = request.options?.value.length ? request.options : recorded?.options
+        const { checkpoint: asked, options: own } = request
+        await using checkpoint = await deps.checkpoints.open(
+          { namespace, checkpoint: asked, options: own },
+          context.signal,
+        )
+        const runtime = request.runtimePath || (recorded?.name ?? '')
+        const task = await deps.runtimeOf(runtime).create({
+          namespace,
+          id,
+          spec,
+          rootfs,
+          streams: { stdin, stdout, stderr, terminal },
+          runtime,
+          options,
+          checkpoint: checkpoint.path,
+          signal: context.signal,
+        })
+        return { containerId: id, pid: task.pid }
+      } finally {
+        creating.delete(key)
+      }
     },
     async start(request, context) {
-      return { pid: await startTask(host, taskOf(request, context), request.execId) }
+      return { pid: await taskOf(request, context).start(request.execId) }
     },
     async delete(request, context) {
       const task = taskOf(request, context)
-      const exit = await deleteTask(host, task)
-      return { id: task.id, pid: task.init.pid, exitStatus: exit.code, exitedAt: timestampOf(exit.exitedAtNs) }
+      const { pid, exit } = await task.delete()
+      return { id: task.id, pid, exitStatus: exit.code, exitedAt: timestampOf(exit.exitedAtNs) }
     },
     async deleteProcess(request, context) {
-      const task = taskOf(request, context)
-      const { pid } = requireProcess(task, request.execId)
-      const exit = await deleteExec(host, task, request.execId)
+      const { pid, exit } = await taskOf(request, context).deleteExec(request.execId)
       return { id: request.execId, pid, exitStatus: exit.code, exitedAt: timestampOf(exit.exitedAtNs) }
     },
     async get(request, context) {
       const task = taskOf(request, context)
-      return { process: describe(task, requireProcess(task, request.execId)) }
+      return { process: describe(task, await task.state(request.execId)) }
     },
     async list(_request, context) {
-      const namespace = deps.namespaceOf(context)
-      return { tasks: tasksIn(host, namespace).map((task) => describe(task, task.init)) }
+      const states = tasksOf(context).map(async (task) => [describe(task, await task.state(''))])
+      return { tasks: await those(states, deps.log) }
     },
     async kill(request, context) {
-      await killTask(host, taskOf(request, context), request.execId, request.signal, request.all)
+      await taskOf(request, context).kill(request.execId, request.signal, request.all)
       return empty()
     },
     async exec(request, context) {
-      const { stdin, stdout, stderr, terminal } = request
-      const spec = { ...parseProcess(jsonOf(request.spec), 'process'), terminal }
-      await execTask(host, taskOf(request, context), request.execId, spec, { stdin, stdout, stderr, terminal })
+      const { execId, spec, stdin, stdout, stderr, terminal } = request
+      if (execId === '') throw new Failure('invalid-argument', 'exec id cannot be empty')
+      await taskOf(request, context).exec({ execId, spec, streams: { stdin, stdout, stderr, terminal } })
       return empty()
     },
     async resizePty(request, context) {
-      await resizeTask(taskOf(request, context), request.execId, { rows: request.height, columns: request.width })
+      await taskOf(request, context).resize(request.execId, { rows: request.height, columns: request.width })
       return empty()
     },
     async closeIO(request, context) {
-      if (request.stdin) await closeTaskStdin(taskOf(request, context), request.execId)
+      const task = taskOf(request, context)
+      if (request.stdin) await task.closeStdin(request.execId)
       return empty()
     },
     async pause(request, context) {
-      await pauseTask(host, taskOf(request, context))
+      await taskOf(request, context).pause()
       return empty()
     },
     async resume(request, context) {
-      await resumeTask(host, taskOf(request, context))
+      await taskOf(request, context).resume()
       return empty()
     },
     async listPids(request, context) {
-      return {
-        processes: (await listTaskPids(taskOf(request, context))).map((pid) => create(ProcessInfoSchema, { pid })),
-      }
+      return { processes: (await taskOf(request, context).list()).map(withoutUndefined) }
     },
-    async checkpoint() {
-      throw new Failure('unimplemented', 'checkpoints are not supported')
+    async checkpoint(request, context) {
+      const task = taskOf(request, context)
+      const { spec } = deps.containerOf(task.namespace, task.id)
+      const taken = await deps.checkpoints.take(task, { spec, options: request.options, leaseId: leaseOf(context) })
+      return { descriptors: taken.map(({ size, ...rest }) => ({ ...rest, size: BigInt(size) })) }
     },
     async update(request, context) {
-      const resources = jsonOf(request.resources)
-      await updateTask(taskOf(request, context), parseResources(resources, 'resources'), JSON.stringify(resources))
+      await taskOf(request, context).update(request.resources, request.annotations)
       return empty()
     },
     async metrics(request, context) {
-      const wanted = request.filters.flatMap((filter) => /^id==(.+)$/.exec(filter)?.[1] ?? [])
-      const tasks = tasksIn(host, deps.namespaceOf(context)).filter(
-        (task) => wanted.length === 0 || wanted.includes(task.id),
-      )
-      return { metrics: tasks.map(metricOf) }
+      const matches = parseFilters(request.filters)
+      const wanted = tasksOf(context).filter(({ id, namespace }) => matches(lookupIn({ id, namespace }, {})))
+      return { metrics: await those(wanted.map(metricsOf), deps.log) }
     },
     async wait(request, context) {
-      const exit = await requireProcess(taskOf(request, context), request.execId).exited
+      const exit = await taskOf(request, context).wait(request.execId, context.signal)
       return { exitStatus: exit.code, exitedAt: timestampOf(exit.exitedAtNs) }
     },
   }
 }
 
-function tasksIn(host: TaskHost, namespace: string): Task[] {
-  return [...host.tasks.values()].filter((task) => task.namespace === namespace)
+/** What could be had. A task may go, or its shim fall silent, while somebody asks for all of them. */
+async function those<T>(answers: readonly Promise<readonly T[]>[], log: Log): Promise<T[]> {
+  const settled = await Promise.allSettled(answers)
+  return settled.flatMap((outcome) => {
+    if (outcome.status === 'fulfilled') return [...outcome.value]
+    if (!isFailure(outcome.reason, 'not-found')) log.warn('asking a task failed', { error: String(outcome.reason) })
+    return []
+  })
 }
 
-function describe(task: Task, process: TaskProcess): MessageInitShape<typeof ProcessSchema> {
-  const { status, streams } = process
-  const exit =
-    status.kind === 'stopped' ? { exitStatus: status.exit.code, exitedAt: timestampOf(status.exit.exitedAtNs) } : {}
+async function metricsOf(task: TaskHandle): Promise<Metric[]> {
+  const timestamp = timestampOf(BigInt(Date.now()) * 1_000_000n)
+  const data = await task.stats()
+  return data === undefined ? [] : [create(MetricSchema, { id: task.id, timestamp, data })]
+}
+
+const STATUS: Record<TaskStatus, Status> = {
+  unknown: Status.UNKNOWN,
+  created: Status.CREATED,
+  running: Status.RUNNING,
+  stopped: Status.STOPPED,
+  paused: Status.PAUSED,
+  pausing: Status.PAUSING,
+}
+
+function describe(
+  task: TaskHandle,
+  { id, pid, status, streams, exit }: TaskProcessState,
+): MessageInitShape<typeof ProcessSchema> {
   const { stdin, stdout, stderr, terminal } = streams
-  return {
-    containerId: task.id,
-    id: process.id,
-    pid: process.pid,
-    status: statusOf(task, process),
-    stdin,
-    stdout,
-    stderr,
-    terminal,
-    ...exit,
-  }
+  const exited = exit === undefined ? {} : { exitStatus: exit.code, exitedAt: timestampOf(exit.exitedAtNs) }
+  return { containerId: task.id, id, pid, status: STATUS[status], stdin, stdout, stderr, terminal, ...exited }
 }
 
-function statusOf(task: Task, process: TaskProcess): Status {
-  switch (process.status.kind) {
-    case 'created':
-      return Status.CREATED
-    case 'running':
-      return task.cgroup.isFrozen() ? Status.PAUSED : Status.RUNNING
-    case 'stopped':
-      return Status.STOPPED
-  }
-}
-
-function metricOf(task: Task) {
-  const json = JSON.stringify(task.cgroup.stats(), (_key, value: unknown) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  )
-  const data = create(AnySchema, { typeUrl: CGROUP_STATS_TYPE, value: Buffer.from(json) })
-  return create(MetricSchema, { id: task.id, timestamp: timestampOf(BigInt(Date.now()) * 1_000_000n), data })
-}
-
-/** Specs travel as JSON in an Any whose type URL clients spell in several ways; the value is what counts. */
-function jsonOf(any: Any | undefined): unknown {
-  if (any === undefined) throw new Failure('invalid-argument', 'a spec is required: invalid argument')
-  try {
-    return JSON.parse(Buffer.from(any.value).toString('utf8'))
-  } catch (error) {
-    throw new Failure('invalid-argument', `spec of type ${any.typeUrl} is not JSON: invalid argument`, { cause: error })
-  }
+function withoutUndefined({ pid, info }: { pid: number; info?: Any | undefined }): { pid: number; info?: Any } {
+  return info === undefined ? { pid } : { pid, info }
 }

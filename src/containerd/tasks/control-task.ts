@@ -5,8 +5,10 @@ import type { ResourcesSpec } from '../../oci/runtime-spec.ts'
 import { planCgroupLimits } from '../../runtime/plan-cgroup-limits.ts'
 import { INIT_PROCESS, StepFailure } from '../../shim/shim.ts'
 import type { RuntimeCommands } from './by-command.ts'
+import { ProcessDetails } from '../../wire/shim-v2/messages.ts'
 import { requireProcess, requireShim, type Task } from './task.ts'
 import type { TaskHost } from './task-host.ts'
+import type { ListedProcess } from './task-runtime.ts'
 
 const SIGKILL = 9
 
@@ -83,13 +85,22 @@ export async function updateTask(task: Task, resources: ResourcesSpec, text: str
   else await task.commands.run('update', 'OCI runtime update failed', { flags: ['--resources', '-'], input: text })
 }
 
-/** Pids on the host. */
-export async function listTaskPids(task: Task): Promise<number[]> {
+async function listTaskPids(task: Task): Promise<number[]> {
   if (task.commands === undefined) return task.cgroup.pids()
   const listed: unknown = JSON.parse(
     await task.commands.run('ps', 'OCI runtime ps failed', { flags: ['--format', 'json'] }),
   )
   return Array.isArray(listed) ? listed.filter((pid) => Number.isInteger(pid)) : []
+}
+
+/** Pids on the host, those of execs with their names. */
+export async function listTaskProcesses(task: Task): Promise<ListedProcess[]> {
+  const execs = new Map([...task.execs.values()].map(({ pid, id }) => [pid, id]))
+  return (await listTaskPids(task)).map((pid) => {
+    const execId = execs.get(pid)
+    if (execId === undefined) return { pid }
+    return { pid, info: { typeUrl: 'containerd.runc.v1.ProcessDetails', value: ProcessDetails.encode({ execId }) } }
+  })
 }
 
 /** Of a process that has ended nobody resizes anything: callers do not wait for the news. */

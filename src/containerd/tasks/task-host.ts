@@ -1,6 +1,5 @@
 // What the task verbs are given: the kernel, the shim's door, where bundles live, whom to tell.
 import { join } from 'node:path'
-import { Failure } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import type { Cgroup, CgroupRecord } from '../../linux/cgroup/cgroup.ts'
 import type { Kernel } from '../../linux/kernel.ts'
@@ -35,10 +34,4 @@ export function taskKey(namespace: string, id: string): string {
 
 export function bundleOf(host: TaskHost, namespace: string, id: string): string {
   return join(host.directory, checkIdentifier(namespace), checkIdentifier(id))
-}
-
-export function requireTask(host: TaskHost, namespace: string, id: string): Task {
-  const task = host.tasks.get(taskKey(namespace, id))
-  if (task === undefined) throw new Failure('not-found', `no running task found: task ${id} not found: not found`)
-  return task
 }

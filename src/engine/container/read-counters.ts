@@ -2,12 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { Failure } from '../../base/failure.ts'
+import { decodeTaskMetrics } from '../../containerd/client/task-metrics.ts'
+import type { CgroupStats } from '../../linux/cgroup/cgroup.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
 import { emptyBlockIo, readSystemCpu } from './stats.ts'
-
-/** Type of the Any in which berth-containerd answers: JSON of CgroupStats, 64-bit numbers as decimal strings. */
-const STATS_TYPE = 'berth.cgroup.stats'
 
 export interface StatsCounters {
   cpu: Record<string, unknown>
@@ -17,28 +16,12 @@ export interface StatsCounters {
   networks: Record<string, unknown> | undefined
 }
 
-/** linux/cgroup's CgroupStats after its trip through JSON. */
-interface WireStats {
-  cpu: Record<'usageNs' | 'userNs' | 'systemNs' | 'periods' | 'throttledPeriods' | 'throttledNs', string> & {
-    perCpuNs?: string[]
-  }
-  memory?: {
-    usageBytes: string
-    maxUsageBytes?: string
-    limitBytes: string
-    failures: string
-    stat: Record<string, string>
-  }
-  pids?: { current: string; limit?: string }
-  blockIo: { major: number; minor: number; operation: string; bytes: string; operations: string }[]
-}
-
 /** Throws Failure when the task is gone. */
 export async function readCounters(engine: Engine, container: Container): Promise<StatsCounters> {
   const { metrics } = await engine.containerd.tasks.metrics({ filters: [`id==${container.id}`] })
   const data = metrics.find((metric) => metric.id === container.id)?.data
-  if (data?.typeUrl !== STATS_TYPE) throw new Failure('not-found', `no metrics of container ${container.id}`)
-  const stats = JSON.parse(Buffer.from(data.value).toString('utf8')) as WireStats
+  if (data === undefined) throw new Failure('not-found', `no metrics of container ${container.id}`)
+  const stats = decodeTaskMetrics(data)
   return {
     cpu: cpuStats(stats),
     memory: memoryStats(stats),
@@ -50,7 +33,7 @@ export async function readCounters(engine: Engine, container: Container): Promis
   }
 }
 
-function cpuStats({ cpu }: WireStats): Record<string, unknown> {
+function cpuStats({ cpu }: CgroupStats): Record<string, unknown> {
   const system = readSystemCpu()
   return {
     cpu_usage: {
@@ -70,7 +53,7 @@ function cpuStats({ cpu }: WireStats): Record<string, unknown> {
 }
 
 /** Without a limit of its own the container has the host's memory. */
-function memoryStats({ memory }: WireStats): Record<string, unknown> {
+function memoryStats({ memory }: CgroupStats): Record<string, unknown> {
   if (memory === undefined) return {}
   return {
     usage: Number(memory.usageBytes),
@@ -81,7 +64,7 @@ function memoryStats({ memory }: WireStats): Record<string, unknown> {
   }
 }
 
-function blockIoStats({ blockIo }: WireStats): Record<string, unknown> {
+function blockIoStats({ blockIo }: CgroupStats): Record<string, unknown> {
   const entries = (field: 'bytes' | 'operations') =>
     blockIo.map(({ major, minor, operation, ...counts }) => ({
       major,

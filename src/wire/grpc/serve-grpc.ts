@@ -7,7 +7,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import { connect } from 'node:net'
+import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
@@ -48,7 +48,8 @@ export async function serveGrpc(router: GrpcRouter, path: string, log: Log): Pro
   return { close, [Symbol.asyncDispose]: () => close() }
 }
 
-async function listen(server: Http2Server, path: string): Promise<void> {
+/** With mode 0600 from its first moment on. */
+export async function listen(server: Server, path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
   await new Promise<void>((resolve, reject) => {
     const umask = process.umask(0o177) // bind happens within listen: no moment with a socket that others may open
@@ -77,7 +78,8 @@ async function closeServer(server: Http2Server, sessions: Set<ServerHttp2Session
   clearTimeout(cut)
 }
 
-async function removeStaleSocket(path: string): Promise<void> {
+/** A socket that nobody answers on goes; for one that somebody answers on throws `already-exists`. */
+export async function removeStaleSocket(path: string): Promise<void> {
   const existing = lstatSync(path, { throwIfNoEntry: false })
   if (existing === undefined) return
   if (!existing.isSocket()) throw new Failure('already-exists', `listen unix ${path}: not a socket`)

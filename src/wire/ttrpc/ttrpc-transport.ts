@@ -34,12 +34,19 @@ export class TtrpcTransport {
   readonly #parser = new FrameParser()
   readonly #waiters = new Map<number, Waiter>()
   #nextStreamId = 1
+  /** Resolves when the connection has ended, whoever ended it. */
+  readonly closed: Promise<void>
 
   constructor(socket: net.Socket) {
     this.#socket = socket
     socket.on('error', () => socket.destroy()) // `close` follows
     socket.on('end', () => socket.destroy())
-    socket.on('close', () => this.#failAll(closed()))
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.#failAll(closed())
+        resolve()
+      })
+    })
     socket.on('data', (chunk: Buffer) => {
       for (const frame of this.#parser.push(chunk)) this.#take(frame)
     })

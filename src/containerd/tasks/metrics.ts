@@ -1,9 +1,9 @@
 // A control group's counters in containerd's messages, which differ by the version of the group.
-import type { Cgroup, CgroupStats } from '../linux/cgroup/cgroup.ts'
-import type { MessageInit } from '../wire/protobuf/message.ts'
-import type { Any } from './messages.ts'
-import { Metrics as MetricsV1 } from './metrics-v1.ts'
-import { Metrics as MetricsV2 } from './metrics-v2.ts'
+import type { Cgroup, CgroupStats } from '../../linux/cgroup/cgroup.ts'
+import type { MessageInit } from '../../wire/protobuf/message.ts'
+import type { Any } from '../../wire/shim-v2/messages.ts'
+import { Metrics as MetricsV1 } from '../../wire/shim-v2/metrics-v1.ts'
+import { Metrics as MetricsV2 } from '../../wire/shim-v2/metrics-v2.ts'
 
 type Pressure = NonNullable<CgroupStats['blockIoPressure']>
 type MemoryCounter = NonNullable<NonNullable<CgroupStats['memory']>['swap']>

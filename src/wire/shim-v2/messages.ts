@@ -12,7 +12,7 @@ import {
   text,
   texts,
   uint32,
-} from '../wire/protobuf/message.ts'
+} from '../protobuf/message.ts'
 
 export const Any = message({ typeUrl: text(1), value: bytes(2) })
 export type Any = Message<typeof Any>

@@ -1,5 +1,5 @@
 // io.containerd.cgroups.v2.Metrics (proto/metrics/cgroups_v2.proto). Times in microseconds.
-import { double, message, nested, repeated, text, uint32, uint64 } from '../wire/protobuf/message.ts'
+import { double, message, nested, repeated, text, uint32, uint64 } from '../protobuf/message.ts'
 
 const PidsStat = message({ current: uint64(1), limit: uint64(2) })
 const PSIData = message({ avg10: double(1), avg60: double(2), avg300: double(3), total: uint64(4) })

@@ -1,5 +1,5 @@
 // io.containerd.cgroups.v1.Metrics (proto/metrics/cgroups_v1.proto). Times in nanoseconds.
-import { message, nested, packed, repeated, text, uint32, uint64 } from '../wire/protobuf/message.ts'
+import { message, nested, packed, repeated, text, uint32, uint64 } from '../protobuf/message.ts'
 
 const HugetlbStat = message({ usage: uint64(1), max: uint64(2), failcnt: uint64(3), pagesize: text(4) })
 const PidsStat = message({ current: uint64(1), limit: uint64(2) })
