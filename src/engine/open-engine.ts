@@ -72,7 +72,7 @@ export async function openEngine(options: {
       netns: openNetnsStore(kernel),
       events: new EventLog(clock),
     }
-    await Promise.all([reconcileContainers(engine), dropOldLeases(containerd, engine.id)])
+    await Promise.all([reconcileContainers(engine), dropOldLeases(engine)])
     const close = async () => {
       images.close()
       await engine.containers.close()

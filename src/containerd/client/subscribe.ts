@@ -32,10 +32,7 @@ export function subscribe(
     options.onBegun()
   }
   const mine = `namespace==${client.namespace},topic==${JSON.stringify(topic)}`
-  const envelopes = client.events.subscribe(
-    { filters: [...filters, mine] },
-    { signal: options.signal, onAccepted },
-  )
+  const envelopes = client.events.subscribe({ filters: [...filters, mine] }, { signal: options.signal, onAccepted })
   void provoke(client, topic, options.clock, AbortSignal.any([begun.signal, options.signal]))
   return envelopes
 }

@@ -6,10 +6,17 @@ import { join } from 'node:path'
 import { replaceFileSync } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
 import type { Container_Runtime } from '../../gen/services/containers_pb.ts'
+import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { message, text } from '../../wire/protobuf/message.ts'
 import { Options } from '../../wire/shim-v2/messages.ts'
 import type { Engine } from '../engine.ts'
-import { isShimName, OWN_RUNTIMES, RUNC_SHIM, type RuntimeSetting, type ShimSetting } from '../settings/runtime-setting.ts'
+import {
+  isShimName,
+  OWN_RUNTIMES,
+  RUNC_SHIM,
+  type RuntimeSetting,
+  type ShimSetting,
+} from '../settings/runtime-setting.ts'
 
 type Runtime = Pick<Container_Runtime, 'name'> & Partial<Pick<Container_Runtime, 'options'>>
 type Host = Pick<Engine, 'config' | 'peer'>
@@ -28,6 +35,17 @@ export function containerdRuntime(engine: Host, name: string): Runtime {
   if (setting.shim !== undefined) return ofShim(setting.shim)
   const binaryName = setting.args.length === 0 ? setting.path : writeWrapper(engine, name, setting)
   return { name: RUNC_SHIM, options: runcOptions({ binaryName, ...rootOf(engine, name) }) }
+}
+
+/**
+ * Of another runtime than ours. The same document is a valid one of this version, and there are runtimes that take no later one, such as crun before 1.9.
+ */
+const COMPATIBLE_VERSION = '1.0.2'
+
+/** The spec as the container's runtime takes it. */
+export function specFor(engine: Host, name: string, spec: RuntimeSpec): RuntimeSpec {
+  const isBuiltIn = engine.peer.isOwn && (name === '' || OWN_RUNTIMES.some((own) => own === name))
+  return isBuiltIn ? spec : { ...spec, ociVersion: COMPATIBLE_VERSION }
 }
 
 /** Of our own containerd it is the built-in runtime; another has its own runc. */

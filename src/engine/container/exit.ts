@@ -12,6 +12,7 @@ import { removeContainer } from './remove.ts'
 import { endHealth } from './watch-health.ts'
 import { decideRestart } from './restart-policy.ts'
 import { restartAfter } from './restart-later.ts'
+import { removeSharedMemory } from './shared-memory.ts'
 import { deleteContainerdRecord, deleteTask } from './tasks.ts'
 
 export interface TaskExit {
@@ -100,6 +101,7 @@ async function releaseRun(engine: Engine, container: Container): Promise<void> {
     () => deleteContainerdRecord(engine, container.id),
     () => engine.netns.remove(netnsPath(engine, container.id)),
     () => engine.streams.close(container.id),
+    () => removeSharedMemory(engine, container.id),
   ]
   for (const step of steps) {
     try {

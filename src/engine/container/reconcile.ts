@@ -16,6 +16,7 @@ import { netnsDirectory, netnsPath } from './paths.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { removeContainer } from './remove.ts'
 import { startsWithEngine } from './restart-policy.ts'
+import { sweepSharedMemory } from './shared-memory.ts'
 import { startContainer } from './start.ts'
 import { deleteContainerdRecord, deleteTask, OWNER_LABEL, removeSnapshot, SNAPSHOTTER } from './tasks.ts'
 import { sweepVolumes } from './volumes.ts'
@@ -79,6 +80,8 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
     if (container.healthWatch === undefined) watchHealth(engine, container, { isNewRun: false })
     return
   }
+  // Its shim did not answer in time: nothing is known, so nothing has changed.
+  if (isAlive(state) && task?.status === Status.UNKNOWN) return
   if (isAlive(state)) {
     const at = task?.exitedAt
     const exitedAtNs = at ? at.seconds * 1_000_000_000n + BigInt(at.nanos) : BigInt(engine.clock.now()) * 1_000_000n
@@ -138,6 +141,7 @@ async function sweep(engine: Engine): Promise<void> {
     ['network namespaces', () => sweepNetns(engine, live)],
     ['volumes', async () => sweepVolumes(engine, isOwned)],
     ['streams', () => engine.streams.sweep(live)],
+    ['shared memory', async () => sweepSharedMemory(engine, live)],
   ]
   for (const [subject, step] of steps) {
     try {
@@ -154,7 +158,7 @@ async function sweepAgain(engine: Engine): Promise<void> {
   try {
     await sweepContainerd(engine)
     await sweepSnapshots(engine, isOwned)
-    await dropOldLeases(engine.containerd, engine.id)
+    await dropOldLeases(engine)
   } catch (error) {
     engine.log.error('sweeping after containerd came back failed', { error: messageOf(error) })
   }
@@ -166,8 +170,10 @@ async function sweepContainerd(engine: Engine): Promise<void> {
     engine.containerd.containers.list({ filters: [] }),
     engine.containerd.tasks.list({ filter: '' }),
   ])
-  const foreign = new Set(containers.flatMap(({ id, labels }) => (labels[OWNER_LABEL] === undefined ? [id] : [])))
-  const found = new Set([...containers.map(({ id }) => id), ...tasks.map((task) => task.containerId || task.id)])
+  const foreign = new Set(containers.flatMap(({ id, labels }) => (labels[OWNER_LABEL] === engine.id ? [] : [id])))
+  // A containerd that is not ours may have other clients in this namespace, and a task without a record be theirs.
+  const running = engine.peer.isOwn ? tasks.map((task) => task.containerId || task.id) : []
+  const found = new Set([...containers.map(({ id }) => id), ...running])
   await Promise.all(
     [...found].map(async (id) => {
       if (foreign.has(id)) return
@@ -191,7 +197,7 @@ async function removeRun(engine: Engine, id: string): Promise<void> {
 async function sweepSnapshots(engine: Engine, isOwned: (id: string) => boolean): Promise<void> {
   const lost: string[] = []
   for await (const { info } of engine.containerd.snapshots.list({ snapshotter: SNAPSHOTTER, filters: [] }))
-    for (const each of info) if (each.labels[OWNER_LABEL] !== undefined && !isOwned(each.name)) lost.push(each.name)
+    for (const each of info) if (each.labels[OWNER_LABEL] === engine.id && !isOwned(each.name)) lost.push(each.name)
   await Promise.all(lost.map((id) => removeSnapshot(engine, id)))
 }
 

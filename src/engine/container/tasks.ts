@@ -4,7 +4,7 @@ import { isFailure } from '../../base/failure.ts'
 import { RUNTIME_SPEC_TYPE } from '../../containerd/client/any.ts'
 import type { Engine } from '../engine.ts'
 import type { Container, SnapshotMount } from './container.ts'
-import { containerdRuntime } from './containerd-runtime.ts'
+import { containerdRuntime, specFor } from './containerd-runtime.ts'
 import { formatRuntimeSpec } from './spec/format-runtime-spec.ts'
 
 export const SNAPSHOTTER = 'overlayfs'
@@ -40,13 +40,15 @@ export async function removeSnapshot(engine: Engine, id: string): Promise<void> 
 
 /** containerd's record of the container, in place of one that a former run has left. */
 export async function putContainerdRecord(engine: Engine, container: Container, spec: RuntimeSpec): Promise<void> {
+  const runtime = container.record.hostConfig.Runtime ?? ''
+  const document = formatRuntimeSpec(specFor(engine, runtime, spec))
   const request = {
     container: {
       id: container.id,
       labels: { [OWNER_LABEL]: engine.id },
       image: container.record.config.Image ?? '',
-      runtime: containerdRuntime(engine, container.record.hostConfig.Runtime ?? ''),
-      spec: { typeUrl: RUNTIME_SPEC_TYPE, value: Buffer.from(formatRuntimeSpec(spec)) },
+      runtime: containerdRuntime(engine, runtime),
+      spec: { typeUrl: RUNTIME_SPEC_TYPE, value: Buffer.from(document) },
       snapshotter: SNAPSHOTTER,
       snapshotKey: container.id,
     },

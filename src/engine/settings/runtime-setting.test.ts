@@ -35,10 +35,15 @@ test('other shims, and options of theirs and of runc’s', () => {
       shim: { type: 'io.containerd.runc.v2', options: { BinaryName: '/b', Root: '/r', NoPivotRoot: true } },
     },
   })
-  assert.deepEqual(
-    ['io.containerd.runsc.v1', 'a.b', 'runc', '.a.b', '/bin/a.b', 'a/b.c', 'a.'].map(isShimName),
-    [true, true, false, false, false, false, false],
-  )
+  assert.deepEqual(['io.containerd.runsc.v1', 'a.b', 'runc', '.a.b', '/bin/a.b', 'a/b.c', 'a.'].map(isShimName), [
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+    false,
+  ])
 })
 
 const WRONG_FLAGS: [string, string][] = [

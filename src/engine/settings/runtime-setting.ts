@@ -93,7 +93,8 @@ function shimFromJson(name: string, type: string, given: Record<string, unknown>
   for (const [key, value] of Object.entries(given)) {
     const kind = Object.hasOwn(known, key) ? known[key] : undefined
     if (kind === undefined) throw invalid(`runtime ${name}: option ${key} is not supported`)
-    if (typeof value !== 'string' && typeof value !== 'boolean') throw invalid(`runtime ${name}: ${key} is not a ${kind}`)
+    if (typeof value !== 'string' && typeof value !== 'boolean')
+      throw invalid(`runtime ${name}: ${key} is not a ${kind}`)
     if (typeof value !== kind) throw invalid(`runtime ${name}: ${key} is not a ${kind}`)
     options[key] = value
   }

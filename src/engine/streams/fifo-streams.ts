@@ -66,7 +66,11 @@ export class FifoStreams implements ContainerStreams {
     await this.#require(container).started(INIT)
   }
 
-  async openExec({ id, container, config }: {
+  async openExec({
+    id,
+    container,
+    config,
+  }: {
     id: string
     container: Container
     config: { attachStdin: boolean; terminal: boolean }
@@ -160,7 +164,8 @@ export class FifoStreams implements ContainerStreams {
   /** The FIFOs are there, new or as a former relay has left them. */
   async #spawn(container: Container): Promise<StreamRelay> {
     const { shimPath } = this.#deps
-    if (shimPath === undefined) throw new Failure('failed-precondition', 'berth-shim is not installed beside the daemon')
+    if (shimPath === undefined)
+      throw new Failure('failed-precondition', 'berth-shim is not installed beside the daemon')
     const settings = {
       directory: this.#directory(container.id),
       label: `relay/${shortId(container.id)}`,
@@ -202,7 +207,8 @@ export class FifoStreams implements ContainerStreams {
   #closeInput(containerId: string, process: string): void {
     const { containerd, log } = this.#deps
     containerd.tasks.closeIO({ containerId, execId: process === INIT ? '' : process, stdin: true }).catch((error) => {
-      if (!isFailure(error, 'not-found')) // it has ended
+      if (!isFailure(error, 'not-found'))
+        // it has ended
         log.warn('closing standard input failed', { container: containerId, process, error: messageOf(error) })
     })
   }
