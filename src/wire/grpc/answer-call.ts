@@ -85,6 +85,7 @@ function readOnlyMessage(stream: ServerHttp2Stream): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const parser = new FrameParser()
     let message: Buffer | undefined
+    let hasEnded = false
     stream.on('data', (chunk: Buffer) => {
       try {
         for (const found of parser.push(chunk)) message ??= found
@@ -95,10 +96,13 @@ function readOnlyMessage(stream: ServerHttp2Stream): Promise<Buffer> {
       }
     })
     stream.once('end', () => {
+      hasEnded = true
       if (message === undefined) reject(new Failure('internal', 'grpc: the call carried no whole request'))
       else resolve(message)
     })
-    stream.once('close', () => reject(new Failure('cancelled', 'context canceled')))
+    stream.once('close', () => {
+      if (!hasEnded) reject(new Failure('cancelled', 'context canceled'))
+    })
   })
 }
 
