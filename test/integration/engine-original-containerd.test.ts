@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { after, afterEach, before, test } from 'node:test'
 import { call } from '../harness/api.ts'
-import { isAlive } from '../harness/berth.ts'
+import { isAlive, startEngine } from '../harness/berth.ts'
 import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { eventually, run } from '../harness/command.ts'
 import { type OriginalEngine, relayPids, startOriginalEngine } from '../harness/original-engine.ts'
@@ -339,18 +339,37 @@ test('kill -9 of either daemon, and of both: no line is lost or doubled, and eve
   await nothingLeft()
 })
 
-test('what ends while no engine is there has its code and the whole of its log', async () => {
-  const { engine } = it
+for (const away of ['engine', 'containerd', 'both'] as const)
+  test(`what ends while there is no ${away} has its code and the whole of its log`, () => endWithout(away))
+
+async function endWithout(away: 'engine' | 'containerd' | 'both'): Promise<void> {
+  const { engine, containerd } = it
   const id = await ok('run', '-d', image, 'sh', '-c', `${counting}; exit 9`)
   const pid = Number(await ok('inspect', '-f', '{{.State.Pid}}', id))
   await eventually('it prints', 5000, async () => (await ok('logs', id)).length > 100)
-  await engine.killEngine()
+  if (away !== 'containerd') await engine.killEngine()
+  if (away !== 'engine') await containerd.kill()
   await run(['touch', `/proc/${pid}/root/stop`])
   await eventually('it has ended', 10_000, () => !isAlive(pid))
-  await engine.start()
+  if (away !== 'engine') await containerd.start()
+  if (away !== 'containerd') await engine.start()
   assert.equal(await ok('wait', id), '9')
   assertCounted(await ok('logs', id))
   await ok('rm', id)
+  await nothingLeft()
+}
+
+test('two engines at one containerd share its images, and leave each other’s containers alone', async () => {
+  const id = await ok('run', '-d', image, 'sleep', '1000')
+  const created = await ok('create', image, 'true')
+  {
+    await using other = await startEngine({ args: ['--containerd', it.containerd.address] })
+    assert.equal(await other.ok('ps', '-aq'), '')
+    assert.equal(await other.ok('run', '--rm', '--net', 'none', image, 'echo', 'by the other'), 'by the other')
+  }
+  assert.equal((await docker('exec', id, 'true')).code, 0)
+  assert.equal((await docker('start', '-a', created)).code, 0)
+  await ok('rm', '-f', id, created)
   await nothingLeft()
 })
 
