@@ -9,6 +9,7 @@ import { startEngine } from '../test/harness/berth.ts'
 
 export interface Peer extends AsyncDisposable {
   name: string
+  socketPath: string
   docker(...args: string[]): Promise<CommandResult>
   ok(...args: string[]): Promise<string>
   /** Pids of the daemons, not of shims. */
@@ -24,6 +25,7 @@ export async function startBerth(): Promise<Peer> {
   const scope = engine.directory
   return {
     name: 'berth',
+    socketPath: engine.socketPath,
     docker: (...args) => engine.docker(args),
     ok: (...args) => engine.ok(...args),
     daemons: () => [engine.enginePid(), engine.containerdPid()],
@@ -67,6 +69,7 @@ export async function startDockerd(): Promise<Peer | undefined> {
   await eventually('dockerd answers', 30_000, async () => (await docker('version')).code === 0)
   return {
     name: 'dockerd',
+    socketPath: `${directory}/docker.sock`,
     docker,
     ok: (...words) => must(['docker', ...words], { env, timeoutMs: 300_000 }),
     daemons: () => pidsOf((command) => command.includes(directory) && /^\S*(dockerd|containerd) /.test(command)),

@@ -8,6 +8,7 @@ import { must } from '../test/harness/command.ts'
 import { pushDebian } from '../test/harness/debian.ts'
 import { pushBusybox } from '../test/harness/images.ts'
 import { startRegistry } from '../test/harness/registry.ts'
+import { execByApi } from './exec-by-api.ts'
 import { type Peer, pssBytes, rssBytes, startBerth, startDockerd } from './peers.ts'
 
 interface Row {
@@ -47,6 +48,9 @@ try {
   )
   for (const peer of peers) await peer.ok('run', '-d', '--name', 'exec-target', busybox, 'sleep', '100000')
   await add('`docker exec c true`', REPEATS, (peer) => timed(() => peer.ok('exec', 'exec-target', 'true')))
+  await add('the same by the API: create, start, exit code', REPEATS, (peer) =>
+    timed(() => execByApi(peer.socketPath, 'exec-target', ['true'])),
+  )
   for (const peer of peers) await peer.ok('rm', '-f', 'exec-target')
   await add(`${PARALLEL_STARTS} × \`docker run -d\` at once`, 3, startMany)
   await add('pull and unpack of a Debian image (loopback registry)', 3, async (peer) => {

@@ -13,10 +13,9 @@
 enum { VERSION = 1, HEADER = 8, REQUEST_LIMIT = 64 << 10, ANSWER_LIMIT = 256, LITTLE = 4 << 10 };
 enum frame_type {
   HELLO = 1, START, ADD, KILL, RESIZE, CLOSE_STDIN, STATE, REMOVE, SHUTDOWN, PROCEED, STARTED,
-  OK = 16, ERROR, PROCESS, SYNC,
+  OK = 16, ERROR, PROCESS, SYNC, INPUT_END,
 };
 #define GIVE_UP 0xffffffffu
-
 struct connection {
   int fd;
   bool is_open, is_dirty; // dirty: more than the first page of its input was used
@@ -119,6 +118,15 @@ static void send_process(struct connection *k, uint16_t request, const struct pr
   send_answer(k, &a);
 }
 
+static bool has_input_ended(const struct process *p) { return p->is_relay && p->stdin_closed && p->state != EXITED; }
+
+static void send_input_end(struct connection *k, const struct process *p) {
+  struct answer a;
+  begin(&a, INPUT_END, 0);
+  put_name(&a, p);
+  send_answer(k, &a);
+}
+
 void accept_control(int listener) {
   int fd = accept_from(listener);
   if (fd < 0) return;
@@ -141,6 +149,7 @@ void accept_control(int listener) {
     struct process *p = &processes[i];
     if (p->state == FREE) continue;
     if (p->listed) send_process(k, 0, p);
+    if (has_input_ended(p)) send_input_end(k, p);
     if (!p->sync_point) continue;
     p->sync_deadline = 0;
     send_sync(k, p);
@@ -150,6 +159,10 @@ void accept_control(int listener) {
 
 void tell_process(const struct process *p) {
   for (int i = 0; i < CONTROL_LIMIT; i++) send_process(&connections[i], 0, p);
+}
+
+void tell_input_end(const struct process *p) {
+  for (int i = 0; i < CONTROL_LIMIT && has_input_ended(p); i++) send_input_end(&connections[i], p);
 }
 
 void tell_sync(const struct process *p) {
@@ -219,15 +232,6 @@ static int answer_later(struct request *r, struct process *p) {
   return 0;
 }
 
-static int make_process(struct process *p, struct plan_file *file) {
-  struct process_plan plan;
-  struct command_plan command;
-  if (file->has_settings) return EPROTO;
-  int error = file->has_command ? take_command_plan(&file->cursor, &command) : take_process_plan(&file->cursor, &plan);
-  if (error) return error;
-  return file->has_command ? spawn_command(p, &command) : spawn_process(p, &plan, -1);
-}
-
 static int add(struct request *r, const char *name, size_t size) {
   char path[4096];
   uint16_t path_size;
@@ -249,7 +253,10 @@ static int add(struct request *r, const char *name, size_t size) {
   p->name[size] = 0;
   error = make_process(p, &plan);
   close_plan(&plan);
-  return error ? error : answer_later(r, p);
+  if (error) return error;
+  answer_later(r, p);
+  if (p->is_relay) process_is_made(p, CREATED);
+  return 0;
 }
 
 static int start(struct request *r, struct process *p) {
@@ -257,7 +264,7 @@ static int start(struct request *r, struct process *p) {
   const uint8_t *state = r->c.at < r->c.end ? take_bytes(&r->c, &size) : NULL;
   if (r->c.bad) return EPROTO;
   if (p->state != CREATED) return p->state == EXITED ? ESRCH : EALREADY;
-  if (p->is_command) return EINVAL; // its runtime starts it
+  if (p->is_command || p->is_relay) return EINVAL; // its runtime starts it
   int error = send_word(p, state, size);
   if (error) return error;
   p->state = STARTING;
@@ -279,7 +286,7 @@ static int proceed(struct request *r, struct process *p) {
 
 // It may have ended before we are told that it began.
 static int started(struct request *r, struct process *p) {
-  if (!p->is_command) return EINVAL;
+  if (!p->is_command && !p->is_relay) return EINVAL;
   if (p->state == CREATED) {
     p->state = RUNNING;
     tell_process(p);
@@ -311,6 +318,7 @@ static int close_stdin(struct request *r, struct process *p) {
 
 static int remove_exec(struct request *r, struct process *p) {
   if (p == &processes[0]) return EINVAL;
+  if (p->state != EXITED && p->is_relay) end_relay(p);
   if (p->state != EXITED) return EBUSY;
   if (p->removal_deadline) return EALREADY;
   p->removal_deadline = monotonic_seconds() + STRAGGLER_SECONDS;

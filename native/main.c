@@ -102,10 +102,14 @@ int main(int argc, char **argv) {
   struct plan_file plan;
   struct process_plan process_plan;
   struct command_plan command;
+  struct relay_plan relay;
   errno = open_plan("plan", &plan);
   if (errno) fail("plan");
   errno = plan.has_settings ? take_settings(&plan.cursor) : EPROTO;
-  if (!errno) errno = plan.has_command ? take_command_plan(&plan.cursor, &command) : take_process_plan(&plan.cursor, &process_plan);
+  if (!errno)
+    errno = plan.has_relay     ? take_relay_plan(&plan.cursor, &relay)
+            : plan.has_command ? take_command_plan(&plan.cursor, &command)
+                               : take_process_plan(&plan.cursor, &process_plan);
   if (errno) fail("plan");
   errno = open_log();
   if (errno) fail(settings.log_path);
@@ -123,7 +127,10 @@ int main(int argc, char **argv) {
   sigaction(SIGCHLD, &standard, NULL); // inherited as ignored, it would make the kernel forget the exit codes
   raise_limits();
   strcpy(processes[0].name, "init");
-  int error = plan.has_command ? spawn_command(&processes[0], &command) : spawn_process(&processes[0], &process_plan, rootfs);
+  int error = plan.has_relay     ? spawn_relay(&processes[0], &relay)
+              : plan.has_command ? spawn_command(&processes[0], &command)
+                                 : spawn_process(&processes[0], &process_plan, rootfs);
+  if (!error && plan.has_relay) process_is_made(&processes[0], CREATED);
   if (error) init_failure = (struct failure){.step = NO_STEP, .error = (uint32_t)error};
   close_plan(&plan);
   if (rootfs >= 0) close(rootfs);

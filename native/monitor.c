@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { IDLE_MS = 1000, BUSY_NANOSECONDS = 10000000 };
+enum { IDLE_MS = 1000, READER_MS = 5, BUSY_NANOSECONDS = 10000000 };
 
 static int epoll_fd = -1;
 static bool is_shutting_down;
@@ -57,7 +57,8 @@ void begin_shutdown(void) {
   if (!is_shutting_down) shutdown_deadline = monotonic_seconds() + STRAGGLER_SECONDS;
   is_shutting_down = true;
   for (int i = 0; i < PROCESS_LIMIT; i++)
-    if (is_alive(&processes[i])) kill_process(&processes[i], SIGKILL);
+    if (is_alive(&processes[i]) && processes[i].is_relay) end_relay(&processes[i]);
+    else if (is_alive(&processes[i])) kill_process(&processes[i], SIGKILL);
 }
 
 static bool is_any_sink_full(void) {
@@ -87,8 +88,10 @@ static void vanish(void) {
 }
 
 static bool is_lingering(void) {
+  // Who wanted the streams of a process that was never started may be gone for good.
+  bool is_unused = processes[0].is_relay && processes[0].state == CREATED;
   bool is_over = processes[0].state == EXITED || init_failure.error;
-  if (!is_over || anything_alive() || control_count() > 0) linger_start = -1;
+  if ((!is_unused && (!is_over || anything_alive())) || control_count() > 0) linger_start = -1;
   else if (linger_start < 0) linger_start = monotonic_seconds();
   return linger_start >= 0;
 }
@@ -165,10 +168,11 @@ _Noreturn void monitor(int control_listener, int stream_listener) {
   reap_children(); // a child may have ended before its signal was blocked
   for (;;) {
     int timeout = check_deadlines();
+    if (await_readers() && (timeout < 0 || timeout > READER_MS)) timeout = READER_MS;
     struct epoll_event event; // one at a time: what one event closes, a second one cannot mean
     int count = epoll_wait(epoll_fd, &event, 1, timeout);
     if (count < 0 && errno != EINTR) _exit(1);
-    if (count == 0 && buffers_dirty) release_buffers();
+    if (count == 0 && buffers_dirty && timeout != READER_MS) release_buffers();
     if (count > 0) dispatch((enum event_kind)(event.data.u64 >> 32), (uint32_t)event.data.u64, event.events, signals, listeners);
   }
 }

@@ -40,6 +40,7 @@ void close_output(struct process *p, int which) {
 bool output_ended(const struct process *p) { return p->out[0] < 0 && p->out[1] < 0; }
 
 void settle_end(struct process *p) {
+  if (p->is_relay && p->state != EXITED && output_ended(p)) end_relay(p);
   if (p->state != EXITED || !output_ended(p)) return;
   p->straggler_deadline = 0;
   finish_clients(p);

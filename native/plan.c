@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { PROCESS, WITH_SETTINGS, SETTINGS_AND_COMMAND, COMMAND }; // what a plan file holds
+enum { PROCESS, WITH_SETTINGS, SETTINGS_AND_COMMAND, COMMAND, SETTINGS_AND_RELAY, RELAY }; // what a plan file holds
 enum { MAGIC = 0x4e4c5042 /* BPLN */, VERSION = 1 };
 
 struct settings settings;
@@ -61,9 +61,10 @@ int map_plan(int fd, struct plan_file *plan) {
   uint32_t magic = take_u32(&plan->cursor);
   uint16_t version = take_u16(&plan->cursor);
   uint16_t content = take_u16(&plan->cursor);
-  plan->has_settings = content == WITH_SETTINGS || content == SETTINGS_AND_COMMAND;
+  plan->has_settings = content == WITH_SETTINGS || content == SETTINGS_AND_COMMAND || content == SETTINGS_AND_RELAY;
   plan->has_command = content == SETTINGS_AND_COMMAND || content == COMMAND;
-  if (magic == MAGIC && version == VERSION && content <= COMMAND && !plan->cursor.bad) return 0;
+  plan->has_relay = content == SETTINGS_AND_RELAY || content == RELAY;
+  if (magic == MAGIC && version == VERSION && content <= RELAY && !plan->cursor.bad) return 0;
   close_plan(plan);
   return EPROTO;
 }
@@ -138,4 +139,10 @@ int take_command_plan(struct cursor *c, struct command_plan *plan) {
   if (c->bad || take_u32(&arguments) == 0) return EPROTO;
   if (plan->terminal && (!*plan->console || strchr(plan->console, '/'))) return EINVAL;
   return *plan->pid_file == '/' ? 0 : EINVAL;
+}
+
+int take_relay_plan(struct cursor *c, struct relay_plan *plan) {
+  plan->terminal = take_u8(c) & 1;
+  take_paths(c, true, plan->paths);
+  return c->bad ? EPROTO : 0;
 }

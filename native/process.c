@@ -70,10 +70,9 @@ static int make_pipes(struct process *p, int theirs[3]) {
   return 0;
 }
 
-int begin_process(struct process *p, const char *const paths[3], struct ends *theirs) {
+void clear_process(struct process *p) {
   p->state = CREATING;
-  p->want_stdin = p->want_stdin || *paths[0];
-  p->pidfd = p->channel = p->console = p->in = p->waiter = -1;
+  p->pidfd = p->channel = p->console = p->in = p->input_path = p->waiter = -1;
   p->pid = p->original = 0;
   p->sync_point = 0;
   p->sync_deadline = p->straggler_deadline = p->removal_deadline = 0;
@@ -85,6 +84,12 @@ int begin_process(struct process *p, const char *const paths[3], struct ends *th
     p->late[i] = 0;
   }
   for (int i = 0; i < 3; i++) p->held[i] = 0;
+  p->is_relay = false;
+}
+
+int begin_process(struct process *p, const char *const paths[3], struct ends *theirs) {
+  clear_process(p);
+  p->want_stdin = p->want_stdin || *paths[0];
   *theirs = (struct ends){{-1, -1, -1}, -1};
   int channel[2];
   if (make_pipes(p, theirs->streams) < 0) return errno;
@@ -149,6 +154,18 @@ int spawn_process(struct process *p, const struct process_plan *plan, int rootfs
     if (p->pid < 0) error = errno;
   }
   return end_process_birth(p, &theirs, error);
+}
+
+int make_process(struct process *p, struct plan_file *file) {
+  struct process_plan plan;
+  struct command_plan command;
+  struct relay_plan relay;
+  if (file->has_settings || file->has_relay != processes[0].is_relay) return EPROTO;
+  int error = file->has_relay     ? take_relay_plan(&file->cursor, &relay)
+              : file->has_command ? take_command_plan(&file->cursor, &command)
+                                  : take_process_plan(&file->cursor, &plan);
+  if (error) return error;
+  return file->has_relay ? spawn_relay(p, &relay) : file->has_command ? spawn_command(p, &command) : spawn_process(p, &plan, -1);
 }
 
 void adopt_master(struct process *p, int master) {

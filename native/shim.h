@@ -39,11 +39,15 @@ struct command_plan { // another OCI runtime, which makes the process
   const char *directory, *pid_file, *console, *paths[3];
   bool terminal, want_stdin, starts_at_once;
 };
+struct relay_plan { // streams of a process that somebody else makes and watches
+  bool terminal;
+  const char *paths[3]; // FIFOs; empty: none
+};
 struct plan_file {
   void *map;
   size_t size;
   struct cursor cursor;
-  bool has_settings, has_command;
+  bool has_settings, has_command, has_relay;
 };
 uint8_t take_u8(struct cursor *c);
 uint16_t take_u16(struct cursor *c);
@@ -57,6 +61,7 @@ void close_plan(struct plan_file *plan);
 int take_settings(struct cursor *c);                          // 0 or an errno; into `settings`
 int take_process_plan(struct cursor *c, struct process_plan *plan);
 int take_command_plan(struct cursor *c, struct command_plan *plan);
+int take_relay_plan(struct cursor *c, struct relay_plan *plan);
 
 struct settings {
   char stream_path[4096], log_path[4096]; // empty: none
@@ -122,6 +127,7 @@ struct process {
   uint8_t state;
   bool terminal, want_stdin, listed; // listed: reached `created`, so that control connections know it
   bool is_command, starts_at_once;   // made by another runtime; until that has ended, pid and pidfd are its
+  bool is_relay;                     // only its streams are ours
   bool stdin_closed, paused, in_watched, out_watched[2];
   bool is_given_up;
   int pid, pidfd, channel;
@@ -130,6 +136,7 @@ struct process {
   uint32_t sync_point, sync_value; // where it waits to proceed; 0: nowhere
   int64_t sync_deadline;           // where nobody was there to be told; 0: none
   int in, out[2];        // our ends; -1 where closed. With a terminal `in` and `out[0]` are both the master
+  int input_path;        // a relay's: where `in` is to be opened once somebody reads there (O_PATH), or -1
   int source[2];         // standard input's FIFO: the end that is read, the end that keeps it open until close-stdin
   int sink[2];           // where output is copied to
   bool source_watched, sink_is_file[2];
@@ -155,6 +162,8 @@ struct failure { // of a step, or NO_STEP; errno 0: none
 extern struct failure init_failure; // why the first process could not be made
 struct process *find_process(const char *name, size_t size);
 int spawn_process(struct process *p, const struct process_plan *plan, int rootfs); // 0 or an errno
+int make_process(struct process *p, struct plan_file *file);       // a further one; 0 or an errno
+void clear_process(struct process *p);
 int begin_process(struct process *p, const char *const paths[3], struct ends *theirs); // flags of `p` are set; 0 or an errno
 int end_process_birth(struct process *p, struct ends *theirs, int error);              // closes their ends; returns `error`
 void place_descriptors(const struct ends *theirs, int rootfs, int init_pidfd);         // in the child
@@ -178,6 +187,11 @@ int send_word(struct process *p, const void *state, size_t size); // 0 or an err
 // command.c: processes that another OCI runtime makes.
 int spawn_command(struct process *p, const struct command_plan *command); // 0 or an errno
 void on_command_exit(struct process *p, int status);
+
+// relay.c: processes that somebody else makes; their ends of the streams are FIFOs.
+int spawn_relay(struct process *p, const struct relay_plan *plan); // 0 or an errno
+void end_relay(struct process *p);
+bool await_readers(void); // opens inputs that are read by now; false where there is none to wait for
 
 // paths.c: FIFOs and files that standard streams are copied from and to.
 int open_paths(struct process *p, const char *const paths[3]); // 0 or an errno
@@ -230,6 +244,7 @@ void on_control(int index, uint32_t events);
 void answer_ok(struct process *p, uint32_t pid);
 void answer_failure(struct process *p, const struct failure *failure);
 void tell_process(const struct process *p);
+void tell_input_end(const struct process *p);
 void tell_sync(const struct process *p);
 void tell_init_failure(void);
 int control_count(void);

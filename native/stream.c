@@ -213,7 +213,9 @@ static void end_input(struct client *c) {
   c->input_done = true;
   struct process *p = c->p;
   // A terminal has no end of input of its own: its user types one.
-  if (p && (c->wants & WANTS_IN) && !p->terminal && (settings.stdin_once || p != &processes[0])) close_input(p);
+  if (!p || !(c->wants & WANTS_IN) || p->terminal || (!settings.stdin_once && p == &processes[0])) return;
+  close_input(p);
+  tell_input_end(p);
 }
 
 void await_input(struct process *p) {

@@ -1,13 +1,14 @@
 // The engine: what all nouns share. Built by open-engine.ts; every handler and every operation takes it as its first argument.
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
-import type { ContainerdClient } from '../containerd/client/client.ts'
+import type { ContainerdClient, ContainerdPeer } from '../containerd/client/client.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import type { NetnsStore, Network } from '../network/network.ts'
 import type { EngineConfig } from './config.ts'
 import type { ContainerStore } from './container/container-store.ts'
 import type { EventLog } from './events/event-log.ts'
 import type { ImageStore } from './image/image-store.ts'
+import type { ContainerStreams } from './streams/container-streams.ts'
 
 export interface Engine {
   readonly id: string
@@ -16,6 +17,8 @@ export interface Engine {
   readonly clock: Clock
   readonly kernel: Kernel
   readonly containerd: ContainerdClient
+  readonly peer: ContainerdPeer
+  readonly streams: ContainerStreams
   readonly containers: ContainerStore
   readonly images: ImageStore
   readonly network: Network

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
-import { type ContainerdClient, waitForContainerd } from '../containerd/client/client.ts'
+import { type ContainerdClient, type ContainerdPeer, waitForContainerd } from '../containerd/client/client.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { openBridgeNetwork } from '../network/bridge-network.ts'
 import { openNetnsStore } from '../network/netns-store.ts'
@@ -24,6 +24,9 @@ import { dropOldLeases } from './image/lease.ts'
 import { instanceOf } from './instance.ts'
 import { leaveKernel } from './leave-kernel.ts'
 import { networkHandlers } from './network/handlers.ts'
+import type { ContainerStreams } from './streams/container-streams.ts'
+import type { FifoStreamsDeps } from './streams/fifo-streams.ts'
+import { openShimStreams } from './streams/shim-streams.ts'
 import { systemHandlers } from './system/handlers.ts'
 
 const CONTAINERD_START_MS = 15_000
@@ -41,8 +44,10 @@ export async function openEngine(options: {
   containerd: ContainerdClient
   log: Log
   clock?: Clock
+  /** Of berth-shim, for streams through a containerd that is not ours. */
+  shimPath?: string | undefined
 }): Promise<OpenEngine> {
-  const { config, containerd, log, clock = systemClock } = options
+  const { config, containerd, log, clock = systemClock, shimPath } = options
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 })
   // One that was there may be wider: what containers write must not be reached, set-user-ID programs above all (CVE-2021-41091).
   chmodSync(config.dataRoot, 0o710)
@@ -50,7 +55,7 @@ export async function openEngine(options: {
   const kernel = openNativeKernel()
   const network = await openBridgeNetwork(kernel, log, networkOptions(config))
   try {
-    await waitForContainerd(containerd, CONTAINERD_START_MS)
+    const peer = await waitForContainerd(containerd, CONTAINERD_START_MS)
     const images = openImageStore(containerd, log, clock)
     const engine: Engine = {
       id: loadEngineId(config.dataRoot),
@@ -59,13 +64,15 @@ export async function openEngine(options: {
       clock,
       kernel,
       containerd,
+      peer,
+      streams: await openStreams({ config, containerd, kernel, clock, log, shimPath }, peer),
       containers: ContainerStore.open(join(config.dataRoot, 'containers'), log),
       images,
       network,
       netns: openNetnsStore(kernel),
       events: new EventLog(clock),
     }
-    await Promise.all([reconcileContainers(engine), dropOldLeases(containerd, engine.id)])
+    await Promise.all([reconcileContainers(engine), dropOldLeases(engine)])
     const close = async () => {
       images.close()
       await engine.containers.close()
@@ -86,6 +93,13 @@ function allHandlers(engine: Engine): Handlers {
     ...containerHandlers(engine),
     ...execHandlers(engine),
   }
+}
+
+/** What only a foreign containerd needs is loaded only then. */
+async function openStreams(deps: FifoStreamsDeps, peer: ContainerdPeer): Promise<ContainerStreams> {
+  if (peer.isOwn) return openShimStreams(deps.config)
+  const { FifoStreams } = await import('./streams/fifo-streams.ts')
+  return new FifoStreams(deps)
 }
 
 function networkOptions(config: EngineConfig): NetworkOptions {

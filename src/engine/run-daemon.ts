@@ -59,7 +59,7 @@ async function serveUntilTold(config: EngineConfig, log: Log, surroundings: Surr
   closing.defer(() => containerd.close())
   // The other daemon loads while this one does.
   const { openEngine } = await import('./open-engine.ts')
-  const { handlers, close } = await openEngine({ config, containerd, log })
+  const { handlers, close } = await openEngine({ config, containerd, log, shimPath: surroundings.shimPath })
   closing.defer(close)
   for (const host of config.hosts) {
     const server = createApiServer({ handlers, log })

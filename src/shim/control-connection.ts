@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../base/failure.ts'
 import type { ProcessPlan } from '../linux/steps.ts'
-import { encodeCommandPlan, encodeExecPlan } from './encode-plan.ts'
+import { encodeCommandPlan, encodeExecPlan, encodeRelayPlan } from './encode-plan.ts'
 import * as frames from './frames.ts'
 import { FRAME } from './frames.ts'
 import {
@@ -43,6 +43,9 @@ export class ControlConnection implements Shim {
   private readonly decoder = new frames.FrameDecoder()
   private readonly waiters = new Map<number, Waiter>()
   private readonly exitListeners: ExitListener[] = []
+  private readonly inputEndListeners: ((process: ProcessName) => void)[] = []
+  /** Told so far. */
+  private readonly inputEnds = new Set<ProcessName>()
   /** Of the processes that this connection has asked for. */
   private readonly onSync = new Map<ProcessName, OnSync>()
   /** Why a process was given up at a sync point. */
@@ -138,6 +141,7 @@ export class ControlConnection implements Shim {
   async remove(process: ProcessName): Promise<void> {
     await this.request(FRAME.remove, frames.encodeText(process))
     this.processes.delete(process)
+    this.inputEnds.delete(process)
     this.onSync.delete(process)
   }
 
@@ -152,6 +156,11 @@ export class ControlConnection implements Shim {
   onExit(listener: ExitListener): void {
     this.exitListeners.push(listener)
     for (const state of this.processes.values()) if (state.exit) listener({ ...state, exit: state.exit })
+  }
+
+  onInputEnd(listener: (process: ProcessName) => void): void {
+    this.inputEndListeners.push(listener)
+    for (const process of this.inputEnds) listener(process)
   }
 
   /** Hangs up; the shim and its container go on. */
@@ -185,6 +194,7 @@ export class ControlConnection implements Shim {
     if (request === 0 && type === FRAME.process) return this.learn(frames.decodeProcess(payload))
     if (request === 0 && type === FRAME.error) return this.failInit(payload)
     if (type === FRAME.sync) return void this.answerSync(frames.decodeSync(payload))
+    if (type === FRAME.inputEnd) return this.learnInputEnd(frames.decodeName(payload))
     const waiter = this.waiters.get(request)
     this.waiters.delete(request)
     if (type !== FRAME.error) return waiter?.resolve(payload)
@@ -205,6 +215,11 @@ export class ControlConnection implements Shim {
     this.settleCreated((waiter) => waiter.resolve(Buffer.alloc(0)), state.process)
     if (state.exit && before?.state !== 'exited')
       for (const listener of this.exitListeners) listener({ ...state, exit: state.exit })
+  }
+
+  private learnInputEnd(process: ProcessName): void {
+    this.inputEnds.add(process)
+    for (const listener of this.inputEndListeners) listener(process)
   }
 
   /** Who has not asked for the process leaves the answer to who has. */
@@ -257,6 +272,7 @@ export const refuseSync: OnSync = ({ process, point }) =>
   Promise.reject(new Failure('failed-precondition', `${process}: nobody answers at sync point ${point}`))
 
 function encodeSource(source: ProcessPlan | ProcessSource, { streams }: ProcessOptions): Buffer {
+  if ('relay' in source) return encodeRelayPlan(source.relay)
   if ('command' in source) return encodeCommandPlan(source.command, streams)
   return encodeExecPlan('plan' in source ? source.plan : source, streams)
 }

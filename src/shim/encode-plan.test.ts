@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { isFailure } from '../base/failure.ts'
 import type { ProcessPlan, Step } from '../linux/steps.ts'
-import { encodeCommandPlan, encodeExecPlan, encodeShimPlan } from './encode-plan.ts'
+import { encodeCommandPlan, encodeExecPlan, encodeRelayPlan, encodeShimPlan } from './encode-plan.ts'
 import type { CommandPlan, ShimSettings } from './shim.ts'
 
 const SETTINGS: ShimSettings = {
@@ -103,6 +103,15 @@ test('stream paths stand after the PID namespace, and at the end of a command', 
   assert.equal(encodeExecPlan(plan, streams).toString('hex'), expected)
   const command = bytes(`42504c4e 0100 0300 ${COMMAND_BYTES} 0d 01000000 63 00 ${paths}`)
   assert.equal(encodeCommandPlan(COMMAND, streams).toString('hex'), command)
+})
+
+test('a relay is a flag and three paths', () => {
+  const relay = { terminal: true, fifos: { stdin: '/i', stdout: '/o', stderr: '' } }
+  const expected = bytes('42504c4e 0100 0500 01 02000000 2f69 00 02000000 2f6f 00 00000000 00')
+  assert.equal(encodeRelayPlan(relay).toString('hex'), expected)
+  const shim = encodeShimPlan(SETTINGS, { relay })
+  assert.equal(shim.readUInt16LE(6), 4)
+  assert.ok(shim.toString('hex').endsWith(expected.slice(16)))
 })
 
 test('arguments of the steps', () => {

@@ -1,7 +1,7 @@
 // A plan as the bytes that native/plan.c reads (native/README.md, "Plan file").
 import type { ProcessPlan, Step } from '../linux/steps.ts'
 import { PlanWriter } from './plan-writer.ts'
-import type { CommandPlan, ProcessSource, ShimSettings, StreamPaths } from './shim.ts'
+import type { CommandPlan, ProcessSource, RelayPlan, ShimSettings, StreamPaths } from './shim.ts'
 import { STEP_NUMBER, writeStepBody } from './step-body.ts'
 
 const MAGIC = 0x4e4c5042 // "BPLN"
@@ -15,8 +15,16 @@ const COMMAND_TERMINAL = 1
 const COMMAND_STDIN = 2
 const COMMAND_STARTS_AT_ONCE = 4
 const COMMAND_STREAM_PATHS = 8
+const RELAY_TERMINAL = 1
 /** What a file holds: the third number of its header. */
-const CONTENT = { process: 0, settingsAndProcess: 1, settingsAndCommand: 2, command: 3 } as const
+const CONTENT = {
+  process: 0,
+  settingsAndProcess: 1,
+  settingsAndCommand: 2,
+  command: 3,
+  settingsAndRelay: 4,
+  relay: 5,
+} as const
 
 /** The plan file of a shim: its settings and what its first process is made from. */
 export function encodeShimPlan(
@@ -25,9 +33,13 @@ export function encodeShimPlan(
   streams?: StreamPaths,
 ): Buffer {
   const isCommand = 'command' in source
-  const writer = beginPlan(isCommand ? CONTENT.settingsAndCommand : CONTENT.settingsAndProcess)
+  const isRelay = 'relay' in source
+  const writer = beginPlan(
+    isRelay ? CONTENT.settingsAndRelay : isCommand ? CONTENT.settingsAndCommand : CONTENT.settingsAndProcess,
+  )
   writeSettings(settings, writer)
-  if (isCommand) writeCommand(source.command, streams, writer)
+  if (isRelay) writeRelay(source.relay, writer)
+  else if (isCommand) writeCommand(source.command, streams, writer)
   else writeProcess('plan' in source ? source.plan : source, streams, writer)
   return writer.finish()
 }
@@ -46,6 +58,13 @@ export function encodeCommandPlan(command: CommandPlan, streams?: StreamPaths): 
   return writer.finish()
 }
 
+/** The plan file of a further process whose streams are relayed. */
+export function encodeRelayPlan(relay: RelayPlan): Buffer {
+  const writer = beginPlan(CONTENT.relay)
+  writeRelay(relay, writer)
+  return writer.finish()
+}
+
 function beginPlan(content: number): PlanWriter {
   return new PlanWriter().u32(MAGIC).u16(VERSION).u16(content)
 }
@@ -59,6 +78,11 @@ function writeSettings(settings: ShimSettings, writer: PlanWriter): void {
 
 function writePaths(streams: StreamPaths, writer: PlanWriter): void {
   writer.text(streams.stdin).text(streams.stdout).text(streams.stderr)
+}
+
+function writeRelay({ terminal, fifos }: RelayPlan, writer: PlanWriter): void {
+  writer.u8(terminal ? RELAY_TERMINAL : 0)
+  writePaths(fifos, writer)
 }
 
 function writeCommand(command: CommandPlan, streams: StreamPaths | undefined, writer: PlanWriter): void {

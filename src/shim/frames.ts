@@ -20,6 +20,7 @@ export const FRAME = {
   error: 17,
   process: 18,
   sync: 19,
+  inputEnd: 20,
 } as const
 
 const HEADER_SIZE = 8
@@ -115,6 +116,10 @@ export function decodeProcess(payload: Buffer): ProcessState {
     pid: payload.readUInt32LE(at + 1),
     exit: state === 'exited' ? { code: payload.readUInt32LE(at + 5), exitedAtNs } : undefined,
   }
+}
+
+export function decodeName(payload: Buffer): string {
+  return payload.toString('utf8', 2, 2 + payload.readUInt16LE(0))
 }
 
 export function decodeSync(payload: Buffer): SyncRequest {

@@ -98,8 +98,18 @@ export interface StreamPaths {
   stderr: string
 }
 
-/** What a process is made from. */
-export type ProcessSource = { plan: ProcessPlan } | { command: CommandPlan }
+/**
+ * No process at all but its streams: FIFOs whose other ends a foreign shim has, which makes and watches the process. The shim reads output as long as
+ * somebody has the FIFO open for writing, and then tells the process as exited, with code 0. Standard input is opened once it has a reader.
+ */
+export interface RelayPlan {
+  terminal: boolean
+  /** '' where there is none. With a terminal all output comes from `stdout`. */
+  fifos: StreamPaths
+}
+
+/** What a process is made from. A shim has either relays or processes. */
+export type ProcessSource = { plan: ProcessPlan } | { command: CommandPlan } | { relay: RelayPlan }
 
 export interface ProcessOptions {
   /** Absent: a process that stops at a sync point is given up. */
@@ -114,7 +124,7 @@ export interface Shim extends AsyncDisposable {
   readonly processes: ReadonlyMap<ProcessName, ProcessState>
   /** Lets a created process proceed to its exec, with the container's state for its hooks. Resolves once it has been executed. */
   start(process: ProcessName, state?: string): Promise<void>
-  /** Says that its runtime has started a process that a command made. */
+  /** Says that its runtime has started a process that a command made, or whose streams are relayed. */
   started(process: ProcessName): Promise<void>
   /** Makes a further process (exec), up to `created`, or where a command starts it at once, to `running`. Rejects with what `onSync` rejected with. */
   add(process: ProcessName, source: ProcessPlan | ProcessSource, options?: ProcessOptions): Promise<{ pid: number }>
@@ -126,6 +136,8 @@ export interface Shim extends AsyncDisposable {
   shutdown(): Promise<void>
   /** Called for every exit, once; also for those that happened before, at once upon registration. */
   onExit(listener: (state: ProcessState & { exit: ProcessExit }) => void): void
+  /** Called where a client's end of input has ended a relayed process's: whoever holds the FIFO open for writing has to let go. May be told again. */
+  onInputEnd(listener: (process: ProcessName) => void): void
   /** Resolves when the connection is lost (the shim ended or was killed). */
   readonly closed: Promise<void>
 }

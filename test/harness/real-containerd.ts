@@ -1,5 +1,6 @@
 // A real containerd with root, state and socket of its own.
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,8 +8,13 @@ import { join } from 'node:path'
 import { eventually, run } from './command.ts'
 
 export interface RealContainerd extends AsyncDisposable {
+  directory: string
   address: string
   log(): string
+  /** SIGKILL, and waits for its end. Its shims and what they run go on. */
+  kill(): Promise<void>
+  /** After `kill`: resolves once it answers. */
+  start(): Promise<void>
 }
 
 /** containerd must be installed. Who uses it removes its tasks before it is disposed of. */
@@ -27,21 +33,33 @@ address = "${address}"
 `,
   )
   const logFile = join(directory, 'log')
-  const output = openSync(logFile, 'a')
-  const child = spawn('containerd', ['-c', config], { stdio: ['ignore', output, output] })
-  closeSync(output)
-  const gone = new Promise((resolve) => child.once('exit', resolve))
   const log = () => readFileSync(logFile, 'utf8').slice(-4000)
-  await eventually('the real containerd answers', 30_000, async () => {
-    if (child.exitCode !== null) throw new Error(`containerd ended with ${child.exitCode}\n${log()}`)
-    return (await run(['ctr', '-a', address, 'version'])).code === 0
-  })
+  let daemon: ChildProcess | undefined
+  const start = async () => {
+    const output = openSync(logFile, 'a')
+    const child = spawn('containerd', ['-c', config], { stdio: ['ignore', output, output] })
+    daemon = child
+    closeSync(output)
+    await eventually('the real containerd answers', 30_000, async () => {
+      if (child.exitCode !== null) throw new Error(`containerd ended with ${child.exitCode}\n${log()}`)
+      return (await run(['ctr', '-a', address, 'version'])).code === 0
+    })
+  }
+  const end = async (signal: NodeJS.Signals) => {
+    if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return
+    const gone = once(daemon, 'exit')
+    daemon.kill(signal)
+    await gone
+  }
+  await start()
   return {
+    directory,
     address,
     log,
+    kill: () => end('SIGKILL'),
+    start,
     async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM')
-      await gone
+      await end('SIGTERM')
       await run(['sh', '-c', `grep -o " ${directory}[^ ]*" /proc/self/mounts | sort -r | xargs -r umount -l`])
       await rm(directory, { recursive: true, force: true })
     },

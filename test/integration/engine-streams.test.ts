@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
-import { createConnection, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { call } from '../harness/api.ts'
@@ -10,6 +9,7 @@ import { type TestEngine, startEngine } from '../harness/berth.ts'
 import { eventually } from '../harness/command.ts'
 import { pushBusybox } from '../harness/images.ts'
 import { type TestRegistry, startRegistry } from '../harness/registry.ts'
+import { frames, hijack, typing } from '../harness/stream-clients.ts'
 
 let engine: TestEngine
 let registry: TestRegistry
@@ -28,43 +28,6 @@ after(async () => {
   await engine[Symbol.asyncDispose]()
 })
 
-/** A hijacked connection: what came so far, and the socket. */
-interface Hijacked {
-  socket: Socket
-  text(): string
-  ended: Promise<void>
-}
-
-async function hijack(path: string, body = ''): Promise<Hijacked> {
-  const socket = createConnection({ path: engine.socketPath, allowHalfOpen: true })
-  let text = ''
-  const ended = new Promise<void>((resolve) => socket.once('end', resolve).once('close', () => resolve()))
-  socket.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1')
-  })
-  socket.on('error', () => {})
-  const headers = `Host: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
-  socket.write(`POST ${path} HTTP/1.1\r\n${headers}${body}`)
-  await eventually('the connection is taken over', 5000, () => text.includes('\r\n\r\n'))
-  assert.match(text, /^HTTP\/1\.1 101 UPGRADED\r\n/)
-  return {
-    socket,
-    text: () => text.slice(text.indexOf('\r\n\r\n') + 4),
-    ended: ended.then(() => void socket.destroy()),
-  }
-}
-
-/** The payloads of Docker's frames, as `stream:text`. */
-function frames(bytes: string): string[] {
-  const found: string[] = []
-  for (let rest = Buffer.from(bytes, 'latin1'); rest.length >= 8; ) {
-    const length = rest.readUInt32BE(4)
-    found.push(`${rest[0]}:${rest.subarray(8, 8 + length).toString()}`)
-    rest = rest.subarray(8 + length)
-  }
-  return found
-}
-
 describe('attach', () => {
   test('logs=1 replays, two clients see the same, and input of both arrives', async () => {
     const script = 'echo old; while read line; do echo "got $line"; done; echo bye'
@@ -72,8 +35,8 @@ describe('attach', () => {
     await call(engine.socketPath, `POST /containers/${id}/start`)
     await eventually('it has spoken', 5000, async () => (await engine.ok('logs', id)) === 'old')
     const query = 'stream=1&stdin=1&stdout=1&stderr=1'
-    const one = await hijack(`/v1.45/containers/${id}/attach?logs=1&${query}`)
-    const two = await hijack(`/v1.45/containers/${id}/attach?${query}`)
+    const one = await hijack(engine, `/v1.45/containers/${id}/attach?logs=1&${query}`)
+    const two = await hijack(engine, `/v1.45/containers/${id}/attach?${query}`)
     await eventually('the log is replayed', 5000, () => one.text().includes('old'))
     one.socket.write('a\n')
     await eventually('both see a', 5000, () => one.text().includes('got a') && two.text().includes('got a'))
@@ -92,10 +55,10 @@ describe('attach', () => {
   test('logs=1 without stream ends, and of a stopped container, too', async () => {
     const id = await engine.ok('create', image, 'sh', '-c', 'echo one; echo two >&2')
     await engine.ok('start', '-a', id)
-    const replay = await hijack(`/v1.45/containers/${id}/attach?logs=1&stdout=1&stderr=1`)
+    const replay = await hijack(engine, `/v1.45/containers/${id}/attach?logs=1&stdout=1&stderr=1`)
     await replay.ended
     assert.deepEqual(frames(replay.text()).sort(), ['1:one\n', '2:two\n'])
-    const onlyErrors = await hijack(`/v1.45/containers/${id}/attach?logs=1&stderr=1`)
+    const onlyErrors = await hijack(engine, `/v1.45/containers/${id}/attach?logs=1&stderr=1`)
     await onlyErrors.ended
     assert.deepEqual(frames(onlyErrors.text()), ['2:two\n'])
     await engine.ok('rm', id)
@@ -104,25 +67,26 @@ describe('attach', () => {
   test('detach keys leave the program running, and events tell of it', async () => {
     const id = await engine.ok('run', '-dit', image, 'sh', '-c', 'while :; do echo tick; sleep 0.05; done')
     const from = String(Date.now() / 1000)
-    const typed = await typing(['attach', id], [{ after: 'tick', keys: '\x10\x11' }])
+    const typed = await typing(engine, ['attach', id], [{ after: 'tick', keys: '\x10\x11' }])
     assert.match(typed.text, /read escape sequence/)
     assert.equal(await engine.ok('inspect', '-f', '{{.State.Running}}', id), 'true')
-    const own = await typing(['attach', '--detach-keys', 'ctrl-a,x', id], [{ after: 'tick', keys: '\x01x' }])
+    const own = await typing(engine, ['attach', '--detach-keys', 'ctrl-a,x', id], [{ after: 'tick', keys: '\x01x' }])
     assert.match(own.text, /read escape sequence/)
     const exec = await typing(
+      engine,
       ['exec', '-it', '--detach-keys', 'z', id, 'sh', '-c', 'echo in; cat'],
       [{ after: 'in', keys: 'z' }],
     )
     assert.match(exec.text, /read escape sequence/)
     // The CLI finds the keys itself; other clients leave that to the engine.
-    const bare = await hijack(`/containers/${id}/attach?stream=1&stdin=1&stdout=1`)
+    const bare = await hijack(engine, `/containers/${id}/attach?stream=1&stdin=1&stdout=1`)
     bare.socket.write('\x10\x11')
     await bare.ended
     const created = await call(engine.socketPath, `POST /containers/${id}/exec`, {
       body: { AttachStdin: true, AttachStdout: true, Tty: true, DetachKeys: 'z', Cmd: ['cat'] },
     })
     const { Id: execId } = JSON.parse(created.body) as { Id: string }
-    const inside = await hijack(`/exec/${execId}/start`, '{"Tty":true}')
+    const inside = await hijack(engine, `/exec/${execId}/start`, '{"Tty":true}')
     inside.socket.write('a')
     await eventually('the terminal echoes', 5000, () => inside.text() === 'a')
     inside.socket.write('z')
@@ -148,41 +112,6 @@ describe('attach', () => {
   })
 })
 
-/** Types into a client under a terminal: each piece once what is awaited has been printed. */
-function typing(args: string[], pieces: { after: string; keys: string }[]): Promise<{ text: string }> {
-  return new Promise((resolve, reject) => {
-    const line = ['docker', ...args].map((word) => `'${word}'`).join(' ')
-    const child = spawn('script', ['-qec', `stty -echo 2>/dev/null; ${line}`, '/dev/null'], {
-      env: {
-        ...process.env,
-        DOCKER_HOST: engine.host,
-        DOCKER_CONFIG: `${engine.directory}/docker-config`,
-        TERM: 'xterm',
-      },
-    })
-    let text = ''
-    const waiting = [...pieces]
-    const limit = setTimeout(() => child.kill('SIGKILL'), 20_000)
-    const step = () => {
-      const next = waiting[0]
-      if (next === undefined || !text.includes(next.after)) return
-      waiting.shift()
-      child.stdin.write(next.keys)
-      step()
-    }
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      step()
-    })
-    child.on('error', reject)
-    child.on('close', () => {
-      clearTimeout(limit)
-      resolve({ text })
-    })
-    step()
-  })
-}
-
 describe('terminals', () => {
   test('resize reaches the program, of a container and of an exec', async () => {
     const id = await engine.ok(
@@ -205,7 +134,7 @@ describe('terminals', () => {
       },
     })
     const { Id: exec } = JSON.parse(created.body) as { Id: string }
-    const client = await hijack(`/exec/${exec}/start`, '{"Tty":true}')
+    const client = await hijack(engine, `/exec/${exec}/start`, '{"Tty":true}')
     await eventually('the exec listens', 5000, () => client.text().includes('on'))
     assert.equal((await call(engine.socketPath, `POST /exec/${exec}/resize?h=12&w=34`)).status, 200)
     await client.ended

@@ -52,13 +52,23 @@ export function embedContainerd(router: GrpcRouter, namespace: string): Containe
   return clientOver(createMemoryTransport(router), namespace)
 }
 
+/** Which containerd a client has found. */
+export interface ContainerdPeer {
+  version: string
+  /**
+   * berth-containerd: it takes our URIs for standard streams (stdio-uri.ts), lays a finished layer on its parent at commit, and runs the built-in runtime
+   * where a record names none.
+   */
+  isOwn: boolean
+}
+
 /** Resolves once the daemon answers; rejects with `unavailable` when `timeoutMs` is over first. */
-export async function waitForContainerd(client: ContainerdClient, timeoutMs: number): Promise<void> {
+export async function waitForContainerd(client: ContainerdClient, timeoutMs: number): Promise<ContainerdPeer> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
     try {
-      await client.version.version({}, { timeoutMs: Math.max(1, deadline - Date.now()) })
-      return
+      const { version } = await client.version.version({}, { timeoutMs: Math.max(1, deadline - Date.now()) })
+      return { version, isOwn: version.endsWith(OWN_VERSION_SUFFIX) }
     } catch (error) {
       if (!isFailure(error, 'unavailable') || Date.now() > deadline)
         throw new Failure('unavailable', `containerd does not answer within ${timeoutMs} ms`, { cause: error })
@@ -67,6 +77,8 @@ export async function waitForContainerd(client: ContainerdClient, timeoutMs: num
   }
 }
 
+/** Of what berth-containerd answers; before it stands the version whose surface it serves. */
+const OWN_VERSION_SUFFIX = '+berth'
 const NAMESPACE_HEADER = 'containerd-namespace'
 const LEASE_HEADER = 'containerd-lease'
 

@@ -2,6 +2,7 @@
 import { Failure, isFailure } from '../../base/failure.ts'
 import { WriteAction, type WriteContentResponse } from '../../gen/services/content_pb.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
 import type { BlobSink } from '../../registry/client/puller.ts'
 import type { ContainerdClient } from './client.ts'
 
@@ -39,6 +40,13 @@ export function openContentSink(client: ContainerdClient, options: ContentSinkOp
 
 const LOCK_RETRY_MS = 100
 
+/** What this process writes at this moment: not every containerd refuses to throw away an upload that somebody is at. */
+const uploading = new Set<Digest>()
+
+export function isUploading(digest: Digest): boolean {
+  return uploading.has(digest)
+}
+
 async function hasBlob(client: ContainerdClient, descriptor: Descriptor): Promise<boolean> {
   try {
     await client.content.info({ digest: descriptor.digest })
@@ -58,6 +66,9 @@ async function writeBlob(
   signal: AbortSignal,
 ): Promise<void> {
   const gate = new Gate()
+  void gate.opened.then((isMine) => {
+    if (isMine) uploading.add(descriptor.digest)
+  })
   const responses = client.content.write(requestsOf(descriptor, labels, source, gate), { signal })
   let last: WriteContentResponse | undefined
   try {
@@ -67,6 +78,7 @@ async function writeBlob(
     }
   } finally {
     gate.open(false)
+    if (await gate.opened) uploading.delete(descriptor.digest)
   }
   if (last?.action !== WriteAction.COMMIT)
     throw new Failure('data-loss', `content ${descriptor.digest}: the upload was not committed`)

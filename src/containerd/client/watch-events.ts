@@ -27,6 +27,7 @@ import {
 import type { Envelope } from '../../gen/types/event_pb.ts'
 import { unpackMessage } from './any.ts'
 import type { ContainerdClient } from './client.ts'
+import { subscribe } from './subscribe.ts'
 
 /** Decoded by topic. */
 export type ContainerdEvent = { namespace: string; timeMs: number; timeNs: bigint } & (
@@ -66,7 +67,7 @@ export async function* watchTaskEvents(
   const filters = [`namespace==${client.namespace},topic~="^/tasks/"`]
   while (!signal.aborted) {
     try {
-      yield* subscribe(client, filters, signal)
+      yield* follow(client, filters, signal, clock)
     } catch (error) {
       if (signal.aborted) return
       if (!isFailure(error, 'unavailable', 'cancelled', 'internal')) throw error
@@ -76,10 +77,11 @@ export async function* watchTaskEvents(
 }
 
 /** One subscription: `subscribed` as soon as the daemon has set it up, then the events. */
-async function* subscribe(
+async function* follow(
   client: ContainerdClient,
   filters: string[],
   signal: AbortSignal,
+  clock: Clock,
 ): AsyncGenerator<ContainerdEvent> {
   let accept: () => void = () => {}
   const accepted = new Promise<void>((resolve) => {
@@ -88,9 +90,7 @@ async function* subscribe(
   const stop = new AbortController() // ends the call also when the caller leaves the loop while nothing happens
   const onAbort = (): void => stop.abort()
   signal.addEventListener('abort', onAbort, { once: true })
-  const envelopes = client.events
-    .subscribe({ filters }, { signal: stop.signal, onAccepted: accept })
-    [Symbol.asyncIterator]()
+  const envelopes = subscribe(client, filters, { signal: stop.signal, clock, onBegun: accept })[Symbol.asyncIterator]()
   try {
     if (signal.aborted) return
     let next = envelopes.next()

@@ -7,7 +7,7 @@ import { commandsFor } from './find-runtime.ts'
 import { unmountAll } from './open-rootfs.ts'
 import { createProcess, newTask, type Task, type TaskProcess } from './task.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
-import { readTaskRecord, type TaskRecord } from './task-record.ts'
+import { readExecRecords, readTaskRecord, removeExecRecord, type TaskRecord } from './task-record.ts'
 import { settleWithoutShim, trackExits, watchOom } from './track-exits.ts'
 
 /** Call once, before the service answers. */
@@ -45,13 +45,20 @@ function adoptProcesses(task: Task, shim: Shim): void {
     process.pid = state.pid
     if (state.state === 'running') process.status = { kind: 'running' }
   }
-  for (const id of [...task.execs.keys()]) if (!shim.processes.has(id)) task.execs.delete(id)
+  for (const id of [...task.execs.keys()]) {
+    if (shim.processes.has(id)) continue
+    task.execs.delete(id)
+    removeExecRecord(task, id)
+  }
 }
 
 function taskOf(host: TaskHost, bundle: string, record: TaskRecord): Task {
   const { namespace, id, spec, runtime, ociBundle } = record
   const execs = new Map<string, TaskProcess>(
-    Object.entries(record.execs).map(([name, streams]) => [name, createProcess(name, streams)]),
+    Object.entries({ ...record.execs, ...readExecRecords(bundle) }).map(([name, streams]) => [
+      name,
+      createProcess(name, streams),
+    ]),
   )
   const commands = commandsFor(host, runtime, { namespace, id, bundle, ociBundle })
   const cgroup = host.reopenCgroup(record.cgroup)

@@ -8,7 +8,7 @@ import { unmountAll } from './open-rootfs.ts'
 import { requireProcess, type Task, type TaskProcess } from './task.ts'
 import { runPoststop } from './task-hooks.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
-import { writeTaskRecord } from './task-record.ts'
+import { removeExecRecord } from './task-record.ts'
 
 /** Only a created (then it is killed) or stopped task goes. Safe to repeat after a crash: the bundle goes last. */
 export async function deleteTask(host: TaskHost, task: Task): Promise<ProcessExit> {
@@ -53,7 +53,7 @@ export async function deleteExec(host: TaskHost, task: Task, execId: string): Pr
   await process.logger?.close()
   task.commands?.forgetExec(execId)
   task.execs.delete(execId)
-  writeTaskRecord(task)
+  removeExecRecord(task, execId)
   return exitOf(process)
 }
 

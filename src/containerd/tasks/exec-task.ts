@@ -12,7 +12,7 @@ import { openStdio, type Stdio } from './open-stdio.ts'
 import { createProcess, requireShim, type Task, type TaskProcess, type TaskStreams } from './task.ts'
 import { syncOf } from './task-hooks.ts'
 import type { TaskHost } from './task-host.ts'
-import { writeTaskRecord } from './task-record.ts'
+import { removeExecRecord, writeExecRecord } from './task-record.ts'
 
 const O_PATH = 0o10000000
 const O_DIRECTORY = 0o200000
@@ -84,10 +84,11 @@ async function makeInKernel(host: TaskHost, task: Task, process: TaskProcess, sp
   const owner = { namespace: task.namespace, id: process.id, directory: task.bundle }
   const stdio = await openStdio(host, owner, process.streams)
   try {
-    writeTaskRecord(task)
+    writeExecRecord(task, process.id, process.streams)
     if (task.commands === undefined) await makeByPlan(host, task, process, spec, stdio)
     else await makeExecByCommand(host, task, task.commands, { process, spec, stdio })
   } catch (error) {
+    removeExecRecord(task, process.id)
     await stdio.logger?.close()
     throw error
   }

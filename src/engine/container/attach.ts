@@ -1,15 +1,14 @@
 // POST /containers/{id}/attach: a client at the container's standard streams. Before the start it waits for it, which is what `docker run` does.
 import type { Duplex } from 'node:stream'
 import { Failure, messageOf } from '../../base/failure.ts'
-import { connectStream } from '../../containerd/client/attach-stream.ts'
 import type { Engine } from '../engine.ts'
 import { writeTo } from '../logs/write-to.ts'
 import { readLog } from '../logs/read-log.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
-import { streamSocketPath } from './paths.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { endClient, splice } from './splice.ts'
+import { INIT } from '../streams/container-streams.ts'
 
 export interface AttachOptions {
   stdin: boolean
@@ -21,8 +20,6 @@ export interface AttachOptions {
   logs: boolean
   detachKeys: readonly number[]
 }
-
-const INIT = 'init'
 
 /** Throws conflict in Docker's words. Call before the connection is taken over. */
 export function requireAttachable(container: Container, name: string): void {
@@ -87,13 +84,11 @@ async function connectWhenRunning(
 ): Promise<Duplex | undefined> {
   const connect = async () => {
     const { stdin, stdout, stderr } = options
-    const isTerminal = container.hasTerminal
-    const { socket } = await connectStream(streamSocketPath(engine, container.id), INIT, {
+    return await engine.streams.connect(container, INIT, {
       stdin: stdin && container.record.config.OpenStdin === true,
       stdout,
-      stderr: stderr && !isTerminal,
+      stderr: stderr && !container.hasTerminal,
     })
-    return socket
   }
   if (isAlive(container.state)) return connect()
   return new Promise((resolve, reject) => {

@@ -9,6 +9,7 @@ import { isAlive } from './container-state.ts'
 import { networkKind } from './network-settings.ts'
 import { hostnamePath, hostsPath, netnsPath, resolvConfPath } from './paths.ts'
 import { readUserFiles } from './read-user-files.ts'
+import { sharedMemoryPath } from './shared-memory.ts'
 import { buildRuntimeSpec } from './spec/build-runtime-spec.ts'
 import { parseBind } from './spec/parse-bind.ts'
 import { resolveAddedGroup, resolveUser } from './spec/resolve-user.ts'
@@ -113,6 +114,8 @@ function joined<Key extends 'pid' | 'ipc'>(key: Key, pid: number | undefined): {
 /** A container that shares its ipc namespace shares /dev/shm as well, which is reached through its first process. */
 function shmPath(engine: Engine, container: Container): { shmPath?: string } {
   const other = ipcOwner(engine, container)
+  const mounted = sharedMemoryPath(engine, other ?? container)
+  if (mounted !== undefined) return { shmPath: mounted }
   return other === undefined ? {} : { shmPath: `/proc/${other.state.pid}/root/dev/shm` }
 }
 

@@ -96,6 +96,8 @@ export class Container {
   /** Stop, or a signal that means it, was sent to this run: no policy brings it back. */
   isToldToExit = false
   isRemoving = false
+  /** From now on no exec begins. */
+  isPausing = false
   /** The last start was tried and undone. */
   hasFailedToStart = false
   /** `docker restart` brings it up again itself: neither policy nor auto-remove apply to the stop in between. */

@@ -1,31 +1,79 @@
-// A container's runtime as containerd's records name it: always the same shim, told another program where the container wants one.
-import { create, toBinary } from '@bufbuild/protobuf'
-import { AnySchema } from '@bufbuild/protobuf/wkt'
+// A container's runtime as containerd's records name it: a shim, and for runc's shim the program that it runs.
+import { create } from '@bufbuild/protobuf'
+import { type Any, AnySchema } from '@bufbuild/protobuf/wkt'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { replaceFileSync } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
-import { OptionsSchema } from '../../gen/runc/options_pb.ts'
 import type { Container_Runtime } from '../../gen/services/containers_pb.ts'
+import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
+import { message, text } from '../../wire/protobuf/message.ts'
+import { Options } from '../../wire/shim-v2/messages.ts'
 import type { Engine } from '../engine.ts'
-import { OWN_RUNTIMES, type RuntimeSetting } from '../settings/runtime-setting.ts'
+import {
+  isShimName,
+  OWN_RUNTIMES,
+  RUNC_SHIM,
+  type RuntimeSetting,
+  type ShimSetting,
+} from '../settings/runtime-setting.ts'
 
 type Runtime = Pick<Container_Runtime, 'name'> & Partial<Pick<Container_Runtime, 'options'>>
+type Host = Pick<Engine, 'config' | 'peer'>
 
-const NAME = 'io.containerd.runc.v2'
+const RUNC_OPTIONS = 'containerd.runc.v1.Options'
+/** What shims take that are not runc's, by a convention of containerd's CRI. */
+const OTHER_OPTIONS = 'runtimeoptions.v1.Options'
+const OtherOptions = message({ typeUrl: text(1), configPath: text(2) })
 
 /** Throws Docker's words where the daemon has forgotten a runtime that the container was made for. */
-export function containerdRuntime(engine: Engine, name: string): Runtime {
-  if (name === '' || OWN_RUNTIMES.some((own) => own === name)) return { name: NAME }
+export function containerdRuntime(engine: Host, name: string): Runtime {
+  if (name === '' || OWN_RUNTIMES.some((own) => own === name)) return builtIn(engine, name)
   const setting = engine.config.runtimes[name]
+  if (setting === undefined && isShimName(name)) return { name }
   if (setting === undefined) throw new Failure('invalid-argument', `unknown or invalid runtime name: ${name}`)
+  if (setting.shim !== undefined) return ofShim(setting.shim)
   const binaryName = setting.args.length === 0 ? setting.path : writeWrapper(engine, name, setting)
-  const value = toBinary(OptionsSchema, create(OptionsSchema, { binaryName }))
-  return { name: NAME, options: create(AnySchema, { typeUrl: OptionsSchema.typeName, value }) }
+  return { name: RUNC_SHIM, options: runcOptions({ binaryName, ...rootOf(engine, name) }) }
+}
+
+/**
+ * Of another runtime than ours. The same document is a valid one of this version, and there are runtimes that take no later one, such as crun before 1.9.
+ */
+const COMPATIBLE_VERSION = '1.0.2'
+
+/** The spec as the container's runtime takes it. */
+export function specFor(engine: Host, name: string, spec: RuntimeSpec): RuntimeSpec {
+  const isBuiltIn = engine.peer.isOwn && (name === '' || OWN_RUNTIMES.some((own) => own === name))
+  return isBuiltIn ? spec : { ...spec, ociVersion: COMPATIBLE_VERSION }
+}
+
+/** Of our own containerd it is the built-in runtime; another has its own runc. */
+function builtIn(engine: Host, name: string): Runtime {
+  if (engine.peer.isOwn) return { name: RUNC_SHIM }
+  const binaryName = name === 'berth-runc' ? name : ''
+  return { name: RUNC_SHIM, options: runcOptions({ binaryName, ...rootOf(engine, name || OWN_RUNTIMES[0]) }) }
+}
+
+/** As with dockerd: a runtime's state is this engine's, not the host's. */
+function rootOf(engine: Host, name: string): { root?: string } {
+  return engine.peer.isOwn ? {} : { root: join(engine.config.execRoot, `runtime-${name}`) }
+}
+
+function ofShim({ type, options }: ShimSetting): Runtime {
+  const entries = Object.entries(options).map(([key, value]) => [`${key[0]?.toLowerCase()}${key.slice(1)}`, value])
+  if (entries.length === 0) return { name: type }
+  const given = Object.fromEntries(entries)
+  if (type === RUNC_SHIM) return { name: type, options: runcOptions(given) }
+  return { name: type, options: create(AnySchema, { typeUrl: OTHER_OPTIONS, value: OtherOptions.encode(given) }) }
+}
+
+function runcOptions(options: Parameters<typeof Options.encode>[0]): Any {
+  return create(AnySchema, { typeUrl: RUNC_OPTIONS, value: Options.encode(options) })
 }
 
 /** containerd takes a program without arguments: as dockerd does, we write one that adds them. */
-function writeWrapper(engine: Engine, name: string, { path, args }: RuntimeSetting): string {
+function writeWrapper(engine: Host, name: string, { path, args }: RuntimeSetting): string {
   const directory = join(engine.config.execRoot, 'runtimes')
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const program = join(directory, name)

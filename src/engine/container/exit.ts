@@ -1,5 +1,4 @@
 // What happens when a container's first process has ended: the state, the events, the restart or the removal.
-import { rmSync } from 'node:fs'
 import { formatRfc3339Nano } from '../../base/clock.ts'
 import { messageOf } from '../../base/failure.ts'
 import { nextTurn } from '../../base/next-turn.ts'
@@ -8,11 +7,12 @@ import { endExecsOf } from '../exec/exec-exit.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
 import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
-import { netnsPath, streamSocketPath } from './paths.ts'
+import { netnsPath } from './paths.ts'
 import { removeContainer } from './remove.ts'
 import { endHealth } from './watch-health.ts'
 import { decideRestart } from './restart-policy.ts'
 import { restartAfter } from './restart-later.ts'
+import { removeSharedMemory } from './shared-memory.ts'
 import { deleteContainerdRecord, deleteTask } from './tasks.ts'
 
 export interface TaskExit {
@@ -27,6 +27,7 @@ export async function handleExit(engine: Engine, container: Container, exit: Tas
   const goes = await container.lock.run(async () => {
     const { state } = container
     if (container.isGone || !isAlive(state) || (exit.pid !== 0 && exit.pid !== state.pid)) return false
+    await engine.streams.drained(container)
     const delayMs = recordExit(engine, container, exit)
     const isLast =
       delayMs === undefined && container.record.hostConfig.AutoRemove === true && !container.isBeingRestarted
@@ -99,7 +100,8 @@ async function releaseRun(engine: Engine, container: Container): Promise<void> {
     () => deleteTask(engine, container.id),
     () => deleteContainerdRecord(engine, container.id),
     () => engine.netns.remove(netnsPath(engine, container.id)),
-    () => rmSync(streamSocketPath(engine, container.id), { force: true }), // a shim that was killed leaves it
+    () => engine.streams.close(container.id),
+    () => removeSharedMemory(engine, container.id),
   ]
   for (const step of steps) {
     try {

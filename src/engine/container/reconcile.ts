@@ -2,8 +2,7 @@
 //
 // What containerd says of tasks is true. Containers that run are adopted, ends that nobody saw are recorded with containerd's time and code, and whatever in
 // containerd, in the netns and stream directories and in the network no record names any more is removed.
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { messageOf } from '../../base/failure.ts'
 import type { Process } from '../../gen/types/task_pb.ts'
 import { Status } from '../../gen/types/task_pb.ts'
@@ -13,10 +12,11 @@ import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
 import { watchHealth } from './watch-health.ts'
 import { handleExit } from './exit.ts'
-import { netnsDirectory, netnsPath, streamsDirectory } from './paths.ts'
+import { netnsDirectory, netnsPath } from './paths.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { removeContainer } from './remove.ts'
 import { startsWithEngine } from './restart-policy.ts'
+import { sweepSharedMemory } from './shared-memory.ts'
 import { startContainer } from './start.ts'
 import { deleteContainerdRecord, deleteTask, OWNER_LABEL, removeSnapshot, SNAPSHOTTER } from './tasks.ts'
 import { sweepVolumes } from './volumes.ts'
@@ -30,7 +30,6 @@ const UNSEEN_EXIT_CODE = 137
  * containerd's events until its ContainerStore is closed.
  */
 export async function reconcileContainers(engine: Engine): Promise<void> {
-  mkdirSync(streamsDirectory(engine), { recursive: true, mode: 0o700 })
   mkdirSync(netnsDirectory(engine), { recursive: true, mode: 0o700 })
   let isFirst = true
   await new Promise<void>((resolve, reject) => {
@@ -77,9 +76,12 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
     (task.status === Status.RUNNING || task.status === Status.PAUSED || task.status === Status.PAUSING)
   if (isUp) {
     await container.lock.run(() => recordRunning(engine, container, task))
+    await engine.streams.adopt(container)
     if (container.healthWatch === undefined) watchHealth(engine, container, { isNewRun: false })
     return
   }
+  // Its shim did not answer in time: nothing is known, so nothing has changed.
+  if (isAlive(state) && task?.status === Status.UNKNOWN) return
   if (isAlive(state)) {
     const at = task?.exitedAt
     const exitedAtNs = at ? at.seconds * 1_000_000_000n + BigInt(at.nanos) : BigInt(engine.clock.now()) * 1_000_000n
@@ -138,7 +140,8 @@ async function sweep(engine: Engine): Promise<void> {
     ['snapshots', () => sweepSnapshots(engine, isOwned)],
     ['network namespaces', () => sweepNetns(engine, live)],
     ['volumes', async () => sweepVolumes(engine, isOwned)],
-    ['stream sockets', async () => sweepStreams(engine, live)],
+    ['streams', () => engine.streams.sweep(live)],
+    ['shared memory', async () => sweepSharedMemory(engine, live)],
   ]
   for (const [subject, step] of steps) {
     try {
@@ -155,7 +158,7 @@ async function sweepAgain(engine: Engine): Promise<void> {
   try {
     await sweepContainerd(engine)
     await sweepSnapshots(engine, isOwned)
-    await dropOldLeases(engine.containerd, engine.id)
+    await dropOldLeases(engine)
   } catch (error) {
     engine.log.error('sweeping after containerd came back failed', { error: messageOf(error) })
   }
@@ -167,8 +170,10 @@ async function sweepContainerd(engine: Engine): Promise<void> {
     engine.containerd.containers.list({ filters: [] }),
     engine.containerd.tasks.list({ filter: '' }),
   ])
-  const foreign = new Set(containers.flatMap(({ id, labels }) => (labels[OWNER_LABEL] === undefined ? [id] : [])))
-  const found = new Set([...containers.map(({ id }) => id), ...tasks.map((task) => task.containerId || task.id)])
+  const foreign = new Set(containers.flatMap(({ id, labels }) => (labels[OWNER_LABEL] === engine.id ? [] : [id])))
+  // A containerd that is not ours may have other clients in this namespace, and a task without a record be theirs.
+  const running = engine.peer.isOwn ? tasks.map((task) => task.containerId || task.id) : []
+  const found = new Set([...containers.map(({ id }) => id), ...running])
   await Promise.all(
     [...found].map(async (id) => {
       if (foreign.has(id)) return
@@ -192,18 +197,13 @@ async function removeRun(engine: Engine, id: string): Promise<void> {
 async function sweepSnapshots(engine: Engine, isOwned: (id: string) => boolean): Promise<void> {
   const lost: string[] = []
   for await (const { info } of engine.containerd.snapshots.list({ snapshotter: SNAPSHOTTER, filters: [] }))
-    for (const each of info) if (each.labels[OWNER_LABEL] !== undefined && !isOwned(each.name)) lost.push(each.name)
+    for (const each of info) if (each.labels[OWNER_LABEL] === engine.id && !isOwned(each.name)) lost.push(each.name)
   await Promise.all(lost.map((id) => removeSnapshot(engine, id)))
 }
 
 async function sweepNetns(engine: Engine, live: ReadonlySet<string>): Promise<void> {
   for (const id of readdirSync(netnsDirectory(engine)))
     if (!live.has(id)) await engine.netns.remove(netnsPath(engine, id))
-}
-
-function sweepStreams(engine: Engine, live: ReadonlySet<string>): void {
-  const directory = streamsDirectory(engine)
-  for (const id of readdirSync(directory)) if (!live.has(id)) rmSync(join(directory, id), { force: true })
 }
 
 /** A restart policy also holds across a restart of the engine. */

@@ -15,6 +15,7 @@ import { publishRequests } from './port-bindings.ts'
 import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
 import { removeContainer } from './remove.ts'
 import { cancelRestart } from './restart-later.ts'
+import { makeSharedMemory, removeSharedMemory } from './shared-memory.ts'
 import { watchHealth } from './watch-health.ts'
 import {
   createTask,
@@ -57,6 +58,8 @@ async function run(engine: Engine, container: Container): Promise<void> {
   try {
     requireNetwork(container, engine.network.describe())
     const mounts = await requireMounts(engine, container)
+    undo.defer(() => removeSharedMemory(engine, container.id))
+    makeSharedMemory(engine, container)
     // containerd stores the record while we make the network: neither needs the other.
     const spec = buildSpec(engine, container, mounts)
     container.processSpec = spec.process
@@ -78,6 +81,7 @@ async function run(engine: Engine, container: Container): Promise<void> {
     undo.defer(async () => {
       await created.catch(() => {})
       await deleteTask(engine, container.id)
+      await engine.streams.close(container.id)
     })
     if (!isNetworkFirst) {
       await nextTurn()

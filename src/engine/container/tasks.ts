@@ -2,12 +2,9 @@
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { isFailure } from '../../base/failure.ts'
 import { RUNTIME_SPEC_TYPE } from '../../containerd/client/any.ts'
-import { formatStdioUri } from '../../containerd/client/stdio-uri.ts'
 import type { Engine } from '../engine.ts'
 import type { Container, SnapshotMount } from './container.ts'
-import { logSettings } from './log-settings.ts'
-import { containerdRuntime } from './containerd-runtime.ts'
-import { streamSocketPath } from './paths.ts'
+import { containerdRuntime, specFor } from './containerd-runtime.ts'
 import { formatRuntimeSpec } from './spec/format-runtime-spec.ts'
 
 export const SNAPSHOTTER = 'overlayfs'
@@ -43,13 +40,15 @@ export async function removeSnapshot(engine: Engine, id: string): Promise<void> 
 
 /** containerd's record of the container, in place of one that a former run has left. */
 export async function putContainerdRecord(engine: Engine, container: Container, spec: RuntimeSpec): Promise<void> {
+  const runtime = container.record.hostConfig.Runtime ?? ''
+  const document = formatRuntimeSpec(specFor(engine, runtime, spec))
   const request = {
     container: {
       id: container.id,
       labels: { [OWNER_LABEL]: engine.id },
       image: container.record.config.Image ?? '',
-      runtime: containerdRuntime(engine, container.record.hostConfig.Runtime ?? ''),
-      spec: { typeUrl: RUNTIME_SPEC_TYPE, value: Buffer.from(formatRuntimeSpec(spec)) },
+      runtime: containerdRuntime(engine, runtime),
+      spec: { typeUrl: RUNTIME_SPEC_TYPE, value: Buffer.from(document) },
       snapshotter: SNAPSHOTTER,
       snapshotKey: container.id,
     },
@@ -70,24 +69,17 @@ export async function deleteContainerdRecord(engine: Engine, id: string): Promis
 
 /** The process exists and waits. Returns its pid. */
 export async function createTask(engine: Engine, container: Container, rootfs: SnapshotMount[]): Promise<number> {
-  const { config } = container.record
-  const uri = formatStdioUri({
-    socketPath: streamSocketPath(engine, container.id),
-    log: logSettings(container),
-    stdinOnce: config.StdinOnce === true,
-  })
   const { pid } = await engine.containerd.tasks.create({
     containerId: container.id,
     rootfs,
-    stdin: config.OpenStdin === true ? uri : '',
-    stdout: uri,
-    stderr: config.Tty === true ? '' : uri,
-    terminal: config.Tty === true,
+    ...(await engine.streams.open(container)),
+    terminal: container.hasTerminal,
   })
   return pid
 }
 
 export async function startTask(engine: Engine, container: Container): Promise<void> {
+  await engine.streams.starting(container)
   await engine.containerd.tasks.start({ containerId: container.id, execId: '' })
 }
 

@@ -60,7 +60,7 @@ async function probeAgainAndAgain(
     const before = container.state.health ?? startingHealth()
     await engine.clock.sleep(pauseBeforeProbe(plan, before, engine.clock.now() - startedAtMs), signal)
     if (signal.aborted || !isAlive(container.state)) return
-    if (container.state.status === 'paused') continue
+    if (container.state.status === 'paused' || container.isPausing) continue
     const result = await probe(engine, container, plan)
     if (signal.aborted || !isAlive(container.state)) return
     const health = judgeProbe(plan, before, result, startedAtMs)

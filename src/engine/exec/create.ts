@@ -18,7 +18,7 @@ export function createExec(engine: Engine, container: Container, name: string, c
 }
 
 export function requireExecutable(container: Container, name: string): void {
-  if (container.state.status === 'paused')
+  if (container.state.status === 'paused' || container.isPausing)
     throw new Failure('conflict', `Container ${name} is paused, unpause the container before exec`)
   if (container.state.status === 'restarting') throw isRestarting(container)
   container.requireAlive()

@@ -16,10 +16,10 @@ export function handleExecExit(engine: Engine, container: Container, execId: str
   }
   const forget = engine.containerd.tasks
     .deleteProcess({ containerId: container.id, execId })
-    .then(() => {})
     .catch((error: unknown) =>
       engine.log.debug('deleting an exec process failed', { exec: execId, error: messageOf(error) }),
     )
+    .then(() => engine.streams.closeExec(container, execId))
   engine.containers.track(forget)
 }
 

@@ -3,10 +3,7 @@ import type { Duplex } from 'node:stream'
 import { within } from '../../base/clock.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { packJson, PROCESS_SPEC_TYPE } from '../../containerd/client/any.ts'
-import { connectStream } from '../../containerd/client/attach-stream.ts'
-import { formatStdioUri } from '../../containerd/client/stdio-uri.ts'
 import { explainRunFailure } from '../container/exit-code-of-failure.ts'
-import { streamSocketPath } from '../container/paths.ts'
 import { publishContainerEvent } from '../container/publish-event.ts'
 import { endClient, splice } from '../container/splice.ts'
 import type { Engine } from '../engine.ts'
@@ -93,25 +90,19 @@ async function runExec(
     const { exitCode, failure } = explainRunFailure('', error)
     exec.setExited(exitCode === 128 ? DEFAULT_FAILED_CODE : exitCode, engine.clock.now())
     await engine.containerd.tasks.deleteProcess({ containerId: container.id, execId: exec.id }).catch(() => {}) // it may never have been made
+    await engine.streams.closeExec(container, exec.id)
     throw failure
   }
 }
 
 async function createProcess(engine: Engine, exec: Exec, options: ExecStartOptions): Promise<void> {
   const { container, config } = exec
-  const uri = formatStdioUri({
-    socketPath: streamSocketPath(engine, container.id),
-    log: undefined,
-    stdinOnce: false,
-  })
   const spec = await buildExecProcess(engine, exec, options.consoleSize ?? config.consoleSize)
   await engine.containerd.tasks.exec({
     containerId: container.id,
     execId: exec.id,
     terminal: config.terminal,
-    stdin: config.attachStdin ? uri : '',
-    stdout: uri,
-    stderr: config.terminal ? '' : uri,
+    ...(await engine.streams.openExec(exec)),
     spec: packJson(PROCESS_SPEC_TYPE, spec),
   })
 }
@@ -120,10 +111,9 @@ async function createProcess(engine: Engine, exec: Exec, options: ExecStartOptio
 async function connect(engine: Engine, exec: Exec): Promise<Duplex | undefined> {
   const { attachStdin, attachStdout, attachStderr, terminal } = exec.config
   if (!attachStdin && !attachStdout && !attachStderr) return undefined
-  const { socket } = await connectStream(streamSocketPath(engine, exec.container.id), exec.id, {
+  return await engine.streams.connect(exec.container, exec.id, {
     stdin: attachStdin,
     stdout: attachStdout,
     stderr: attachStderr && !terminal,
   })
-  return socket
 }

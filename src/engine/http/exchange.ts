@@ -24,9 +24,14 @@ export class Exchange implements ApiRequest {
   readonly version: ApiVersion
   readonly raw: IncomingMessage
   readonly #parts: ExchangeParts
-  readonly #gone = new AbortController()
+  /** Made for the first who asks: most requests are answered without, and an abort that nobody hears costs as much as one that is heard. */
+  #gone: AbortController | undefined
+  #isGone = false
   readonly #early: Buffer[] = []
-  readonly #onGone = () => this.#gone.abort()
+  readonly #onGone = () => {
+    this.#isGone = true
+    this.#gone?.abort()
+  }
   #isHijacked = false
 
   constructor(parts: ExchangeParts) {
@@ -41,6 +46,10 @@ export class Exchange implements ApiRequest {
   }
 
   get signal(): AbortSignal {
+    if (this.#gone === undefined) {
+      this.#gone = new AbortController()
+      if (this.#isGone) this.#gone.abort()
+    }
     return this.#gone.signal
   }
 

@@ -1,6 +1,6 @@
 // The story of a pull, on the engine's side: a lease for what comes in, layers unpacked while others still arrive, then a name.
 import { systemClock } from '../../base/clock.ts'
-import { openContentSink } from '../../containerd/client/content-writer.ts'
+import { isUploading, openContentSink } from '../../containerd/client/content-writer.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { gcSnapshotLabel } from '../../containerd/client/labels.ts'
 import type { Digest } from '../../oci/digest.ts'
@@ -45,7 +45,7 @@ export async function pullImage(
   await using unpacker = new LayerUnpacker({
     client: lease.client,
     progress: options.reporter,
-    isParallel: engine.config.containerdAddress === undefined,
+    isParallel: engine.peer.isOwn,
     signal: options.signal,
   })
   const sink = learningSink(sweepingSink(lease.client), unpacker)
@@ -114,7 +114,7 @@ function sweepingSink(client: ContainerdClient): BlobSink {
 
 /** containerd gives the lock up a moment after the stream has broken. Another pull that writes the same blob keeps it, and its upload stays. */
 async function abortUploads(client: ContainerdClient, digest: Digest): Promise<void> {
-  for (let attempt = 0; attempt < ABORT_ATTEMPTS; attempt++) {
+  for (let attempt = 0; attempt < ABORT_ATTEMPTS && !isUploading(digest); attempt++) {
     const { statuses } = await client.content.listStatuses({ filters: [] })
     const refs = statuses.filter(({ expected }) => expected === digest).map(({ ref }) => ref)
     const aborted = await Promise.allSettled(refs.map((ref) => client.content.abort({ ref })))

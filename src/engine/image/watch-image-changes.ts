@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { isFailure } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
+import { subscribe } from '../../containerd/client/subscribe.ts'
 
 const RETRY_MS = 500
 
@@ -15,7 +16,7 @@ export async function watchImageChanges(
   const filters = [`namespace==${client.namespace},topic~="^/images/"`]
   while (!signal.aborted) {
     try {
-      const events = client.events.subscribe({ filters }, { signal, onAccepted: () => onChange(true) })
+      const events = subscribe(client, filters, { signal, clock, onBegun: () => onChange(true) })
       for await (const _ of events) onChange(true)
     } catch (error) {
       if (!signal.aborted && !isFailure(error, 'unavailable', 'cancelled', 'internal')) throw error

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addRuntime, runtimesFromJson } from './runtime-setting.ts'
+import { addRuntime, isShimName, runtimesFromJson } from './runtime-setting.ts'
 
 test('runtimes come by flag, one after the other', () => {
   const one = addRuntime({}, 'Crun=/usr/bin/crun')
@@ -16,6 +16,34 @@ test('runtimes come by file, with arguments, or as containerd names them', () =>
     b: { runtimeType: 'io.containerd.runc.v2', options: { BinaryName: '/b' } },
   }
   assert.deepEqual(runtimesFromJson(given), { crun: { path: 'crun', args: ['--debug'] }, b: { path: '/b', args: [] } })
+})
+
+test('other shims, and options of theirs and of runc’s', () => {
+  const given = {
+    sandbox: { runtimeType: 'io.containerd.runsc.v1', options: { TypeUrl: 'x', ConfigPath: '/c.toml' } },
+    own: { runtimeType: 'io.containerd.runc.v2', options: { BinaryName: '/b', Root: '/r', NoPivotRoot: true } },
+  }
+  assert.deepEqual(runtimesFromJson(given), {
+    sandbox: {
+      path: '',
+      args: [],
+      shim: { type: 'io.containerd.runsc.v1', options: { TypeUrl: 'x', ConfigPath: '/c.toml' } },
+    },
+    own: {
+      path: '/b',
+      args: [],
+      shim: { type: 'io.containerd.runc.v2', options: { BinaryName: '/b', Root: '/r', NoPivotRoot: true } },
+    },
+  })
+  assert.deepEqual(['io.containerd.runsc.v1', 'a.b', 'runc', '.a.b', '/bin/a.b', 'a/b.c', 'a.'].map(isShimName), [
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+    false,
+  ])
 })
 
 const WRONG_FLAGS: [string, string][] = [
@@ -44,11 +72,16 @@ const WRONG_FILES: [unknown, string][] = [
     { x: { path: '/x', runtimeType: 'io.containerd.runc.v2' } },
     'runtime x: cannot configure both path and runtimeType for the same runtime',
   ],
+  [{ x: { runtimeType: '/bin/shim.v1' } }, 'runtime x: invalid runtimeType: "/bin/shim.v1"'],
   [
-    { x: { runtimeType: 'io.containerd.kata.v2' } },
-    'runtime x: runtimeType io.containerd.kata.v2 is not supported, only io.containerd.runc.v2 is',
+    { x: { runtimeType: 'io.containerd.kata.v2', options: { BinaryName: '/r' } } },
+    'runtime x: option BinaryName is not supported',
   ],
-  [{ x: { runtimeType: 'io.containerd.runc.v2', options: { Root: '/r' } } }, 'runtime x: option Root is not supported'],
+  [
+    { x: { runtimeType: 'io.containerd.runc.v2', options: { constructor: '/r' } } },
+    'runtime x: option constructor is not supported',
+  ],
+  [{ x: { runtimeType: 'io.containerd.runc.v2', options: { Root: 1 } } }, 'runtime x: Root is not a string'],
   [{ x: { path: '/x', colour: 1 } }, 'runtime x: unknown key colour'],
   [{ 'a/b': { path: '/x' } }, 'invalid runtime name: "a/b"'],
 ]

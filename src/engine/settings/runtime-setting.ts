@@ -3,17 +3,41 @@ import { Failure } from '../../base/failure.ts'
 import { isObject } from './setting-value.ts'
 
 export interface RuntimeSetting {
-  /** A program, by path or by a name along PATH. */
+  /** A program, by path or by a name along PATH; '' where the shim chooses. */
   path: string
   /** Before those that we give it. */
   args: string[]
+  /** Another shim than the one for runc, or options for it. */
+  shim?: ShimSetting
+}
+
+export interface ShimSetting {
+  /** `io.containerd.runsc.v1`. */
+  type: string
+  /** By name, as checked: those of containerd.runc.v1.Options for runc's shim, TypeUrl and ConfigPath for others. */
+  options: Readonly<Record<string, string | boolean>>
 }
 
 /** Names of the built-in runtime. The first is what containers have who name none, as with Docker. */
 export const OWN_RUNTIMES = ['runc', 'io.containerd.runc.v2', 'berth-runc'] as const
 
+/** The name of a shim, which a container may ask for without a setting: with a dot in it, and nothing of a path. */
+export function isShimName(name: string): boolean {
+  return /^[^./][^/]*\.[^/]*[^./]$/.test(name)
+}
+
 const KEYS = new Set(['path', 'runtimeArgs', 'runtimeType', 'options'])
-const SHIM = 'io.containerd.runc.v2'
+export const RUNC_SHIM = 'io.containerd.runc.v2'
+const RUNC_OPTIONS: Readonly<Record<string, 'string' | 'boolean'>> = {
+  BinaryName: 'string',
+  Root: 'string',
+  SystemdCgroup: 'boolean',
+  NoPivotRoot: 'boolean',
+  NoNewKeyring: 'boolean',
+  ShimCgroup: 'string',
+  CriuPath: 'string',
+}
+const OTHER_OPTIONS: Readonly<Record<string, 'string' | 'boolean'>> = { TypeUrl: 'string', ConfigPath: 'string' }
 
 /** `name=path`. */
 export function addRuntime(
@@ -57,12 +81,26 @@ function runtimeFromJson(name: string, item: unknown): RuntimeSetting {
   }
   if (path !== '' || args.length > 0)
     throw invalid(`runtime ${name}: cannot configure both path and runtimeType for the same runtime`)
-  if (type !== SHIM) throw invalid(`runtime ${name}: runtimeType ${type} is not supported, only ${SHIM} is`)
+  if (!isShimName(type)) throw invalid(`runtime ${name}: invalid runtimeType: ${JSON.stringify(type)}`)
   const options = item['options'] ?? {}
   if (!isObject(options)) throw invalid(`runtime ${name}: options is not an object`)
-  const other = Object.keys(options).find((key) => key !== 'BinaryName')
-  if (other !== undefined) throw invalid(`runtime ${name}: option ${other} is not supported`)
-  return { path: textOf(name, options, 'BinaryName'), args: [] }
+  return shimFromJson(name, type, options)
+}
+
+function shimFromJson(name: string, type: string, given: Record<string, unknown>): RuntimeSetting {
+  const known = type === RUNC_SHIM ? RUNC_OPTIONS : OTHER_OPTIONS
+  const options: Record<string, string | boolean> = {}
+  for (const [key, value] of Object.entries(given)) {
+    const kind = Object.hasOwn(known, key) ? known[key] : undefined
+    if (kind === undefined) throw invalid(`runtime ${name}: option ${key} is not supported`)
+    if (typeof value !== 'string' && typeof value !== 'boolean')
+      throw invalid(`runtime ${name}: ${key} is not a ${kind}`)
+    if (typeof value !== kind) throw invalid(`runtime ${name}: ${key} is not a ${kind}`)
+    options[key] = value
+  }
+  const path = type === RUNC_SHIM ? String(options['BinaryName'] ?? '') : ''
+  const isPlain = type === RUNC_SHIM && Object.keys(options).every((key) => key === 'BinaryName')
+  return { path, args: [], ...(isPlain ? {} : { shim: { type, options } }) }
 }
 
 function textOf(name: string, item: Record<string, unknown>, key: string): string {

@@ -7,7 +7,7 @@ import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
 import { type CgroupFacts, cgroupFacts } from './cgroup-facts.ts'
 import { isSysctlOn, kernelVersion, machineArchitecture, operatingSystem } from './host-facts.ts'
-import { OWN_RUNTIMES } from '../settings/runtime-setting.ts'
+import { OWN_RUNTIMES, type RuntimeSetting } from '../settings/runtime-setting.ts'
 import { registryConfig } from './registry-config.ts'
 
 export async function showInfo(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
@@ -55,7 +55,7 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
     Labels: config.labels,
     ExperimentalBuild: false,
     ServerVersion: BERTH_VERSION,
-    Runtimes: runtimes(config),
+    Runtimes: runtimes(engine),
     DefaultRuntime: config.defaultRuntime,
     Swarm: {
       NodeID: '',
@@ -79,13 +79,17 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
   return { kind: 'json', status: 200, body }
 }
 
-/** Our own has no program that anybody could replace: berth-shim is told what to do. */
-function runtimes({ runtimes: added }: Engine['config']): Record<string, object> {
-  const own = OWN_RUNTIMES.map((name) => [name, { path: 'berth-shim' }] as const)
-  const others = Object.entries(added).map(
-    ([name, { path, args }]) => [name, { path, ...(args.length === 0 ? {} : { runtimeArgs: args }) }] as const,
-  )
+/** Our own has no program that anybody could replace: berth-shim is told what to do. Another containerd's shim runs its runc. */
+function runtimes({ config, peer }: Engine): Record<string, object> {
+  const foreign = (name: string) => (name === 'berth-runc' ? name : 'runc')
+  const own = OWN_RUNTIMES.map((name) => [name, { path: peer.isOwn ? 'berth-shim' : foreign(name) }] as const)
+  const others = Object.entries(config.runtimes).map(([name, setting]) => [name, describeRuntime(setting)] as const)
   return Object.fromEntries([...own, ...others])
+}
+
+function describeRuntime({ path, args, shim }: RuntimeSetting): object {
+  if (shim !== undefined) return { runtimeType: shim.type, options: shim.options }
+  return { path, ...(args.length === 0 ? {} : { runtimeArgs: args }) }
 }
 
 function containerCounts(engine: Engine): Record<string, number> {

@@ -36,7 +36,7 @@ export async function showVersion(engine: Engine): Promise<ApiResponse> {
     Components: [
       { Name: 'Engine', Version: BERTH_VERSION, Details: engineDetails },
       { Name: 'containerd', Version: containerd.version, Details: { GitCommit: containerd.revision } },
-      { Name: 'berth-runc', Version: BERTH_VERSION, Details: { GitCommit: '' } },
+      ...(engine.peer.isOwn ? [{ Name: 'berth-runc', Version: BERTH_VERSION, Details: { GitCommit: '' } }] : []),
     ],
     GitCommit: common.GitCommit,
     // Clients print it under the name "Go version": what runs us stands there.

@@ -132,6 +132,7 @@ function readOnlyMessage(stream: ServerHttp2Stream, bytesMax: number | undefined
   return new Promise((resolve, reject) => {
     const parser = new FrameParser(bytesMax)
     let message: Buffer | undefined
+    let hasEnded = false
     stream.on('data', (chunk: Buffer) => {
       try {
         for (const found of parser.push(chunk)) message ??= found
@@ -142,10 +143,13 @@ function readOnlyMessage(stream: ServerHttp2Stream, bytesMax: number | undefined
       }
     })
     stream.once('end', () => {
+      hasEnded = true
       if (message === undefined) reject(new Failure('internal', 'grpc: the call carried no whole request'))
       else resolve(message)
     })
-    stream.once('close', () => reject(new Failure('cancelled', 'context canceled')))
+    stream.once('close', () => {
+      if (!hasEnded) reject(new Failure('cancelled', 'context canceled'))
+    })
   })
 }
 

@@ -137,17 +137,22 @@ function callUnary<In extends DescMessage, Out extends DescMessage>(
   return new Promise((resolve, reject) => {
     const stream = openStream(connection, method, options)
     const parser = new FrameParser()
+    let isAnswered = false
     stream.on('data', (chunk: Buffer) => {
       try {
         // The trailers come a turn of the loop later and bring no news: a server whose call has failed sends no message.
-        for (const message of parser.push(chunk)) resolve(fromBinary(method.output, message) as MessageShape<Out>)
+        for (const message of parser.push(chunk)) {
+          resolve(fromBinary(method.output, message) as MessageShape<Out>)
+          isAnswered = true
+        }
       } catch (error) {
         stream.failed ??= error
         stream.close(constants.NGHTTP2_CANCEL)
       }
     })
     stream.once('close', () => {
-      reject(stream.outcome() ?? new Failure('internal', `${method.name}: the call ended without a response`))
+      if (!isAnswered)
+        reject(stream.outcome() ?? new Failure('internal', `${method.name}: the call ended without a response`))
     })
     stream.end(encodeFrame(toBinary(method.input, create(method.input, request))))
   })

@@ -3,6 +3,7 @@ import type { ContainerConfig, HostConfig } from '../../../api/container-types.t
 import { Failure } from '../../../base/failure.ts'
 import { CAPABILITIES, chooseCapabilities } from './capabilities.ts'
 import { parseDeviceRule } from './devices.ts'
+import { isShimName } from '../../settings/runtime-setting.ts'
 import { validateMounts } from './parse-bind.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { type ResourceFacts, validateResources } from './validate-resources.ts'
@@ -38,7 +39,7 @@ export function validateHostConfig(config: ContainerConfig, hostConfig: HostConf
     privileged: hostConfig.Privileged === true,
     available: facts.capabilities ?? CAPABILITIES,
   })
-  if (hostConfig.Runtime && !facts.runtimes.includes(hostConfig.Runtime))
+  if (hostConfig.Runtime && !facts.runtimes.includes(hostConfig.Runtime) && !isShimName(hostConfig.Runtime))
     refuse(`unknown or invalid runtime name: ${hostConfig.Runtime}`)
   if (hostConfig.Isolation && hostConfig.Isolation !== 'default')
     refuse(`invalid isolation '${hostConfig.Isolation}' on linux`)
