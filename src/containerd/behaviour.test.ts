@@ -74,7 +74,7 @@ test('mount options are added to every overlay', () =>
     await snapshots.prepare('n', 'base', '')
     await snapshots.commit('n', 'layer', 'base')
     const [mount] = await snapshots.prepare('n', 'rw', 'layer')
-    assert.equal(mount?.options.at(-1), 'volatile')
+    assert.ok(mount?.options.includes('volatile'))
   }))
 
 test('the label of the upper directory is told, and not kept', async () => {
