@@ -65,8 +65,8 @@ export async function restoreContainer(request: RestoreRequest): Promise<Restore
   const cgroup = await openGroup(request)
   record.cgroup = cgroup?.describe()
   writeState(root, record) // from here on a crash leaves nothing nameless
+  if (cgroup !== undefined) requireUnusedCgroup(cgroup) // somebody else's is not ours to remove
   undo.defer(() => cgroup?.remove())
-  if (cgroup !== undefined) requireUnusedCgroup(cgroup)
   await cgroup?.create(planFirstCgroupLimits(bundle.spec.linux?.resources))
   record.cgroup = cgroup?.describe()
 

@@ -20,7 +20,8 @@ export interface CriuSettings {
   lazyPages: boolean
   /** CLONE_NEW* of those that are made empty. */
   emptyNamespaces: number
-  manageCgroupsMode: number
+  /** undefined leaves it to criu. */
+  manageCgroupsMode: number | undefined
 }
 
 export interface CheckpointSettings extends CriuSettings {
@@ -138,9 +139,10 @@ function readEmptyNamespaces(names: readonly string[]): number {
   return CLONE_NEWNET
 }
 
-function readCgroupsMode(name: string | undefined): number {
-  const mode = new Map(Object.entries(CGROUPS_MODE)).get(name ?? 'soft')
-  if (mode === undefined) throw new Failure('invalid-argument', 'Invalid manage-cgroups-mode value')
+function readCgroupsMode(name: string | undefined): number | undefined {
+  if (name === undefined) return undefined
+  const mode = new Map(Object.entries(CGROUPS_MODE)).get(name)
+  if (mode === undefined) throw new Failure('invalid-argument', 'Invalid manage cgroups mode')
   return mode
 }
 
