@@ -94,7 +94,6 @@ export const criuResponse = message({
   notification: nested(5, message({ script: text(1), pid: int32(2) })),
   errno: int32(7),
   features: nested(8, features),
-  errorMessage: text(9),
   version: nested(10, version),
 })
 

@@ -73,8 +73,7 @@ export class CriuSession {
       const { response, descriptors } = this.#receive()
       const { type, notification } = response
       if (!response.success) {
-        const said = response.errorMessage === '' ? '' : `: ${response.errorMessage}`
-        throw new Failure('internal', `criu failed: type ${REQUEST_NAME[type] ?? type} errno ${response.errno}${said}`)
+        throw new Failure('internal', `criu failed: type ${REQUEST_NAME[type] ?? type} errno ${response.errno}`)
       }
       if (type !== REQUEST.notify) return response
       if (notification === undefined) throw new Failure('internal', 'invalid response: a notification without a script')
