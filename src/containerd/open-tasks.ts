@@ -1,6 +1,6 @@
 // The task service with everything below it: kernel, control groups, shims. Loaded only by a containerd that runs containers.
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { openCgroup, reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { gatherHostFacts } from '../runtime/gather-host-facts.ts'
@@ -14,6 +14,7 @@ import { namespaceOf } from './services/call-namespace.ts'
 import { messageOfTaskEvent } from './services/task-event-messages.ts'
 import { createTasksService } from './services/tasks.ts'
 import { adoptTasks } from './tasks/adopt-tasks.ts'
+import { OWN_PROGRAM } from './tasks/find-runtime.ts'
 import type { TaskHost } from './tasks/task-host.ts'
 
 /** Adopts what runs already, then serves. */
@@ -28,6 +29,7 @@ export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise
     connectShim,
     directory: deps.directory,
     runtimeRoot: join(deps.directory, '../runtimes'),
+    ownProgram: join(dirname(deps.shimPath), OWN_PROGRAM),
     publish(namespace, event) {
       const { topic, schema, message } = messageOfTaskEvent(event)
       deps.events.publish(namespace, topic, schema, message)

@@ -1,10 +1,11 @@
 // A container's processes into image files. criu does it; what of the container is whose, it learns from here.
-import { closeSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../base/failure.ts'
 import type { Cgroup } from '../linux/cgroup/cgroup.ts'
 import { reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
+import { clearParentDeath } from './criu/clear-parent-death.ts'
 import { type Criu, requireExternalNamespace, requireFeatures } from './criu/criu-program.ts'
 import { quoteCriuErrors } from './criu/criu-log.ts'
 import { openDirectories } from './criu/directories.ts'
@@ -56,6 +57,7 @@ export async function checkpointContainer(request: CheckpointRequest): Promise<v
       mode: 0o600,
     })
   const logPath = join(settings.workDirectory ?? settings.imagesDirectory, DUMP_LOG)
+  const pidInside = pidInNamespace(record.pid)
   try {
     using session = CriuSession.start(criu.program, { usesOurStreams: false })
     await session.ask(dumpRequest(settings, facts), ({ script }) => {
@@ -66,10 +68,17 @@ export async function checkpointContainer(request: CheckpointRequest): Promise<v
     const code = session.finish()
     // After a pre-dump criu would wait for the dump itself, and takes it for a failure that none comes.
     if (code !== 0 && !settings.preDump) throw new Failure('internal', `criu failed: exit status ${code}`)
+    if (!settings.preDump) clearParentDeath(settings.imagesDirectory, pidInside)
   } catch (error) {
     quoteCriuErrors(log, logPath)
     throw new Failure('internal', `${messageOf(error)}\nlog file: ${logPath}`, { cause: error })
   }
+}
+
+/** Its own number for itself: the last of those that it has, one a namespace. */
+function pidInNamespace(pid: number): number {
+  const [, numbers = ''] = /^NSpid:\s+(.+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(numbers.split('\t').at(-1))
 }
 
 /** Those that are not the container's own: they are there when it comes back. */

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../base/failure.ts'
 import type { RuntimeChoice } from '../containerd/tasks/by-command.ts'
-import { type Any, CreateOptions, Options } from './messages.ts'
+import type { Message } from '../wire/protobuf/message.ts'
+import { type Any, CheckpointOptions, CreateOptions, Options } from './messages.ts'
 
 /** Where containerd's own shim lets runtimes keep their state. */
 export const RUNTIME_ROOT = '/run/containerd/runc'
@@ -25,6 +26,19 @@ export function parseRuntimeOptions(asked: Any | undefined): Options {
     throw new Failure('invalid-argument', `runtime options: ${messageOf(error)}: invalid argument`, { cause: error })
   }
   throw new Failure('invalid-argument', `runtime options are of type ${asked.typeUrl}, not ${TYPE}: invalid argument`)
+}
+
+const CHECKPOINT_TYPE = 'containerd.runc.v1.CheckpointOptions'
+
+/** The same of a checkpoint. */
+export function parseCheckpointOptions(asked: Any | undefined): Message<typeof CheckpointOptions> {
+  if (asked === undefined || asked.value.length === 0) return CheckpointOptions.decode(new Uint8Array(0))
+  if (asked.typeUrl.slice(asked.typeUrl.lastIndexOf('/') + 1) !== CHECKPOINT_TYPE)
+    throw new Failure(
+      'invalid-argument',
+      `checkpoint options are of type ${asked.typeUrl}, not ${CHECKPOINT_TYPE}: invalid argument`,
+    )
+  return CheckpointOptions.decode(asked.value)
 }
 
 /** In the bundle, for whoever looks there, under the names that containerd's own shim writes. The program's name has had a file of its own for longer. */

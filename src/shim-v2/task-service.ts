@@ -11,6 +11,7 @@ import {
   resumeTask,
   updateTask,
 } from '../containerd/tasks/control-task.ts'
+import { checkpointTask } from '../containerd/tasks/checkpoint-task.ts'
 import { createTask } from '../containerd/tasks/create-task.ts'
 import { deleteExec, deleteTask } from '../containerd/tasks/delete-task.ts'
 import { registerExec } from '../containerd/tasks/exec-task.ts'
@@ -22,7 +23,7 @@ import type { MessageInit } from '../wire/protobuf/message.ts'
 import { type TtrpcMethod, ttrpcMethod } from '../wire/ttrpc/serve-ttrpc.ts'
 import * as m from './messages.ts'
 import { metricsOf } from './metrics.ts'
-import { choiceOf, parseRuntimeOptions, writeRuntimeOptions } from './runtime-options.ts'
+import { choiceOf, parseCheckpointOptions, parseRuntimeOptions, writeRuntimeOptions } from './runtime-options.ts'
 
 /** The same methods and messages under two names. */
 export const TASK_SERVICES = ['containerd.task.v2.Task', 'containerd.task.v3.Task']
@@ -47,7 +48,6 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
     [
       'Create',
       ttrpcMethod(m.CreateTaskRequest, m.PidResponse, async ({ id, bundle, rootfs, options: asked, ...request }) => {
-        if (request.checkpoint !== '') throw new Failure('unimplemented', 'restoring a checkpoint is not supported')
         const options = parseRuntimeOptions(asked)
         writeRuntimeOptions(bundle, options)
         const spec = parseRuntimeSpec(readFileSync(join(bundle, 'config.json'), 'utf8'))
@@ -61,8 +61,12 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
           streams,
           ociBundle: bundle,
           runtime: choiceOf(options),
+          ...(request.checkpoint === ''
+            ? {}
+            : { saved: { imagePath: request.checkpoint, workPath: options.criuWorkPath } }),
         })
-        writeFileSync(join(bundle, INIT_PID_FILE), String(task.init.pid), { mode: 0o644 })
+        if (request.checkpoint === '')
+          writeFileSync(join(bundle, INIT_PID_FILE), String(task.init.pid), { mode: 0o644 })
         return { pid: task.init.pid }
       }),
     ],
@@ -134,8 +138,9 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
     ],
     [
       'Checkpoint',
-      ttrpcMethod(m.CheckpointTaskRequest, m.Empty, () => {
-        throw new Failure('unimplemented', 'checkpoints are not supported')
+      ttrpcMethod(m.CheckpointTaskRequest, m.Empty, async (request) => {
+        await checkpointTask(host, taskOf(request), request.path, parseCheckpointOptions(request.options))
+        return {}
       }),
     ],
     [

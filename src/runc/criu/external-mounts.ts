@@ -43,8 +43,10 @@ function settlePath(kernel: Kernel, root: number, path: string): string {
   const found = openInRoot(kernel, root, path, O_PATH)
   if (found === undefined) return path === '/' ? path : join(settlePath(kernel, root, dirname(path)), basename(path))
   try {
-    const [real, top] = [found, root].map((fd) => readlinkSync(`/proc/self/fd/${fd}`))
-    return real === undefined || top === undefined || !real.startsWith(top) ? path : real.slice(top.length) || '/'
+    const [real = '', top = ''] = [found, root].map((fd) => readlinkSync(`/proc/self/fd/${fd}`))
+    // A root of another mount namespace is `/`, and what is in it has paths from there.
+    if (top === '/') return real
+    return real.startsWith(top) ? real.slice(top.length) || '/' : path
   } finally {
     closeSync(found)
   }
