@@ -95,16 +95,18 @@ FUZZ_SECONDS ?= 5
 export FUZZ_SECONDS
 REPORTER ?= spec
 TESTS ?= *.test.js
+BENCH ?= engine runtime
 
 demo: ## one image from a registry to a running process, through every part
 	tools/require.sh $(DEMO_PACKAGES)
 	$(MAKE) build
 	node build/js/tools/demo.js
 
-bench: ## side by side with the real dockerd; writes bench/RESULTS.md
+# BENCH=runtime for one of them. Each writes a section of its own.
+bench: ## side by side with the real dockerd, runc and crun; writes bench/RESULTS.md
 	tools/require.sh $(TEST_PACKAGES)
 	$(MAKE) build
-	node build/js/bench/run.js
+	for each in $(BENCH); do node build/js/bench/$$each.js || exit 1; done
 
 gen: $(MODULES) ## proto/ to src/gen
 	$(BIN)/buf generate
