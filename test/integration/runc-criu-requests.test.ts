@@ -187,12 +187,15 @@ describe('requests', { skip }, () => {
     })
   })
 
-  test('of a container that sees its control groups one by one', async () => {
-    configure((made) => {
-      const { namespaces = [] } = made.linux ?? {}
-      made.linux = { ...made.linux, namespaces: namespaces.filter(({ type }) => type !== 'cgroup') }
-    })
-    await assertSameScene(NOTHING)
+  test('of a container with and without a cgroup namespace', async () => {
+    for (const has of [true, false]) {
+      configure((made) => {
+        const { namespaces = [] } = made.linux ?? {}
+        const others = namespaces.filter(({ type }) => type !== 'cgroup')
+        made.linux = { ...made.linux, namespaces: has ? [...others, { type: 'cgroup' }] : others }
+      })
+      await assertSameScene(NOTHING)
+    }
   })
 
   test('of a container in namespaces of others, with a criu configuration of its own', async () => {
