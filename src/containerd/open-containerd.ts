@@ -53,6 +53,7 @@ export interface ContainerdOptions {
 }
 
 export interface TasksDeps {
+  content: ContentStore
   /** Where bundles live. */
   directory: string
   containers: ContainerStore
@@ -122,7 +123,10 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
       }),
     )
   if (options.openTasks !== undefined)
-    router.service(Tasks, await options.openTasks({ directory: join(state, 'tasks'), containers, events, log }))
+    router.service(
+      Tasks,
+      await options.openTasks({ directory: join(state, 'tasks'), containers, content, events, log }),
+    )
   collector.schedule() // what a crash left
 
   const parts = undo.release()

@@ -42,6 +42,7 @@ export async function openTasks(deps: TasksDeps & { shimPath: string }): Promise
   await adoptTasks(host)
   return createTasksService({
     host,
+    content: deps.content,
     namespaceOf,
     containerOf(namespace, containerId) {
       const { spec, runtime } = deps.containers.require(namespace, containerId)

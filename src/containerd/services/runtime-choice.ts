@@ -35,3 +35,14 @@ export function runtimeOf(recorded: Container_Runtime | undefined, asked: Any | 
     throw new Failure('invalid-argument', `runtime options: ${messageOf(error)}: invalid argument`, { cause: error })
   }
 }
+
+/** Where a task's request says that a checkpoint lies, and criu may write; empty where it does not. */
+export function criuPathsOf(asked: Any | undefined): { criuImagePath: string; criuWorkPath: string } {
+  const isOurs = asked?.typeUrl.slice(asked.typeUrl.lastIndexOf('/') + 1) === OptionsSchema.typeName
+  if (asked === undefined || !isOurs) return { criuImagePath: '', criuWorkPath: '' }
+  try {
+    return fromBinary(OptionsSchema, asked.value)
+  } catch (error) {
+    throw new Failure('invalid-argument', `runtime options: ${messageOf(error)}: invalid argument`, { cause: error })
+  }
+}

@@ -1,4 +1,6 @@
 // containerd.services.tasks.v1 over the task verbs: requests are unpacked, results are packed, nothing is decided here.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { type Any, AnySchema, EmptySchema } from '@bufbuild/protobuf/wkt'
 import type { CallContext, ServiceHandlers } from '../../wire/grpc/service.ts'
@@ -6,7 +8,7 @@ import { Failure } from '../../base/failure.ts'
 import { MetricSchema } from '../../gen/types/metric_pb.ts'
 import { ProcessInfoSchema, type ProcessSchema, Status } from '../../gen/types/task_pb.ts'
 import type { Container_Runtime } from '../../gen/services/containers_pb.ts'
-import type { Tasks } from '../../gen/services/tasks_pb.ts'
+import type { CreateTaskRequest, Tasks } from '../../gen/services/tasks_pb.ts'
 import { parseProcess, parseResources } from '../../runtime/parse-runtime-spec.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import {
@@ -18,17 +20,25 @@ import {
   resumeTask,
   updateTask,
 } from '../tasks/control-task.ts'
+import { RUNTIME_SPEC_TYPE } from '../client/any.ts'
+import type { ContentStore } from '../content/content-store.ts'
+import type { SavedImages } from '../tasks/by-command.ts'
+import { checkpointTask } from '../tasks/checkpoint-task.ts'
 import { createTask } from '../tasks/create-task.ts'
 import { deleteExec, deleteTask } from '../tasks/delete-task.ts'
 import { execTask } from '../tasks/exec-task.ts'
 import { startTask } from '../tasks/start-task.ts'
 import { requireProcess, type Task, type TaskProcess } from '../tasks/task.ts'
 import { requireTask, type TaskHost } from '../tasks/task-host.ts'
-import { runtimeOf } from './runtime-choice.ts'
+import { leaseOf } from './call-namespace.ts'
+import { parseCheckpointOptions, storeCheckpoint, unpackCheckpoint } from './checkpoint-content.ts'
+import { criuPathsOf, runtimeOf } from './runtime-choice.ts'
 import { timestampOf } from './timestamp.ts'
 
 export interface TasksServiceDeps {
   host: TaskHost
+  /** Where checkpoints go, and come from. */
+  content: ContentStore
   /** A container's record; throws not-found. */
   containerOf(
     namespace: string,
@@ -50,12 +60,11 @@ export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<type
     async create(request, context) {
       const namespace = deps.namespaceOf(context)
       const { containerId: id, rootfs, stdin, stdout, stderr, terminal } = request
-      if (request.checkpoint !== undefined)
-        throw new Failure('unimplemented', 'restoring a checkpoint is not supported')
       const streams = { stdin, stdout, stderr, terminal }
       const { spec, specText, runtime: recorded } = deps.containerOf(namespace, id)
       const runtime = runtimeOf(recorded, request.options)
-      const task = await createTask(host, { namespace, id, spec, specText, rootfs, streams, runtime })
+      const saved = savedImages(deps.content, namespace, request)
+      const task = await createTask(host, { namespace, id, spec, specText, rootfs, streams, runtime, ...saved })
       return { containerId: id, pid: task.init.pid }
     },
     async start(request, context) {
@@ -111,8 +120,23 @@ export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<type
         processes: (await listTaskPids(taskOf(request, context))).map((pid) => create(ProcessInfoSchema, { pid })),
       }
     },
-    async checkpoint() {
-      throw new Failure('unimplemented', 'checkpoints are not supported')
+    async checkpoint(request, context) {
+      const task = taskOf(request, context)
+      const options = parseCheckpointOptions(request.options)
+      if (options.imagePath !== '') {
+        await checkpointTask(host, task, options.imagePath, options)
+        return {}
+      }
+      const images = await mkdtemp(join(task.bundle, 'checkpoint-'))
+      try {
+        await checkpointTask(host, task, images, options)
+        const owner = { namespace: task.namespace, leaseId: leaseOf(context) }
+        const { specText } = deps.containerOf(task.namespace, task.id)
+        const spec = create(AnySchema, { typeUrl: RUNTIME_SPEC_TYPE, value: Buffer.from(specText) })
+        return { descriptors: await storeCheckpoint(deps.content, owner, images, spec) }
+      } finally {
+        await rm(images, { recursive: true, force: true })
+      }
     },
     async update(request, context) {
       const resources = jsonOf(request.resources)
@@ -131,6 +155,19 @@ export function createTasksService(deps: TasksServiceDeps): ServiceHandlers<type
       return { exitStatus: exit.code, exitedAt: timestampOf(exit.exitedAtNs) }
     },
   }
+}
+
+/** A directory that the options name, or a blob that the request does. */
+function savedImages(
+  content: ContentStore,
+  namespace: string,
+  { options, checkpoint }: CreateTaskRequest,
+): { saved?: SavedImages } {
+  const { criuImagePath: imagePath, criuWorkPath: workPath } = criuPathsOf(options)
+  if (imagePath !== '') return { saved: { imagePath, workPath } }
+  if (checkpoint === undefined) return {}
+  const fill = (directory: string) => unpackCheckpoint(content, namespace, checkpoint, directory)
+  return { saved: { imagePath: '', workPath, fill } }
 }
 
 function tasksIn(host: TaskHost, namespace: string): Task[] {

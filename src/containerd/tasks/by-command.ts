@@ -22,7 +22,10 @@ export interface RuntimeChoice {
 
 /** Where what a container is to be brought back from lies, and where criu may write. */
 export interface SavedImages {
+  /** Empty: they come out of `fill`. */
   imagePath: string
+  /** Puts them into a directory of the bundle, with which they go. */
+  fill?: (directory: string) => Promise<void>
   workPath: string
 }
 

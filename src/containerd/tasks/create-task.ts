@@ -89,7 +89,7 @@ async function createFirst(
   const { commands } = task
   if (commands === undefined) return await createByPlan(host, task, request)
   if (request.saved === undefined) return await createByCommand(host, task, commands, request)
-  prepareRestore(host, task, commands, { ...request, saved: request.saved })
+  await prepareRestore(host, task, commands, { ...request, saved: request.saved })
   return undefined
 }
 

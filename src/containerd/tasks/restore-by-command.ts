@@ -12,14 +12,23 @@ import { writeTaskRecord } from './task-record.ts'
 import { trackExits, watchOom } from './track-exits.ts'
 
 /** What a start needs is made ready. What criu says stays in the bundle, for as long as that does. */
-export function prepareRestore(
+export async function prepareRestore(
   host: TaskHost,
   task: Task,
   commands: RuntimeCommands,
   creation: CommandCreation & { saved: SavedImages },
-): void {
+): Promise<void> {
   prepareBundle(host, task, creation)
-  task.init.run = () => restore(host, task, commands, creation)
+  const saved = await fillImages(task, creation.saved)
+  task.init.run = () => restore(host, task, commands, { ...creation, saved })
+}
+
+async function fillImages(task: Task, saved: SavedImages): Promise<SavedImages> {
+  if (saved.fill === undefined) return saved
+  const imagePath = join(task.bundle, 'checkpoint')
+  mkdirSync(imagePath, { mode: 0o700 })
+  await saved.fill(imagePath)
+  return { ...saved, imagePath }
 }
 
 async function restore(
