@@ -5,17 +5,17 @@ BIN := node_modules/.bin
 # The binary itself: its package's install script, which would link it, is not run.
 BUN := node_modules/@oven/bun-linux-$(if $(filter aarch64,$(shell uname -m)),aarch64,x64)/bin/bun
 TYPESCRIPT := $(shell find src bin test bench tools -name '*.ts')
-PROGRAMS := berthd berth-containerd
+DAEMONS := berthd berth-containerd
 # Started often and for a moment: one executable each.
 COMPILED := berth berth-runc containerd-shim-berth-v2
 NATIVE := build/bin/berth-shim build/bin/berth-init
-DAEMON_ENTRIES := $(PROGRAMS:%=bin/%.js) src/containerd/diff/layer-worker.js src/containerd/trees/tree-worker.js
+DAEMON_ENTRIES := $(DAEMONS:%=bin/%.js) src/containerd/diff/layer-worker.js src/containerd/trees/tree-worker.js
 # Daemons that mostly wait: a small young generation and one thread for the collector are a fifth less memory, and not slower.
 NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1 --optimize-for-size
 
 # What the tests and the demo drive or compare with: Debian's own packages, installed where they are missing.
 DEMO_PACKAGES := busybox-static docker-registry skopeo nftables curl psmisc iproute2 procps
-TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli python3-docker openssl git strace libseccomp-dev crun podman systemd dbus
+TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli python3-docker openssl git strace libseccomp-dev crun podman systemd dbus criu
 CONFORMANCE_PACKAGES := golang-go runc crun bats gawk jq uidmap bsdutils gcc libseccomp-dev pkg-config
 
 .PHONY: help build check test test-unit test-root fuzz demo bench gen clean conformance
@@ -23,7 +23,7 @@ CONFORMANCE_PACKAGES := golang-go runc crun bats gawk jq uidmap bsdutils gcc lib
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-build: build/js/.done build/lib/.done $(NATIVE) $(addprefix build/bin/,$(COMPILED) $(PROGRAMS)) ## everything that runs, into build/bin
+build: build/js/.done build/lib/.done $(NATIVE) $(addprefix build/bin/,$(COMPILED) $(DAEMONS)) ## everything that runs, into build/bin
 
 # Not `npm ci`: it insists on the packages of every platform, which a mirror may not have.
 $(MODULES): package.json package-lock.json
@@ -53,7 +53,7 @@ build/lib/.done: build/js/.done
 	  --outdir $(@D) --entry-naming '[name].js' $(addprefix build/js/,$(DAEMON_ENTRIES)) >/dev/null
 	@touch $@
 
-$(addprefix build/bin/,$(PROGRAMS)): build/bin/%: build/lib/.done Makefile
+$(addprefix build/bin/,$(DAEMONS)): build/bin/%: build/lib/.done Makefile
 	@mkdir -p $(@D)
 	@printf '#!/usr/bin/env -S node $(NODE_FLAGS)\nimport("../lib/%s.js")\n' $* >$@ && chmod 755 $@
 
@@ -83,26 +83,30 @@ fuzz: build ## every parser against broken input, FUZZ_SECONDS each
 	gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -o build/fuzz-steps test/fuzz/steps.c native/plan.c native/birth.c native/steps*.c
 	build/fuzz-steps $(FUZZ_SECONDS) $${FUZZ_SEED:-$$RANDOM}
 
-# SUITE=runtime-tools or runc, PROGRAMS=… for some of its programs. Sources come from the Go module proxy into build/, and stay there.
+# SUITE=runtime-tools or runc, PROGRAMS=… for some of its programs. Sources come from the Go module proxy into build/, and stay there;
+# that needs the host's network, which the tests are not given.
 conformance: ## other people's tests of OCI runtimes: ours beside runc and crun
 	tools/require.sh $(TEST_PACKAGES) $(CONFORMANCE_PACKAGES)
-	$(MAKE) build build/bin/berth-runc
+	$(MAKE) build
+	node build/js/test/conformance/prepare.js $(SUITE)
 	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node build/js/test/conformance/run.js $(SUITE) $(PROGRAMS)
 
 FUZZ_SECONDS ?= 5
 export FUZZ_SECONDS
 REPORTER ?= spec
 TESTS ?= *.test.js
+BENCH ?= engine runtime
 
 demo: ## one image from a registry to a running process, through every part
 	tools/require.sh $(DEMO_PACKAGES)
 	$(MAKE) build
 	node build/js/tools/demo.js
 
-bench: ## side by side with the real dockerd; writes bench/RESULTS.md
+# BENCH=runtime for one of them. Each writes a section of its own.
+bench: ## side by side with the real dockerd, runc and crun; writes bench/RESULTS.md
 	tools/require.sh $(TEST_PACKAGES)
 	$(MAKE) build
-	node build/js/bench/run.js
+	for each in $(BENCH); do node build/js/bench/$$each.js || exit 1; done
 
 gen: $(MODULES) ## proto/ to src/gen
 	$(BIN)/buf generate

@@ -29,7 +29,7 @@ export async function startBerth(): Promise<Peer> {
     docker: (...args) => engine.docker(args),
     ok: (...args) => engine.ok(...args),
     daemons: () => [engine.enginePid(), engine.containerdPid()],
-    shims: () => pidsOf((command) => /berth-shim/.test(command) && command.includes(scope)),
+    shims: () => findShims(scope),
     async settled() {
       const blobs = join(scope, 'data/containerd/content/blobs/sha256')
       const snapshots = join(scope, 'data/containerd/overlayfs/snapshots')
@@ -85,6 +85,11 @@ export async function startDockerd(): Promise<Peer | undefined> {
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** Pids of berth-shims whose bundles are below a directory. */
+export function findShims(directory: string): number[] {
+  return pidsOf((command) => /berth-shim/.test(command) && command.includes(directory))
 }
 
 function pidsOf(matches: (command: string) => boolean): number[] {

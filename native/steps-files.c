@@ -173,6 +173,26 @@ int step_mknod(struct child *child, struct cursor *c) {
   return fchmodat(directory, name, mode & 07777, 0);
 }
 
+static bool is_null(int fd, const char *path) {
+  struct stat st;
+  return fstatat(fd, path, &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+int step_reopen_null(struct child *child, struct cursor *c) {
+  (void)child;
+  if (c->bad) return -1;
+  // Looked at before it is opened: an image may have put any device there, and to open one may be to use it.
+  if (!is_null(AT_FDCWD, "/dev/null")) return refuse(ENODEV);
+  int null = open("/dev/null", O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+  if (null < 0) return -1;
+  int result = is_null(null, "") ? 0 : refuse(ENODEV);
+  for (int fd = 0; result == 0 && fd < 3; fd++)
+    if (is_null(fd, "") && dup2(null, fd) < 0) result = -1;
+  int error = errno;
+  close(null);
+  return result < 0 ? refuse(error) : 0;
+}
+
 int step_symlink(struct child *child, struct cursor *c) {
   int directory = slot_fd(child, take_u8(c));
   const char *name = take_text(c), *target = take_text(c);

@@ -34,7 +34,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'runc',
     'containerd/client',
   ],
-  runc: ['base', 'oci', 'linux', 'runtime', 'shim'],
+  // wire: the messages of criu's RPC.
+  runc: ['base', 'oci', 'linux', 'wire', 'runtime', 'shim'],
   'shim-v2': ['base', 'oci', 'gen', 'wire', 'linux', 'runtime', 'shim', 'runc', 'containerd', 'containerd/client'],
   network: ['base', 'linux'],
   engine: [

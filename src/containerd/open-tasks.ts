@@ -1,6 +1,6 @@
 // The task service with everything below it: kernel, control groups, shims. Loaded only by a containerd that runs containers.
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import { openCgroup, reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
@@ -18,6 +18,7 @@ import { isOwn, OWN_RUNTIMES } from './own-runtimes.ts'
 import type { ShimHost, ShimTimeouts } from './shims/shim-host.ts'
 import { ShimRuntime } from './shims/shim-runtime.ts'
 import { adoptTasks } from './tasks/adopt-tasks.ts'
+import { OWN_PROGRAM } from './tasks/find-runtime.ts'
 import { OwnRuntime } from './tasks/own-runtime.ts'
 import type { TaskEvent } from './tasks/task-events.ts'
 import type { TaskHost } from './tasks/task-host.ts'
@@ -110,6 +111,7 @@ async function openOwn(deps: TasksDeps & TaskSettings, publish: TaskHost['publis
     connectShim,
     directory,
     runtimeRoot: join(deps.state, 'runtimes'),
+    ownProgram: join(dirname(deps.shimPath), OWN_PROGRAM),
     publish,
     log: deps.log,
     tasks: new Map(),

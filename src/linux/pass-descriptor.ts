@@ -2,14 +2,18 @@
 import { closeSync } from 'node:fs'
 import { Failure } from '../base/failure.ts'
 import type { Fd } from './kernel.ts'
-import { KernelError } from './kernel-error.ts'
+import { ERRNO, hasErrno, KernelError } from './kernel-error.ts'
 import { addressOf, checked, libcFunction, systemCall } from './libc.ts'
 import { openNativeKernel } from './native-kernel.ts'
 
 const sendmsg = libcFunction('sendmsg', 'int', 'ptr', 'int')
+const recvmsg = libcFunction('recvmsg', 'int', 'ptr', 'int')
 const pidfdGetfd = systemCall('pidfd_getfd', 'int', 'int', 'uint')
 
 const MSG_NOSIGNAL = 0x4000
+const MSG_TRUNC = 0x20
+const MSG_CTRUNC = 0x08
+const MSG_CMSG_CLOEXEC = 0x40000000
 const SOL_SOCKET = 1
 const SCM_RIGHTS = 1
 const AF_UNIX = 1
@@ -58,6 +62,56 @@ export function sendDescriptor(socket: Fd, text: string, descriptor: Fd): void {
   const header = new BigUint64Array([0n, 0n, addressOf(bytesOf(vector)), 1n, addressOf(control), 24n, 0n])
   const sent = checked(sendmsg(socket, bytesOf(header), MSG_NOSIGNAL), 'sendmsg', '')
   if (sent < data.length) openNativeKernel().send(socket, data.subarray(sent))
+}
+
+/** struct cmsghdr */
+const CONTROL_HEADER = 16
+const CONTROL_SIZE_MAX = 1024
+
+/** One message and the descriptors that came with it, which are the caller's to close. Blocks. Empty at the end. Throws KernelError. */
+export function receiveDescriptors(socket: Fd, sizeMax: number): { bytes: Buffer; descriptors: Fd[] } {
+  const data = Buffer.alloc(sizeMax)
+  const control = Buffer.alloc(CONTROL_SIZE_MAX)
+  const vector = new BigUint64Array([addressOf(data), BigInt(sizeMax)])
+  const header = new BigUint64Array([
+    0n,
+    0n,
+    addressOf(bytesOf(vector)),
+    1n,
+    addressOf(control),
+    BigInt(CONTROL_SIZE_MAX),
+    0n,
+  ])
+  const size = retried(() => checked(recvmsg(socket, bytesOf(header), MSG_CMSG_CLOEXEC), 'recvmsg', ''))
+  const descriptors = readDescriptors(control.subarray(0, Number(header[5])))
+  if ((Number(header[6]) & (MSG_TRUNC | MSG_CTRUNC)) !== 0) {
+    for (const fd of descriptors) closeSync(fd)
+    throw new KernelError('recvmsg', '', ERRNO.EOVERFLOW)
+  }
+  return { bytes: data.subarray(0, size), descriptors }
+}
+
+function retried(work: () => number): number {
+  for (;;) {
+    try {
+      return work()
+    } catch (error) {
+      if (!hasErrno(error, 'EINTR')) throw error
+    }
+  }
+}
+
+function readDescriptors(control: Buffer): Fd[] {
+  const found: Fd[] = []
+  for (let at = 0; at + CONTROL_HEADER <= control.length; ) {
+    const length = Number(control.readBigUInt64LE(at))
+    if (length < CONTROL_HEADER || at + length > control.length) break
+    const isRights = control.readInt32LE(at + 8) === SOL_SOCKET && control.readInt32LE(at + 12) === SCM_RIGHTS
+    for (let from = at + CONTROL_HEADER; isRights && from + 4 <= at + length; from += 4)
+      found.push(control.readInt32LE(from))
+    at += Math.ceil(length / 8) * 8
+  }
+  return found
 }
 
 function bytesOf(numbers: BigUint64Array): Uint8Array {

@@ -110,6 +110,7 @@ export type StepBody =
   | { op: 'copy-tree'; from: Slot; to: Slot } // what is in one directory into another, with owners, modes, times, links, nodes and extended attributes (tmpcopyup)
   | { op: 'move-root'; root: Slot } // --no-pivot: covers other /proc and /sys mounts, mount(".", "/", MS_MOVE), chroot
   | { op: 'chroot'; root: Slot } // without a mount namespace: fchdir, chroot, chdir("/")
+  | { op: 'reopen-null' } // standard streams that are the host's /dev/null (char 1:3) become that of the present root
 
 export type StepOp = StepBody['op']
 

@@ -62,7 +62,39 @@ const CREATION = [
 
 const ID = '<container-id>'
 
+const CRIU = [
+  text('image-path', 'directory of the image files (default: "checkpoint")'),
+  text('work-path', 'directory of criu’s logs and working files (default: that of the image files)'),
+  flag('tcp-established', 'with open TCP connections'),
+  flag('ext-unix-sk', 'with unix sockets that lead outside'),
+  flag('shell-job', 'with processes whose session leader or terminal is outside'),
+  flag('file-locks', 'with file locks'),
+  text('manage-cgroups-mode', 'soft, full, strict or ignore (default: "soft")'),
+  texts('empty-ns', 'a namespace that is made, but not filled: network'),
+  flag('auto-dedup', 'drop pages from older images that newer ones have'),
+  flag('lazy-pages', 'memory follows when it is asked for, by userfaultfd'),
+  text('network-lock', 'how connections are held meanwhile: iptables, nftables or skip'),
+]
+
 export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'checkpoint',
+    usage: `[command options] ${ID}`,
+    summary: 'write a running container into files, by criu',
+    options: [
+      ...CRIU,
+      text('parent-path', 'images that this one builds on, relative to --image-path'),
+      flag('leave-running', 'do not end it'),
+      flag('tcp-skip-in-flight', 'without connections that are not accepted yet'),
+      flag('link-remap', 'link unlinked files back where that is possible'),
+      integer('status-fd', 'descriptor that gets a zero byte as soon as pages can be asked for'),
+      text('page-server', 'ADDRESS:PORT of a page server'),
+      flag('pre-dump', 'memory only, and let it run on'),
+    ],
+    least: 1,
+    most: 1,
+    load: async () => (await import('./checkpoint.ts')).checkpoint,
+  },
   {
     name: 'create',
     usage: `[command options] ${ID}`,
@@ -182,6 +214,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     most: Number.POSITIVE_INFINITY,
     keepsOrder: true,
     load: async () => (await import('./ps.ts')).ps,
+  },
+  {
+    name: 'restore',
+    usage: `[command options] ${ID}`,
+    summary: 'start a container from the files of a checkpoint, by criu',
+    options: [
+      ...CRIU,
+      ...BUNDLE,
+      CONSOLE,
+      PID_FILE,
+      flag('detach', 'do not wait for its end', 'd'),
+      flag('no-subreaper', 'do not adopt orphaned processes'),
+      flag('no-pivot', 'move the root instead of pivoting into it; criu decides by itself'),
+      flag('tcp-close', 'close TCP connections that were open'),
+      text('lsm-profile', 'TYPE:NAME of the security profile to run with'),
+      text('lsm-mount-context', 'SELinux context of its mounts'),
+    ],
+    least: 1,
+    most: 1,
+    load: async () => (await import('./restore.ts')).restore,
   },
   {
     name: 'resume',

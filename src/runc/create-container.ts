@@ -17,6 +17,7 @@ import { followBirth } from './follow-birth.ts'
 import { initProgram } from './init-program.ts'
 import { NOTIFY_DIRECTORY } from './notify-socket.ts'
 import { signalProcess } from './signal-process.ts'
+import { readStandardStreams } from './standard-streams.ts'
 import { makeFifos } from './make-fifo.ts'
 import { type PlanRequest, planBundle } from './plan-bundle.ts'
 import type { RuntimeLog } from './runtime-log.ts'
@@ -33,6 +34,8 @@ export interface CreationRequest extends PlanRequest {
   /** Called with the pid when the process is there, before the creation is done; what it throws undoes everything. */
   onCreated(pid: number): void
 }
+
+type Ordered = Pick<CreationRequest, 'settings' | 'id' | 'bundle'>
 
 export interface CreatedContainer {
   record: ContainerRecord
@@ -54,8 +57,8 @@ export async function createContainer(request: CreationRequest): Promise<Created
   const cgroup = await openGroup(request)
   record.cgroup = cgroup?.describe()
   writeState(root, record) // from here on a crash leaves nothing nameless
+  if (cgroup !== undefined) requireUnusedCgroup(cgroup) // somebody else's is not ours to remove
   undo.defer(() => cgroup?.remove())
-  if (cgroup !== undefined) requireUnusedCgroup(cgroup)
   await cgroup?.create(planFirstCgroupLimits(bundle.spec.linux?.resources))
   record.cgroup = cgroup?.describe() // an ordinary user's may be fewer than was asked for
 
@@ -113,7 +116,8 @@ function hasUserNamespace({ linux }: RuntimeSpec): boolean {
   return linux?.namespaces?.some(({ type, path }) => type === 'user' && !path) === true
 }
 
-function draftRecord({ id, bundle, settings }: CreationRequest): ContainerRecord {
+/** Of a container that nothing has been made of yet. */
+export function draftRecord({ id, bundle, settings }: Ordered): ContainerRecord {
   return {
     version: 1,
     id,
@@ -128,12 +132,13 @@ function draftRecord({ id, bundle, settings }: CreationRequest): ContainerRecord
     cgroup: undefined,
     startFailures: {},
     resctrlGroup: undefined,
-    criuExternals: [],
+    criuExternals: bundle.spec.process?.terminal === true ? [] : readStandardStreams('self'),
     spec: bundle.spec,
   }
 }
 
-async function openGroup({ settings, id, bundle }: CreationRequest): Promise<Cgroup | undefined> {
+/** The control group that it is to have; undefined where it is to have none. */
+export async function openGroup({ settings, id, bundle }: Ordered): Promise<Cgroup | undefined> {
   if (settings.cgroupManager === 'disabled') return undefined
   const { linux, annotations } = bundle.spec
   const ownerUid = rootOf(bundle.spec)

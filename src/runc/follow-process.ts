@@ -70,7 +70,8 @@ function nextMessage(channel: number): Promise<ChannelMessage | undefined> {
   })
 }
 
-function passSignalsOn(pid: number): () => void {
+/** @returns what ends it. */
+export function passSignalsOn(pid: number): () => void {
   const names = [...SIGNALS.keys()].filter((name) => !NOT_PASSED_ON.has(name) && !OWN_FAULTS.has(name))
   const stops = names.flatMap((name) => {
     const pass = (_: string, number: number) => {

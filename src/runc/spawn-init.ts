@@ -1,34 +1,22 @@
 // Starting berth-init with a plan, as native/README.md has it: the process it makes becomes this program's own child.
 import { closeSync, writeSync } from 'node:fs'
 import { ERRNO, KernelError } from '../linux/kernel-error.ts'
-import { addressOf, checked, errno, libcIntFunction } from '../linux/libc.ts'
+import { checked, errno, libcIntFunction } from '../linux/libc.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import type { ProcessPlan } from '../linux/steps.ts'
 import { encodeExecPlan } from '../shim/encode-plan.ts'
 import { sealProgram } from '../shim/seal-program.ts'
 import { restoreFileLimit } from './file-limit.ts'
+import { spawnProgram } from './spawn-program.ts'
 
 const AF_UNIX = 1
 const SOCK_SEQPACKET = 5
 const SOCK_CLOEXEC = 0o2000000
 
-const POSIX_SPAWN_SETPGROUP = 0x02
-const POSIX_SPAWN_SETSIGDEF = 0x04
-const POSIX_SPAWN_SETSIGMASK = 0x08
-/** Larger than glibc's and musl's types for spawning. */
-const OPAQUE_SIZE = 512
-const SIGNAL_SET_SIZE = 128
 const WNOHANG = 1
 
 const c = {
   socketpair: libcIntFunction('socketpair', 'int', 'int', 'int', 'ptr'),
-  spawn: libcIntFunction('posix_spawn', 'ptr', 'str', 'ptr', 'ptr', 'ptr', 'ptr'),
-  initActions: libcIntFunction('posix_spawn_file_actions_init', 'ptr'),
-  addDup2: libcIntFunction('posix_spawn_file_actions_adddup2', 'ptr', 'int', 'int'),
-  destroyActions: libcIntFunction('posix_spawn_file_actions_destroy', 'ptr'),
-  initAttributes: libcIntFunction('posix_spawnattr_init', 'ptr'),
-  setFlags: libcIntFunction('posix_spawnattr_setflags', 'ptr', 'int'),
-  setDefaults: libcIntFunction('posix_spawnattr_setsigdefault', 'ptr', 'ptr'),
   waitpid: libcIntFunction('waitpid', 'int', 'ptr', 'int'),
 }
 
@@ -61,10 +49,11 @@ export function spawnInit(request: InitRequest): SpawnedInit {
     const pidfd = request.pidfd ?? -1
     const passed = [0, 1, 2, ...Array.from({ length: request.preserved }, (_, i) => 3 + i), plan, theirs]
     const numbers = [plan, theirs, pidfd, request.preserved].map(String)
-    const pid = spawn({
+    const pid = spawnProgram({
       program: sealProgram(request.program),
+      environment: [],
       argv: ['berth-init', ...numbers, ...(request.keep ? ['keep'] : [])],
-      passed: pidfd < 0 ? passed : [...passed, pidfd],
+      descriptors: (pidfd < 0 ? passed : [...passed, pidfd]).map((fd) => [fd, fd]),
       // What is typed at a terminal goes to the foreground group; a container without one gets signals from this program alone.
       ownGroup: request.keep && !request.plan.terminal,
       name: request.program,
@@ -86,48 +75,11 @@ function writePlan(plan: ProcessPlan): number {
   return fd
 }
 
-function makeChannel(): [ours: number, theirs: number] {
+/** A pair of sockets that keep messages whole; both close themselves in other programs. */
+export function makeChannel(): [ours: number, theirs: number] {
   const pair = new Int32Array(2)
   checked(c.socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 'socketpair', '')
   return [pair[0] ?? -1, pair[1] ?? -1]
-}
-
-interface SpawnRequest {
-  program: string
-  argv: readonly string[]
-  /** Descriptors that stay what they are; all others close themselves. */
-  passed: readonly number[]
-  ownGroup: boolean
-  name: string
-}
-
-function spawn({ program, argv, passed, ownGroup, name }: SpawnRequest): number {
-  const [pid, actions, attributes] = [new Int32Array(1), Buffer.alloc(OPAQUE_SIZE), Buffer.alloc(OPAQUE_SIZE)]
-  const texts = argv.map((argument) => Buffer.from(`${argument}\0`))
-  const pointers = new BigUint64Array([...texts.map(addressOf), 0n])
-  const flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (ownGroup ? POSIX_SPAWN_SETPGROUP : 0)
-  requireDone(c.initActions(actions), name)
-  requireDone(c.initAttributes(attributes), name)
-  try {
-    // The runtime below us ignores some signals; nobody's container should.
-    requireDone(c.setDefaults(attributes, Buffer.alloc(SIGNAL_SET_SIZE, 0xff)), name)
-    requireDone(c.setFlags(attributes, flags), name)
-    for (const fd of passed) requireDone(c.addDup2(actions, fd, fd), name)
-    const environment = bytesOf(new BigUint64Array(1))
-    requireDone(c.spawn(pid, program, actions, attributes, bytesOf(pointers), environment), name)
-    return pid[0] ?? 0
-  } finally {
-    c.destroyActions(actions)
-  }
-}
-
-function bytesOf(pointers: BigUint64Array): Uint8Array {
-  return new Uint8Array(pointers.buffer)
-}
-
-/** The calls of posix_spawn return the errno instead of setting it. */
-function requireDone(error: number, program: string): void {
-  if (error !== 0) throw new KernelError('posix_spawn', program, error)
 }
 
 /** Waits for a child; returns its exit status, 128 + signal where it was killed; undefined with `isPeek` while it lives. */

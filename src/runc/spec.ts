@@ -2,6 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../base/failure.ts'
+import { openCgroups } from '../linux/cgroup/open-cgroups.ts'
 import type { MountSpec, RuntimeSpec } from '../oci/runtime-spec.ts'
 import type { Command } from './command.ts'
 import { ioReason } from './io-error.ts'
@@ -58,7 +59,8 @@ function starter(): RuntimeSpec {
         { type: 'ipc' },
         { type: 'uts' },
         { type: 'mount' },
-        { type: 'cgroup' },
+        // With v1 a container that sees its groups one by one needs none, and callers count on finding them by their names.
+        ...(openCgroups().version === 2 ? [{ type: 'cgroup' as const }] : []),
       ],
       maskedPaths: [
         '/proc/acpi',

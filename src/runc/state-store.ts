@@ -9,6 +9,7 @@ import { openNativeKernel } from '../linux/native-kernel.ts'
 import { systemClock } from '../base/clock.ts'
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
 import type { StartFailures } from './start-failures.ts'
+import { unmountCriuRoot } from './criu/criu-root.ts'
 import { parseState } from './parse-state.ts'
 
 export interface ContainerRecord {
@@ -30,6 +31,7 @@ export interface ContainerRecord {
   startFailures: StartFailures
   /** Mount of the notify socket and its like: directories on the host that go with the container. */
   resctrlGroup: string | undefined
+  /** The standard streams that its first process was given; none where it has a terminal. */
   criuExternals: readonly string[]
   spec: RuntimeSpec
 }
@@ -108,7 +110,9 @@ export function listIds(root: string): string[] {
 }
 
 export function removeStateDirectory(root: string, id: string): void {
-  rmSync(directoryOf(root, id), { recursive: true, force: true })
+  const directory = directoryOf(root, id)
+  unmountCriuRoot(directory) // before anything is removed: what is mounted there is the container's own root file system
+  rmSync(directory, { recursive: true, force: true })
 }
 
 const LOCK_EX = 2

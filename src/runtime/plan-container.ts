@@ -55,6 +55,7 @@ export const planContainer: PlanContainer = (input) => {
   planEnterRoot(list, input)
   planNames(list, input)
   planTerminal(list, input, process)
+  planNull(list, process)
 
   planLabels(list, process)
   planScheduler(list, process.scheduler, Boolean(spec.linux?.resources?.cpu?.cpus))
@@ -119,6 +120,16 @@ function planTerminal(list: StepList, { spec, launch }: Input, process: ProcessS
     uid: spec.process?.user?.uid ?? 0,
     gid: KEEP_GROUP,
     ...(socket === undefined ? {} : { socket }),
+  })
+}
+
+/** A descriptor of a mount that is the host's is a way to the host, and nothing that criu could put into a checkpoint. */
+function planNull(list: StepList, process: ProcessSpec): void {
+  if (process.terminal === true) return
+  list.add("let standard streams be the container's own /dev/null", {
+    op: 'reopen-null',
+    // It has none that is one (ENODEV), or none that can be opened: a user namespace's on a file system of the host's.
+    skipOn: { errnos: [ERRNO.ENODEV, ERRNO.EACCES, ERRNO.EPERM, ERRNO.ENXIO], skip: 0 },
   })
 }
 

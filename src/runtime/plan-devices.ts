@@ -14,7 +14,7 @@ import { quoted, SLOT, type StepList } from './step-list.ts'
 type Input = Parameters<PlanContainer>[0]
 
 /** The devices that every container has (config-linux.md, "Default Devices"). */
-const DEFAULT_DEVICES: readonly DeviceSpec[] = [
+export const DEFAULT_DEVICES: readonly DeviceSpec[] = [
   { path: '/dev/null', type: 'c', major: 1, minor: 3 },
   { path: '/dev/zero', type: 'c', major: 1, minor: 5 },
   { path: '/dev/full', type: 'c', major: 1, minor: 7 },

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { readTextIfExists } from '../base/atomic-file.ts'
 import { messageOf } from '../base/failure.ts'
 import { OWN_DIRECTORY } from '../containerd/tasks/create-task.ts'
-import { commandsFor } from '../containerd/tasks/find-runtime.ts'
+import { commandsFor, OWN_PROGRAM } from '../containerd/tasks/find-runtime.ts'
 import { unmountAll } from '../containerd/tasks/open-rootfs.ts'
 import { readTaskRecord } from '../containerd/tasks/task-record.ts'
 import { reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
@@ -13,6 +13,7 @@ import { connectShim } from '../shim/connect-shim.ts'
 import type { ShimFlags } from './flags.ts'
 import { RUNTIME_ROOT } from './runtime-options.ts'
 import { DeleteResponse, timestampOf } from '../wire/shim-v2/messages.ts'
+import { findProgram } from './serve.ts'
 import { canConnect } from './socket.ts'
 import { INIT_PID_FILE } from './task-service.ts'
 
@@ -36,7 +37,11 @@ export async function deleteShim(kernel: Kernel, flags: ShimFlags): Promise<Uint
   await attempt('remove the runtime container', async () => {
     if (record === undefined) return
     const place = { namespace: flags.namespace, id: flags.id, bundle: own, ociBundle: bundle }
-    const commands = commandsFor({ runtimeRoot: RUNTIME_ROOT }, record.runtime, place)
+    const commands = commandsFor(
+      { runtimeRoot: RUNTIME_ROOT, ownProgram: findProgram(OWN_PROGRAM) },
+      record.runtime,
+      place,
+    )
     await commands?.run('delete', 'delete', { flags: ['--force'] })
   })
   await attempt('unmount the root file system', () => unmountAll(kernel, join(bundle, 'rootfs')))

@@ -4,6 +4,7 @@ import net from 'node:net'
 import { dirname, join } from 'node:path'
 import { createLog, type Log } from '../base/log.ts'
 import { messageOf } from '../base/failure.ts'
+import { OWN_PROGRAM } from '../containerd/tasks/find-runtime.ts'
 import type { TaskHost } from '../containerd/tasks/task-host.ts'
 import { openCgroup, reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
 import type { Kernel } from '../linux/kernel.ts'
@@ -63,6 +64,7 @@ function openTaskHost(kernel: Kernel, events: EventForwarder, log: Log): TaskHos
     connectShim,
     directory: '', // every task comes with its bundle
     runtimeRoot: RUNTIME_ROOT,
+    ownProgram: findProgram(OWN_PROGRAM),
     isShim: true,
     publish(namespace, event) {
       events.publish(namespace, packEvent(event))

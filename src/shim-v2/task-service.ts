@@ -11,6 +11,7 @@ import {
   resumeTask,
   updateTask,
 } from '../containerd/tasks/control-task.ts'
+import { checkpointTask } from '../containerd/tasks/checkpoint-task.ts'
 import { createTask } from '../containerd/tasks/create-task.ts'
 import { deleteExec, deleteTask } from '../containerd/tasks/delete-task.ts'
 import { registerExec } from '../containerd/tasks/exec-task.ts'
@@ -23,7 +24,7 @@ import type { MessageInit } from '../wire/protobuf/message.ts'
 import { type TtrpcMethod, ttrpcMethod } from '../wire/ttrpc/serve-ttrpc.ts'
 import * as m from '../wire/shim-v2/messages.ts'
 import { metricsOf } from '../containerd/tasks/metrics.ts'
-import { choiceOf, parseRuntimeOptions } from '../containerd/tasks/runtime-options.ts'
+import { choiceOf, parseCheckpointOptions, parseRuntimeOptions } from '../containerd/tasks/runtime-options.ts'
 import { writeRuntimeOptions } from './runtime-options.ts'
 
 /** The same methods and messages under two names. */
@@ -49,7 +50,6 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
     [
       'Create',
       ttrpcMethod(m.CreateTaskRequest, m.PidResponse, async ({ id, bundle, rootfs, options: asked, ...request }) => {
-        if (request.checkpoint !== '') throw new Failure('unimplemented', 'restoring a checkpoint is not supported')
         const options = parseRuntimeOptions(asked)
         writeRuntimeOptions(bundle, options)
         const spec = parseRuntimeSpec(readFileSync(join(bundle, 'config.json'), 'utf8'))
@@ -63,8 +63,12 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
           streams,
           ociBundle: bundle,
           runtime: choiceOf(options),
+          ...(request.checkpoint === ''
+            ? {}
+            : { saved: { imagePath: request.checkpoint, workPath: options.criuWorkPath } }),
         })
-        writeFileSync(join(bundle, INIT_PID_FILE), String(task.init.pid), { mode: 0o644 })
+        if (request.checkpoint === '')
+          writeFileSync(join(bundle, INIT_PID_FILE), String(task.init.pid), { mode: 0o644 })
         return { pid: task.init.pid }
       }),
     ],
@@ -136,8 +140,9 @@ export function createTaskService({ host, namespace, stop }: TaskServiceDeps): R
     ],
     [
       'Checkpoint',
-      ttrpcMethod(m.CheckpointTaskRequest, m.Empty, () => {
-        throw new Failure('unimplemented', 'checkpoints are not supported')
+      ttrpcMethod(m.CheckpointTaskRequest, m.Empty, async (request) => {
+        await checkpointTask(host, taskOf(request), request.path, parseCheckpointOptions(request.options))
+        return {}
       }),
     ],
     [

@@ -57,6 +57,7 @@ export const STEP_NUMBER: Record<StepOp, number> = {
   'copy-tree': 51,
   'move-root': 52,
   chroot: 53,
+  'reopen-null': 54,
 }
 
 type Encode<Op extends StepOp> = (step: Extract<StepBody, { op: Op }>, w: PlanWriter) => void
@@ -153,6 +154,7 @@ const ENCODE: { [Op in StepOp]: Encode<Op> } = {
   'copy-tree': (s, w) => w.slot(s.from).slot(s.to),
   'move-root': (s, w) => w.slot(s.root),
   chroot: (s, w) => w.slot(s.root),
+  'reopen-null': nothing,
 }
 
 /** Writes the arguments of `step`. */

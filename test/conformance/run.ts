@@ -8,11 +8,9 @@ import { dirname, join } from 'node:path'
 import { run } from '../harness/command.ts'
 import { BIN, ROOT } from '../harness/root.ts'
 import { type Excuse, readExcuses, remembered } from './results.ts'
-import { runcBats } from './runc-bats.ts'
-import { runtimeTools } from './runtime-tools.ts'
 import type { Outcome, Runtime, Suite } from './suite.ts'
+import { suitesNamed } from './suites.ts'
 
-const SUITES: readonly Suite[] = [runtimeTools, runcBats]
 const OURS = 'berth-runc'
 const BASE = 'runc'
 
@@ -20,9 +18,10 @@ const [wanted, ...only] = process.argv.slice(2)
 const runtimes = await findRuntimes((process.env['RUNTIMES'] ?? `${OURS} ${BASE} crun`).split(' '))
 const excuses = readExcuses()
 const failures: string[] = []
-for (const suite of SUITES.filter(({ name }) => wanted === undefined || wanted === name)) {
+for (const suite of suitesNamed(wanted)) {
   await suite.prepare()
   const programs = (await suite.programs()).filter((name) => only.length === 0 || only.includes(name))
+  if (programs.length === 0) throw new Error(`${suite.name} has no program named ${only.join(', ')}`)
   console.log(`\n${suite.name} ${suite.version}: assertions passed and failed`)
   console.log(
     row(

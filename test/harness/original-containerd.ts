@@ -21,8 +21,18 @@ export interface OriginalContainerd extends AsyncDisposable {
   start(): Promise<void>
 }
 
+/** What is started: containerd, unless ours is to stand in its place. */
+type Start = (directory: string, address: string) => readonly string[]
+
+const ORIGINAL: Start = (directory) => ['containerd', '--config', join(directory, 'config.toml')]
+
+export const BERTH: Start = (directory, address) => {
+  const place = ['--address', address, '--root', join(directory, 'root'), '--state', join(directory, 'state')]
+  return [join(BIN, 'berth-containerd'), ...place, '--shim', join(BIN, 'berth-shim')]
+}
+
 /** In the test's own mount namespace, so that nobody else's /run/containerd is in the way. busybox is imported already. */
-export async function startOriginalContainerd(): Promise<OriginalContainerd> {
+export async function startOriginalContainerd(command: Start = ORIGINAL): Promise<OriginalContainerd> {
   const directory = mkdtempSync(join(tmpdir(), 'original-containerd-'))
   const address = join(directory, 'c.sock')
   const programs = join(directory, 'bin')
@@ -55,7 +65,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.b
   const start = async () => {
     const output = openSync(logFile, 'a')
     const env = { ...process.env, PATH: `${programs}:${BIN}:${process.env['PATH']}` }
-    daemon = spawn('containerd', ['--config', join(directory, 'config.toml')], {
+    const [program = '', ...args] = command(directory, address)
+    daemon = spawn(program, args, {
       stdio: ['ignore', output, output],
       env,
     })

@@ -115,3 +115,9 @@ export const TENDED = `
 0 | $P run -d --name $C $I sh -c 'sleep 1000 & sleep 1000' >/dev/null; $P stop -t 0 $C >/dev/null; $P inspect -f '{{.State.ExitCode}}' $C
 0 | $P pod create --infra=false --name $C-pod >/dev/null; $P run -d --pod $C-pod --name $C $I sleep 1000 >/dev/null; $P pod inspect -f '{{.State}}' $C-pod; $P pod rm -t 0 -f $C-pod >/dev/null; $P ps -aq -f name=$C
 `
+
+/** With criu. What counts goes on where it was, and does not begin anew. */
+export const SAVED = `
+0 | $P run -d --name $C $I sh -c 'n=100; while :; do n=$((n+1)); echo $n >/count; sleep 0.02; done' >/dev/null; until_says '' $P exec $C test -s /count; $P container checkpoint $C >/dev/null; $P inspect -f '{{.State.Status}} {{.State.Checkpointed}}' $C; $P container restore $C >/dev/null; $P inspect -f '{{.State.Status}}' $C; $P exec $C sh -c 'test $(cat /count) -gt 100 && echo goes on'
+0 | $P run -d --name $C $I sh -c 'echo told; sleep 1000' >/dev/null; until_says told $P logs $C; $P container checkpoint --leave-running -e $O/saved.tar $C >/dev/null; $P inspect -f '{{.State.Running}}' $C; $P rm -t 0 -f $C >/dev/null; $P container restore -i $O/saved.tar >/dev/null; $P exec $C cat /proc/1/comm; $P inspect -f '{{.State.Running}}' $C; rm $O/saved.tar
+`

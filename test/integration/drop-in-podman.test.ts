@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { must, run } from '../harness/command.ts'
+import { skipWithoutCriu } from '../harness/criu.ts'
 import {
   assertSame,
   type Comparison,
@@ -18,7 +19,7 @@ import {
   THEIRS,
 } from '../harness/drop-in.ts'
 import { skipWithout } from '../harness/runtime.ts'
-import { LIVES, PROBED, RUNS, TENDED } from './drop-in-podman-lines.ts'
+import { LIVES, PROBED, RUNS, SAVED, TENDED } from './drop-in-podman-lines.ts'
 
 const skip = skipWithout('podman', 'conmon', 'runc')
 let directory = ''
@@ -174,4 +175,8 @@ test('a program whose interpreter is missing is refused at its start', { skip },
   const { code, stderr } = await run(['sh', '-c', '$P run --rm $I /bin/bad-interpreter'], { env, cwd: directory })
   assert.match(stderr, /exec \/bin\/bad-interpreter: no such file or directory/)
   assert.equal(code, OURS.path === THEIRS.path ? 1 : 126, stderr)
+})
+
+describe('checkpoint and restore', { skip: skip || (await skipWithoutCriu()) }, () => {
+  for (const line of parseLines(SAVED)) test(line.script, () => assertSame(line, comparison))
 })

@@ -64,6 +64,7 @@ export class CheckpointStore {
         syncFs: false,
         signal,
       })
+      await checkFlat(directory.path)
     } catch (error) {
       await directory[Symbol.asyncDispose]()
       throw error
@@ -116,6 +117,16 @@ export class CheckpointStore {
       await content.abort(owner.namespace, ref).catch(() => {}) // there is none once it is committed
     }
   }
+}
+
+/** criu writes plain files, all into one directory, and opens them by name: a link among them would lead it elsewhere. */
+async function checkFlat(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true }))
+    if (!entry.isFile())
+      throw new Failure(
+        'invalid-argument',
+        `checkpoint: ${JSON.stringify(entry.name)} is no file of criu's: invalid argument`,
+      )
 }
 
 function decodeAs<T>(type: string, codec: { decode(bytes: Uint8Array): T }, any: Any | undefined): T | undefined {

@@ -16,6 +16,17 @@ export interface RuntimeChoice {
   systemdCgroup: boolean
   noPivot: boolean
   noNewKeyring: boolean
+  /** The built-in runtime, but run by its command line: what criu has saved is brought back that way. */
+  isOwnProgram?: boolean
+}
+
+/** Where what a container is to be brought back from lies, and where criu may write. */
+export interface SavedImages {
+  /** Empty: they come out of `fill`. */
+  imagePath: string
+  /** Puts them into a directory of the bundle, with which they go. */
+  fill?: (directory: string) => Promise<void>
+  workPath: string
 }
 
 interface ProcessStreams {
@@ -70,6 +81,15 @@ export class RuntimeCommands {
     const flags = [...(noPivot ? ['--no-pivot'] : []), ...(noNewKeyring ? ['--no-new-keyring'] : [])]
     const argv = ['create', '--bundle', this.#bundle, '--pid-file', pidFile, ...flags]
     return this.#plan('init', argv, pidFile, streams, false)
+  }
+
+  /** For the shim to run in the place of `create` and `start`. */
+  restore({ imagePath, workPath }: SavedImages, streams: ProcessStreams): LoggedPlan {
+    const pidFile = join(this.#bundle, 'init.pid')
+    const images = ['--image-path', imagePath, '--work-path', workPath]
+    const noPivot = this.#choice.noPivot ? ['--no-pivot'] : []
+    const argv = ['restore', '--detach', '--no-subreaper', '--bundle', this.#bundle, '--pid-file', pidFile, ...images]
+    return this.#plan('init', [...argv, ...noPivot], pidFile, streams, true)
   }
 
   /** `gate`: the path of a FIFO; the command waits until somebody has written a line to it. */

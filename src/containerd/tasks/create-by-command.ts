@@ -14,7 +14,7 @@ import type { TaskHost } from './task-host.ts'
 import { writeTaskRecord } from './task-record.ts'
 
 export interface CommandCreation {
-  specText?: string
+  specText?: string | undefined
   rootfs: readonly RootfsMount[]
   settings: ShimSettings
   stdio: Stdio
@@ -29,12 +29,7 @@ export async function createByCommand(
   { specText, rootfs, settings, stdio, undo }: CommandCreation,
 ): Promise<Shim> {
   const { terminal, stdin } = task.init.streams
-  writeConfig(task, specText)
-  const directory = mountDirectory(task)
-  if (rootfs.length > 0) {
-    mountRootfs(host.kernel, rootfs, directory)
-    undo.defer(() => unmountAll(host.kernel, directory))
-  }
+  prepareBundle(host, task, { specText, rootfs, undo })
   undo.defer(async () => void (await commands.run('delete', 'undo', { flags: ['--force'] })))
   const { plan, log } = commands.create({ terminal, stdin: stdin !== '' })
   const streams = stdio.paths === undefined ? {} : { streams: stdio.paths }
@@ -46,6 +41,19 @@ export async function createByCommand(
   task.cgroup = cgroupOfProcess(pid, host.kernel)
   writeTaskRecord(task)
   return shim
+}
+
+/** What a runtime by command looks for: config.json and the root file system. */
+export function prepareBundle(
+  host: TaskHost,
+  task: Task,
+  { specText, rootfs, undo }: Pick<CommandCreation, 'specText' | 'rootfs' | 'undo'>,
+): void {
+  writeConfig(task, specText)
+  if (rootfs.length === 0) return
+  const directory = mountDirectory(task)
+  mountRootfs(host.kernel, rootfs, directory)
+  undo.defer(() => unmountAll(host.kernel, directory))
 }
 
 /**

@@ -11,12 +11,13 @@ import type { Launch } from '../../runtime/plan-types.ts'
 import { readRootfsFacts } from '../../runtime/read-rootfs-facts.ts'
 import { INIT_PROCESS, type Shim, type ShimSettings } from '../../shim/shim.ts'
 import { parseStdioUri } from '../client/stdio-uri.ts'
-import type { RuntimeChoice } from './by-command.ts'
-import { createByCommand } from './create-by-command.ts'
+import type { RuntimeChoice, SavedImages } from './by-command.ts'
+import { type CommandCreation, createByCommand } from './create-by-command.ts'
 import { explainCreateFailure, framed } from './explain-failure.ts'
 import { BUILT_IN, commandsFor } from './find-runtime.ts'
 import { openRootfs, type RootfsMount, unmountAll } from './open-rootfs.ts'
-import { openStdio, type Stdio } from './open-stdio.ts'
+import { openStdio } from './open-stdio.ts'
+import { prepareRestore } from './restore-by-command.ts'
 import { createProcess, newTask, type Task, type TaskStreams } from './task.ts'
 import { syncOf } from './task-hooks.ts'
 import { bundleOf, type TaskHost, taskKey } from './task-host.ts'
@@ -28,10 +29,12 @@ export interface CreateTaskRequest {
   id: string
   spec: RuntimeSpec
   /** The same as it came, for a runtime that is run by command and for hooks, which find no config.json. */
-  specText?: string
+  specText?: string | undefined
   rootfs: readonly RootfsMount[]
   streams: TaskStreams
   runtime?: RuntimeChoice
+  /** Not made anew, but brought back from a checkpoint when it is started. */
+  saved?: SavedImages
   /** The caller's directory with config.json and the root file system's place, where it has made one; our own files go into `berth` below it. */
   ociBundle?: string
 }
@@ -60,25 +63,40 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
   const stdio = await openStdio(host, { namespace, id, directory: task.bundle }, streams)
   undo.defer(() => stdio.logger?.close())
   const settings = shimSettings(request, task.bundle)
-  const shim =
-    task.commands === undefined
-      ? await createByPlan(host, task, request, settings, stdio, undo)
-      : await createByCommand(host, task, task.commands, { ...request, settings, stdio, undo })
-  undo.defer(() => shim.shutdown())
+  const shim = await createFirst(host, task, { ...request, settings, stdio, undo })
+  undo.defer(() => shim?.shutdown())
   stdio.logger?.release()
   task.init.logger = stdio.logger
-  task.init.pid = shim.processes.get(INIT_PROCESS)?.pid ?? 0
+  task.init.pid = shim?.processes.get(INIT_PROCESS)?.pid ?? 0
   host.tasks.set(key, task)
-  trackExits(host, task, shim)
-  watchOom(host, task)
+  if (shim !== undefined) {
+    trackExits(host, task, shim)
+    watchOom(host, task)
+  }
   const { pid } = task.init
-  host.publish(namespace, { kind: 'create', id, bundle: task.ociBundle, pid, streams, rootfs, checkpoint: '' })
+  const checkpoint = request.saved?.imagePath ?? ''
+  host.publish(namespace, { kind: 'create', id, bundle: task.ociBundle, pid, streams, rootfs, checkpoint })
   undo.commit()
   return task
 }
 
+/** Undefined where it is the start that brings it into being. */
+async function createFirst(
+  host: TaskHost,
+  task: Task,
+  request: CreateTaskRequest & CommandCreation,
+): Promise<Shim | undefined> {
+  const { commands } = task
+  if (commands === undefined) return await createByPlan(host, task, request)
+  if (request.saved === undefined) return await createByCommand(host, task, commands, request)
+  await prepareRestore(host, task, commands, { ...request, saved: request.saved })
+  return undefined
+}
+
 async function openTask(host: TaskHost, request: CreateTaskRequest): Promise<Task> {
-  const { namespace, id, spec, runtime = BUILT_IN } = request
+  const { namespace, id, spec } = request
+  const chosen = request.runtime ?? BUILT_IN
+  const runtime = request.saved === undefined ? chosen : { ...chosen, isOwnProgram: true }
   const bundle =
     request.ociBundle === undefined ? bundleOf(host, namespace, id) : join(request.ociBundle, OWN_DIRECTORY)
   const ociBundle = request.ociBundle ?? bundle
@@ -111,14 +129,9 @@ function makeBundle(host: TaskHost, { bundle }: Task, undo: UndoStack): void {
 }
 
 /** By our own runtime. */
-async function createByPlan(
-  host: TaskHost,
-  task: Task,
-  request: CreateTaskRequest,
-  settings: ShimSettings,
-  { paths }: Stdio,
-  undo: UndoStack,
-): Promise<Shim> {
+async function createByPlan(host: TaskHost, task: Task, request: CreateTaskRequest & CommandCreation): Promise<Shim> {
+  const { settings, undo } = request
+  const { paths } = request.stdio
   const { spec, cgroup, bundle, ociBundle } = task
   const source = resolve(ociBundle, spec.root?.path ?? 'rootfs')
   undo.defer(() => cgroup.remove())

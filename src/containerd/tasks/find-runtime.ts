@@ -15,19 +15,20 @@ export const BUILT_IN: RuntimeChoice = {
 }
 
 /** Our own runtime as a program: the built-in one does the same, and faster. */
-const OWN_PROGRAM = 'berth-runc'
+export const OWN_PROGRAM = 'berth-runc'
 
 /** Undefined for the built-in runtime. */
 export function commandsFor(
-  host: Pick<TaskHost, 'runtimeRoot'>,
+  host: Pick<TaskHost, 'runtimeRoot' | 'ownProgram'>,
   choice: RuntimeChoice,
   task: { namespace: string; id: string; bundle: string; ociBundle: string },
 ): RuntimeCommands | undefined {
   const { program } = choice
-  if (program === undefined || program === '' || basename(program) === OWN_PROGRAM) return undefined
+  const isOwn = program === undefined || program === '' || basename(program) === OWN_PROGRAM
+  if (isOwn && choice.isOwnProgram !== true) return undefined
   const root = join(choice.root === '' ? host.runtimeRoot : choice.root, task.namespace)
   const place = { root, id: task.id, bundle: task.ociBundle, directory: task.bundle }
-  return new RuntimeCommands(choice, { program: findProgram(program), ...place })
+  return new RuntimeCommands(choice, { program: isOwn ? host.ownProgram : findProgram(program), ...place })
 }
 
 /** As Go's exec.LookPath does it. */

@@ -1,8 +1,8 @@
 // The built-in runtime behind the service's interface: our plans under our own shim, or an OCI runtime's commands where the options name one.
+import { cp } from 'node:fs/promises'
 import type { ProcessExit } from '../../shim/shim.ts'
 import { parseProcess, parseResources, parseRuntimeSpec } from '../../runtime/parse-runtime-spec.ts'
-import { Failure } from '../../base/failure.ts'
-import type { Any } from '../../wire/shim-v2/messages.ts'
+import type { Any, Options } from '../../wire/shim-v2/messages.ts'
 import {
   closeTaskStdin,
   killTask,
@@ -12,12 +12,14 @@ import {
   resumeTask,
   updateTask,
 } from './control-task.ts'
+import type { SavedImages } from './by-command.ts'
+import { checkpointTask } from './checkpoint-task.ts'
 import { createTask } from './create-task.ts'
 import { deleteExec, deleteTask } from './delete-task.ts'
 import { execTask } from './exec-task.ts'
 import { jsonOf } from './json-of.ts'
 import { metricsOf } from './metrics.ts'
-import { choiceOf, parseRuntimeOptions } from './runtime-options.ts'
+import { choiceOf, parseCheckpointOptions, parseRuntimeOptions } from './runtime-options.ts'
 import { startTask } from './start-task.ts'
 import { requireProcess, type Task, type TaskProcess } from './task.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
@@ -38,10 +40,11 @@ export class OwnRuntime implements TaskRuntime {
   }
 
   async create({ namespace, id, spec, rootfs, streams, options, checkpoint }: TaskCreation): Promise<TaskHandle> {
-    if (checkpoint !== '') throw new Failure('unimplemented', 'restoring a checkpoint is not supported')
-    const runtime = choiceOf(parseRuntimeOptions(options))
+    const asked = parseRuntimeOptions(options)
     const specText = Buffer.from(spec?.value ?? []).toString('utf8')
-    const request = { namespace, id, spec: parseRuntimeSpec(specText), specText, rootfs, streams, runtime }
+    const parsed = { spec: parseRuntimeSpec(specText), specText, runtime: choiceOf(asked) }
+    const saved = checkpoint === '' ? {} : { saved: savedImages(checkpoint, asked) }
+    const request = { namespace, id, rootfs, streams, ...parsed, ...saved }
     return new OwnTask(this.#host, await createTask(this.#host, request))
   }
 
@@ -130,8 +133,8 @@ class OwnTask implements TaskHandle {
     return metricsOf(this.#task.cgroup)
   }
 
-  async checkpoint(): Promise<void> {
-    throw new Failure('unimplemented', 'checkpoints are not supported')
+  async checkpoint(path: string, options: Any | undefined): Promise<void> {
+    await checkpointTask(this.#host, this.#task, path, parseCheckpointOptions(options))
   }
 
   async delete(): ReturnType<TaskHandle['delete']> {
@@ -143,6 +146,12 @@ class OwnTask implements TaskHandle {
     const { pid } = requireProcess(this.#task, execId)
     return { pid, exit: await deleteExec(this.#host, this.#task, execId) }
   }
+}
+
+/** A directory that the options name stays where it is. Another one is the caller's only until the task is created, and is needed when it starts. */
+function savedImages(checkpoint: string, { criuImagePath, criuWorkPath: workPath }: Options): SavedImages {
+  if (criuImagePath !== '') return { imagePath: criuImagePath, workPath }
+  return { imagePath: '', workPath, fill: (directory) => cp(checkpoint, directory, { recursive: true }) }
 }
 
 function statusOf(task: Task, process: TaskProcess): TaskStatus {

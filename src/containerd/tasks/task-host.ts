@@ -21,6 +21,8 @@ export interface TaskHost {
   directory: string
   /** Where runtimes that are run by command keep their state, where the caller does not say. */
   runtimeRoot: string
+  /** Path of our own runtime as a program. */
+  ownProgram: string
   publish(namespace: string, event: TaskEvent): void
   log: Log
   tasks: Map<string, Task>

@@ -39,10 +39,19 @@ export function sendSeccompListener({ pid, fd, spec, state }: SeccompListener): 
 }
 
 function send(path: string, text: string, listener: number): void {
-  const socket = connectUnixSocket(path)
+  const socket = connectAgent(path)
   try {
     sendDescriptor(socket, text, listener)
   } finally {
     closeSync(socket)
+  }
+}
+
+/** In the words that callers of runc look for. */
+function connectAgent(path: string): number {
+  try {
+    return connectUnixSocket(path)
+  } catch (error) {
+    throw new Failure('unavailable', `failed to connect with seccomp agent: ${messageOf(error)}`, { cause: error })
   }
 }

@@ -96,6 +96,17 @@ export const double = (number: number): Field<number> => ({
   },
 })
 
+/** Proto2: a field that says by its presence that it was given, also where its value is its type's nothing; undefined where it was not. */
+export const optional = <Value, Given>(field: Field<Value, Given>): Field<Value | undefined, Given | undefined> => ({
+  number: field.number,
+  empty: () => undefined,
+  isEmpty: (value) => value === undefined,
+  write(writer, value) {
+    if (value !== undefined) field.write(writer, value)
+  },
+  read: (reader, wire, before) => field.read(reader, wire, before ?? field.empty()),
+})
+
 /** A message within a message; undefined where there is none. */
 export const nested = <Value, Given>(
   number: number,

@@ -1,14 +1,14 @@
-// make bench: the same Docker CLI against our engine and the real dockerd, alternating run by run; medians and ratios into bench/RESULTS.md.
-import { writeFileSync } from 'node:fs'
+// The same Docker CLI against our engine and the real dockerd, alternating run by run; medians and ratios.
 import { mkdtemp, rm } from 'node:fs/promises'
-import { cpus, release, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ROOT } from '../test/harness/root.ts'
 import { must } from '../test/harness/command.ts'
 import { pushDebian } from '../test/harness/debian.ts'
 import { pushBusybox } from '../test/harness/images.ts'
 import { startRegistry } from '../test/harness/registry.ts'
 import { execByApi } from './exec-by-api.ts'
+import { alternate, timed } from './measure.ts'
+import { machineLine, writeSection } from './report.ts'
 import { type Peer, pssBytes, rssBytes, startBerth, startDockerd } from './peers.ts'
 
 interface Row {
@@ -35,7 +35,7 @@ try {
   for (const peer of peers) await peer.ok('pull', busybox)
   const rows: Row[] = []
   const add = async (what: string, repeats: number, work: (peer: Peer) => Promise<number>) => {
-    const values = await alternate(peers, repeats, work)
+    const values = (await alternate(peers, repeats, work)).map(({ median }) => median)
     rows.push({ what, unit: 'ms', values })
     console.log(formatRow({ what, unit: 'ms', values }))
   }
@@ -113,25 +113,6 @@ async function memory(): Promise<Row[]> {
   return rows
 }
 
-/** Medians per peer. The sides take turns, so that what the machine does to one it does to the other. */
-async function alternate(sides: Peer[], repeats: number, work: (peer: Peer) => Promise<number>): Promise<number[]> {
-  const samples = new Map<Peer, number[]>(sides.map((peer) => [peer, []]))
-  for (const peer of sides) await work(peer) // first touch is not measured
-  for (let round = 0; round < repeats; round++) for (const peer of sides) samples.get(peer)?.push(await work(peer))
-  return sides.map((peer) => median(samples.get(peer) ?? []))
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = process.hrtime.bigint()
-  await work()
-  return Number(process.hrtime.bigint() - start) / 1e6
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-}
-
 function formatRow({ what, unit, values }: Row): string {
   const [ours = Number.NaN, theirs] = values
   const cell = (value: number | undefined) =>
@@ -142,16 +123,12 @@ function formatRow({ what, unit, values }: Row): string {
 function report(rows: Row[]): void {
   const versions = dockerd === undefined ? 'no dockerd here' : 'dockerd of Debian (docker.io), its containerd and runc'
   const text = [
-    '# Results',
-    '',
-    `Command: \`make bench\` (${REPEATS} rounds for the short ones, 3 for the long ones; medians; the sides alternate). ${versions}.`,
-    `Machine: ${cpus().length} cores, Linux ${release()}, Node ${process.versions.node}.`,
+    `Medians; the sides alternate (${REPEATS} rounds for the short ones, 3 for the long ones). ${versions}.`,
+    machineLine(),
     '',
     '| what | berth | dockerd | ratio |',
     '|---|---|---|---|',
     ...rows.map(formatRow),
-    '',
   ].join('\n')
-  writeFileSync(join(ROOT, 'bench/RESULTS.md'), text)
-  console.log(text)
+  writeSection('Engine', text)
 }

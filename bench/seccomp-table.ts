@@ -1,5 +1,4 @@
 // What a filter costs each system call, ours beside libseccomp's: instructions by number, and nanoseconds of a real call.
-//   node build/js/bench/seccomp.js
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,15 +13,47 @@ import { buildLibseccomp, compileAll, listed } from '../test/harness/libseccomp.
 import { ROOT } from '../test/harness/root.ts'
 
 const AUDIT_X86_64 = 0xc000_003e
-const CAPABILITIES = ['CAP_CHOWN', 'CAP_NET_RAW', 'CAP_SYS_CHROOT']
+const FACTS = {
+  arch: 'x86_64',
+  kernel: { major: 6, minor: 1 },
+  capabilities: ['CAP_CHOWN', 'CAP_NET_RAW', 'CAP_SYS_CHROOT'],
+} as const
 
-const directory = await mkdtemp(join(tmpdir(), 'berth-bench-'))
-try {
+/** Lines of a table in Markdown. */
+export async function measureSeccomp(): Promise<string[]> {
+  const directory = await mkdtemp(join(tmpdir(), 'berth-bench-'))
+  try {
+    return await measureIn(directory)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function measureIn(directory: string): Promise<string[]> {
   const libseccomp = await buildLibseccomp(directory)
   const cost = join(directory, 'seccomp-cost')
   await must(['cc', '-O1', '-o', cost, join(ROOT, 'bench/seccomp-cost.c')])
-  const facts = { arch: 'x86_64', kernel: { major: 6, minor: 1 }, capabilities: CAPABILITIES } as const
-  const usual = filterProfile(defaultProfile(), facts)
+  const lines = [
+    '| filter | instructions | run per call: median, most | ns per getppid over none | ratio |',
+    '|---|---|---|---|---|',
+  ]
+  for (const [title, spec] of profiles()) {
+    const [theirs] = await compileAll(libseccomp, [spec], () => listed(spec, 'x86_64'))
+    if (!(theirs instanceof Uint8Array)) throw new Error(`libseccomp refuses the section: errno ${theirs}`)
+    const ours = compileSeccomp(spec, FACTS)
+    const files = { ours: join(directory, 'ours'), theirs: join(directory, 'theirs') }
+    await writeFile(files.ours, ours)
+    await writeFile(files.theirs, theirs)
+    const times = await alternate(cost, files)
+    const ratio = (times.ours - times.none) / (times.theirs - times.none)
+    lines.push(row(`${title}, libseccomp`, theirs, times.theirs - times.none, 1))
+    lines.push(row(`${title}, ours`, ours, times.ours - times.none, ratio))
+  }
+  return lines
+}
+
+function profiles(): [title: string, spec: SeccompSpec][] {
+  const usual = filterProfile(defaultProfile(), FACTS)
   const hidden: SeccompSpec = {
     ...usual,
     architectures: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'],
@@ -31,26 +62,10 @@ try {
       args: [...(rule.args ?? []), { index: 5, value: 1, op: 'SCMP_CMP_NE' }],
     })),
   }
-  console.log('| filter | instructions | run per call: median, most | ns per getppid over none | ratio |')
-  console.log('|---|---|---|---|---|')
-  for (const [title, spec] of [
+  return [
     ["Docker's default", usual],
     ['a condition on every call', hidden],
-  ] as const) {
-    const [theirs] = await compileAll(libseccomp, [spec], () => listed(spec, 'x86_64'))
-    if (!(theirs instanceof Uint8Array)) throw new Error(`libseccomp refuses the section: errno ${theirs}`)
-    const ours = compileSeccomp(spec, facts)
-    const files = { ours: join(directory, 'ours'), theirs: join(directory, 'theirs') }
-    await writeFile(files.ours, ours)
-    await writeFile(files.theirs, theirs)
-    const times = await alternate(cost, files)
-    console.log(row(`${title}, libseccomp`, theirs, times.theirs - times.none, 1))
-    console.log(
-      row(`${title}, ours`, ours, times.ours - times.none, (times.ours - times.none) / (times.theirs - times.none)),
-    )
-  }
-} finally {
-  await rm(directory, { recursive: true, force: true })
+  ]
 }
 
 /** The least of several medians, run by run in turn: what else the machine does only adds. */
