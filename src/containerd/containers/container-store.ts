@@ -11,6 +11,7 @@ import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { failpoint } from '../failpoints.ts'
 
 export class ContainerStore {
   readonly #bucket: Bucket<Container>
@@ -56,6 +57,7 @@ export class ContainerStore {
     container.updatedAt = now
     this.#namespaces.ensure(namespace)
     this.#bucket.put(key, container)
+    failpoint('container.created')
     const { id, image, runtime } = container
     this.#events.publish(namespace, '/containers/create', ContainerCreateSchema, {
       id,
@@ -72,6 +74,7 @@ export class ContainerStore {
     checkContainer(container)
     container.updatedAt = create(TimestampSchema, timestampNow())
     this.#bucket.put(`${namespace}/${container.id}`, container)
+    failpoint('container.updated')
     const { id, image, labels, snapshotKey } = container
     this.#events.publish(namespace, '/containers/update', ContainerUpdateSchema, { id, image, labels, snapshotKey })
     return container
@@ -80,6 +83,7 @@ export class ContainerStore {
   delete(namespace: string, id: string): void {
     this.require(namespace, id)
     this.#bucket.remove(`${namespace}/${id}`)
+    failpoint('container.deleted')
     this.#events.publish(namespace, '/containers/delete', ContainerDeleteSchema, { id })
   }
 }

@@ -21,6 +21,7 @@ import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { Ingest, ingestDirectory, listIngests, readIngestStatus } from './ingest.ts'
+import { failpoint } from '../failpoints.ts'
 
 export interface ContentStoreDeps {
   root: string
@@ -99,6 +100,7 @@ export class ContentStore {
     checkLabels(info.labels)
     info.updatedAt = create(TimestampSchema, timestampNow())
     this.#infos.put(`${namespace}/${info.digest}`, info)
+    failpoint('content.updated')
     await this.#deps.metadata.flush()
     return info
   }
@@ -107,8 +109,10 @@ export class ContentStore {
   async delete(namespace: string, digest: Digest): Promise<void> {
     this.require(namespace, digest)
     this.#infos.remove(`${namespace}/${digest}`)
+    failpoint('content.delete.record-removed')
     this.#deps.events.publish(namespace, '/content/delete', ContentDeleteSchema, { digest })
     if (!this.#isHeld(digest)) await rm(this.blobPath(digest), { force: true })
+    failpoint('content.delete.removed')
   }
 
   /** @param sizeBytes 0: to the end. Throws `out-of-range` beyond the end. */
@@ -154,12 +158,15 @@ export class ContentStore {
     checkLabels(expectations.labels)
     const { namespace, leaseId } = ingest.request
     const digest = await ingest.verify(expectations)
+    failpoint('content.commit.verified')
     const existed = this.find(namespace, digest) !== undefined
     this.#arriving.set(digest, (this.#arriving.get(digest) ?? 0) + 1)
     try {
       if (existed) await ingest.discard()
       else await ingest.moveTo(this.blobPath(digest))
+      failpoint('content.commit.ingest-removed')
       this.#record(namespace, digest, ingest.sizeBytes, expectations.labels, leaseId)
+      failpoint('content.commit.recorded')
       await this.#deps.metadata.flush()
     } finally {
       const others = this.#arriving.get(digest)! - 1
@@ -192,6 +199,7 @@ export class ContentStore {
     if (readIngestStatus(directory) === undefined) throw new Failure('not-found', `ref ${ref}: not found`)
     if (this.#locks.has(directory)) throw new Failure('unavailable', `ref ${ref} locked: unavailable`)
     await rm(directory, { recursive: true, force: true })
+    failpoint('ingest.aborted')
   }
 
   /** Removes uploads that have not moved for `idleMs`, and files that no record names: what a crash between two steps left. */

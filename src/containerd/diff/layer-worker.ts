@@ -10,6 +10,7 @@ import { TarParser } from '../../wire/tar/tar-parser.ts'
 import { loadDecompress } from './decompress.ts'
 import type { LayerAnswer, LayerJob } from './layer-job.ts'
 import { LayerWriter, lowerDirectoryFinder } from './layer-writer.ts'
+import { failpoint } from '../failpoints.ts'
 
 const kernel = openNativeKernel()
 const root = ownThreadRoot()
@@ -21,6 +22,7 @@ async function unpackLayer(job: LayerJob): Promise<LayerAnswer> {
   const lowers = job.lowers.map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY))
   root.enter(job.directory)
   const writer = new LayerWriter({ kernel, findLowerDirectory: lowerDirectoryFinder(kernel, lowers) })
+  failpoint('apply.started')
   const parser = new TarParser(writer)
   const hash = createHash('sha256')
   let sizeBytes = 0
@@ -29,12 +31,14 @@ async function unpackLayer(job: LayerJob): Promise<LayerAnswer> {
       if (Atomics.load(job.cancelled, 0) !== 0) throw new Failure('cancelled', 'context canceled')
       sizeBytes += chunk.length
       if (sizeBytes > job.sizeBytesMax) throw new Failure('resource-exhausted', `larger than ${job.sizeBytesMax} bytes`)
+      failpoint('apply.chunk')
       hash.update(chunk)
       parser.push(chunk)
     }
     parser.finish()
     writer.finish()
     if (job.syncFs) syncRoot()
+    failpoint('apply.finished')
     return { ok: true, digest: `sha256:${hash.digest('hex')}`, sizeBytes }
   } catch (error) {
     return failed(error, writer.current)

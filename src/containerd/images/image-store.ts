@@ -11,6 +11,7 @@ import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** Writers resolve once the change survives power loss. */
 export class ImageStore {
@@ -55,6 +56,7 @@ export class ImageStore {
     image.updatedAt = now
     this.#namespaces.ensure(namespace)
     this.#bucket.put(key, image)
+    failpoint('image.created')
     await this.#metadata.flush()
     const { name, labels } = image
     this.#events.publish(namespace, '/images/create', ImageCreateSchema, { name, labels })
@@ -67,6 +69,7 @@ export class ImageStore {
     checkImage(image)
     image.updatedAt = create(TimestampSchema, timestampNow())
     this.#bucket.put(`${namespace}/${image.name}`, image)
+    failpoint('image.updated')
     await this.#metadata.flush()
     const { name, labels } = image
     this.#events.publish(namespace, '/images/update', ImageUpdateSchema, { name, labels })
@@ -79,6 +82,7 @@ export class ImageStore {
     if (targetDigest !== undefined && image.target?.digest !== targetDigest)
       throw new Failure('not-found', `image ${JSON.stringify(name)} has a different target: not found`)
     this.#bucket.remove(`${namespace}/${name}`)
+    failpoint('image.deleted')
     await this.#metadata.flush()
     this.#events.publish(namespace, '/images/delete', ImageDeleteSchema, { name })
   }

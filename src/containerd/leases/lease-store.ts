@@ -10,6 +10,7 @@ import { messageCodec } from '../metadata/codec.ts'
 import { checkLabels } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** RFC 3339; from then on the lease holds nothing. */
 const EXPIRE_LABEL = 'containerd.io/gc.expire'
@@ -56,6 +57,7 @@ export class LeaseStore {
     const lease = create(LeaseSchema, { id: chosen, labels, createdAt: timestampNow() })
     this.#namespaces.ensure(namespace)
     this.#leases.put(`${namespace}/${chosen}`, lease)
+    failpoint('lease.created')
     return lease
   }
 
@@ -65,6 +67,7 @@ export class LeaseStore {
       for (const [key] of this.#resources.list(`${namespace}/${id}/`)) this.#resources.remove(key)
       this.#leases.remove(`${namespace}/${id}`)
     })
+    failpoint('lease.deleted')
   }
 
   listResources(namespace: string, id: string): Resource[] {
@@ -76,6 +79,7 @@ export class LeaseStore {
     this.require(namespace, leaseId)
     const { type, id } = checkResource(resource)
     this.#resources.put(`${namespace}/${leaseId}/${type}/${id}`, create(ResourceSchema, { type, id }))
+    failpoint('lease.resource-added')
   }
 
   deleteResource(namespace: string, leaseId: string, resource: { type: string; id: string }): void {

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** `value` undefined: the key was removed. */
 export interface Change {
@@ -53,6 +54,7 @@ export class Journal {
   /** All of the changes or, after a crash or an error, none. Throws `resource-exhausted` when the disk is full. */
   append(changes: readonly Change[]): void {
     const record = encodeRecord(changes)
+    failpoint('journal.append')
     try {
       this.#write(record)
     } catch (error) {
@@ -61,6 +63,7 @@ export class Journal {
         throw new Failure('resource-exhausted', `write the metadata journal: ${messageOf(error)}`, { cause: error })
     }
     this.#size += record.length
+    failpoint('journal.appended')
   }
 
   #write(record: Uint8Array): void {
@@ -87,6 +90,7 @@ export class Journal {
   rotate(): number {
     const closed = this.#generation
     const file = openSync(join(this.#directory, `journal.${closed + 1}`), 'ax', 0o600)
+    failpoint('journal.rotated')
     closeSync(this.#file)
     this.#file = file
     this.#generation = closed + 1
@@ -98,6 +102,7 @@ export class Journal {
   dropThrough(generation: number): void {
     for (const old of listGenerations(this.#directory))
       if (old <= generation) rmSync(join(this.#directory, `journal.${old}`), { force: true })
+    failpoint('journal.dropped')
     fillReserve(this.#directory)
   }
 

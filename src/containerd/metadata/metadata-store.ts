@@ -11,6 +11,7 @@ import { type Log, silentLog } from '../../base/log.ts'
 import { checkDatabase } from './check-database.ts'
 import { type Codec, jsonCodec } from './codec.ts'
 import { type Change, Journal } from './journal.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** One kind of record. Keys are ordered by their UTF-8 bytes. */
 export interface Bucket<Value> {
@@ -58,6 +59,7 @@ export class MetadataStore {
       overlappingSync: false, // a commit is on disk when its promise resolves
       cache: false,
     })
+    failpoint('metadata.opened')
     this.#journal = Journal.open(directory, (changes) => {
       for (const { key, value } of changes) this.#pending.set(key, { value })
     })
@@ -66,6 +68,7 @@ export class MetadataStore {
   /** Opens or creates; brings in what a killed process left in its journal. */
   static async open(directory: string, log: Log = silentLog): Promise<MetadataStore> {
     const store = new MetadataStore(directory, log)
+    failpoint('metadata.replayed')
     if (store.#pending.size > 0) await store.flush().catch((error: unknown) => store.#flushLater(error))
     else store.#journal.dropThrough(store.#journal.rotate())
     return store
@@ -182,6 +185,7 @@ export class MetadataStore {
   }
 
   async #flushPending(): Promise<void> {
+    failpoint('metadata.flush')
     const generation = this.#journal.rotate()
     const changes = [...this.#pending]
     try {
@@ -194,6 +198,7 @@ export class MetadataStore {
     } catch (error) {
       throw new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, { cause: error })
     }
+    failpoint('metadata.committed')
     for (const [key, change] of changes) if (this.#pending.get(key) === change) this.#pending.delete(key)
     this.#journal.dropThrough(generation)
   }

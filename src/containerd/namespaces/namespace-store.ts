@@ -8,6 +8,7 @@ import { checkIdentifier } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** Buckets whose records, under `<namespace>/`, keep a namespace from being deleted. */
 const POPULATED_BY = ['containers', 'images', 'content', 'snapshots'] as const
@@ -44,6 +45,7 @@ export class NamespaceStore {
     this.#bucket.put(name, namespace)
     this.#known.add(name)
     this.#events.publish(name, '/namespaces/create', NamespaceCreateSchema, { name, labels })
+    failpoint('namespace.created')
     return namespace
   }
 
@@ -66,6 +68,7 @@ export class NamespaceStore {
     })
     checkLabels(namespace.labels)
     this.#bucket.put(name, namespace)
+    failpoint('namespace.updated')
     this.#events.publish(name, '/namespaces/update', NamespaceUpdateSchema, { name, labels: namespace.labels })
     return namespace
   }
@@ -80,6 +83,7 @@ export class NamespaceStore {
       )
     this.#known.delete(name)
     this.#bucket.remove(name)
+    failpoint('namespace.deleted')
     this.#events.publish(name, '/namespaces/delete', NamespaceDeleteSchema, { name })
   }
 }

@@ -11,6 +11,7 @@ import { spreadDirectories } from '../../linux/spread-directories.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { infoOf, SnapshotRecords } from './snapshot-records.ts'
 import type { Labels, Mount, SnapshotInfo, Snapshotter, SnapshotUsage } from './snapshotter.ts'
+import { failpoint } from '../failpoints.ts'
 
 export interface OverlaySnapshotterOptions {
   /** Created if it is not there. */
@@ -68,10 +69,12 @@ export class OverlaySnapshotter implements Snapshotter {
     options: { labels?: Labels; parent?: string } = {},
   ): Promise<void> {
     this.#records.commit(namespace, name, key, { labels: options.labels ?? {}, parent: options.parent ?? '' })
+    failpoint('snapshot.committed')
   }
 
   async remove(namespace: string, key: string): Promise<void> {
     const { id } = this.#records.remove(namespace, key)
+    failpoint('snapshot.record-removed')
     this.#discard(String(id))
   }
 
@@ -111,9 +114,13 @@ export class OverlaySnapshotter implements Snapshotter {
     const directory = join(this.#directory, String(id))
     try {
       mkdirSync(directory, { mode: 0o700 })
+      failpoint('snapshot.directory-made')
       this.#makeFs(id, parentIds[0])
+      failpoint('snapshot.fs-made')
       if (kind === 'active') mkdirSync(join(directory, 'work'), { mode: 0o711 })
+      failpoint('snapshot.work-made')
       this.#records.add(namespace, key, { id, kind, parent, labels })
+      failpoint('snapshot.recorded')
     } catch (error) {
       rmSync(directory, { recursive: true, force: true })
       throw error
@@ -165,7 +172,9 @@ export class OverlaySnapshotter implements Snapshotter {
         throw error
       }
     }
+    failpoint('snapshot.renamed')
     const removal = rm(path, { recursive: true, force: true })
+      .then(() => failpoint('snapshot.removed'))
       .catch((error) => this.#log.warn('snapshot directory not removed', { path, error: messageOf(error) }))
       .finally(() => this.#removals.delete(removal))
     this.#removals.add(removal)

@@ -9,6 +9,7 @@ import { createProcess, newTask, type Task, type TaskProcess } from './task.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
 import { readTaskRecord, type TaskRecord } from './task-record.ts'
 import { settleWithoutShim, trackExits, watchOom } from './track-exits.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** Call once, before the service answers. */
 export async function adoptTasks(host: TaskHost): Promise<void> {
@@ -19,22 +20,25 @@ export async function adoptTasks(host: TaskHost): Promise<void> {
 }
 
 async function adoptBundle(host: TaskHost, bundle: string): Promise<void> {
+  failpoint('adopt.begun')
   const record = readTaskRecord(bundle)
   if (record === undefined) {
     // The crash came before the record, hence before anything was made in the kernel. What is mounted after all is somebody's data.
     unmountAll(host.kernel, join(bundle, 'rootfs'))
     await rm(bundle, { recursive: true, force: true })
+    failpoint('adopt.bundle-removed')
     return
   }
   const task = taskOf(host, bundle, record)
   host.tasks.set(taskKey(task.namespace, task.id), task)
   const shim = await host.connectShim(bundle)
-  if (shim === undefined) await settleWithoutShim(host, task)
+  if (shim === undefined) await settleWithoutShim(host, task).then(() => failpoint('adopt.settled'))
   else {
     adoptProcesses(task, shim)
     trackExits(host, task, shim)
     watchOom(host, task)
   }
+  failpoint('adopt.adopted')
   host.log.info('adopted a task', { task: task.id, status: task.init.status.kind })
 }
 

@@ -12,6 +12,7 @@ import type { Stdio } from './open-stdio.ts'
 import type { Task } from './task.ts'
 import type { TaskHost } from './task-host.ts'
 import { writeTaskRecord } from './task-record.ts'
+import { failpoint } from '../failpoints.ts'
 
 export interface CommandCreation {
   specText?: string
@@ -30,11 +31,13 @@ export async function createByCommand(
 ): Promise<Shim> {
   const { terminal, stdin } = task.init.streams
   writeConfig(task, specText)
+  failpoint('task.command.config-written')
   const directory = rootfsDirectory(task)
   if (rootfs.length > 0) {
     mountRootfs(host.kernel, rootfs, directory)
     undo.defer(() => unmountAll(host.kernel, directory))
   }
+  failpoint('task.command.mounted')
   undo.defer(async () => void (await commands.run('delete', 'undo', { flags: ['--force'] })))
   const { plan, log } = commands.create({ terminal, stdin: stdin !== '' })
   const streams = stdio.paths === undefined ? {} : { streams: stdio.paths }
@@ -45,6 +48,7 @@ export async function createByCommand(
   if (pid === undefined) throw new Failure('internal', `${commands.name}: no process`)
   task.cgroup = cgroupOfProcess(pid, host.kernel)
   writeTaskRecord(task)
+  failpoint('task.command.created')
   return shim
 }
 

@@ -22,6 +22,7 @@ import { syncOf } from './task-hooks.ts'
 import { bundleOf, type TaskHost, taskKey } from './task-host.ts'
 import { writeTaskRecord } from './task-record.ts'
 import { trackExits, watchOom } from './track-exits.ts'
+import { failpoint } from '../failpoints.ts'
 
 export interface CreateTaskRequest {
   namespace: string
@@ -56,8 +57,11 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
 
   const task = await openTask(host, request)
   makeBundle(host, task, undo)
+  failpoint('task.bundle-made')
   writeTaskRecord(task)
+  failpoint('task.record-written')
   const stdio = await openStdio(host, { namespace, id, directory: task.bundle }, streams)
+  failpoint('task.stdio-opened')
   undo.defer(() => stdio.logger?.close())
   const settings = shimSettings(request, task.bundle)
   const shim =
@@ -65,6 +69,7 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
       ? await createByPlan(host, task, request, settings, stdio, undo)
       : await createByCommand(host, task, task.commands, { ...request, settings, stdio, undo })
   undo.defer(() => shim.shutdown())
+  failpoint('task.shim-spawned')
   stdio.logger?.release()
   task.init.logger = stdio.logger
   task.init.pid = shim.processes.get(INIT_PROCESS)?.pid ?? 0
@@ -72,6 +77,7 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
   trackExits(host, task, shim)
   watchOom(host, task)
   const { pid } = task.init
+  failpoint('task.created')
   host.publish(namespace, { kind: 'create', id, bundle: task.ociBundle, pid, streams, rootfs, checkpoint: '' })
   undo.commit()
   return task
@@ -123,7 +129,9 @@ async function createByPlan(
   const source = resolve(ociBundle, spec.root?.path ?? 'rootfs')
   undo.defer(() => cgroup.remove())
   await cgroup.create(planCgroupLimits(spec.linux?.resources))
+  failpoint('task.cgroup-made')
   const rootfs = openRootfs(host.kernel, request.rootfs, source)
+  failpoint('task.rootfs-opened')
   try {
     const described = planContainer({
       id: request.id,

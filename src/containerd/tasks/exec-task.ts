@@ -12,6 +12,7 @@ import { createProcess, requireShim, type Task, type TaskProcess, type TaskStrea
 import { syncOf } from './task-hooks.ts'
 import type { TaskHost } from './task-host.ts'
 import { writeTaskRecord } from './task-record.ts'
+import { failpoint } from '../failpoints.ts'
 
 const O_PATH = 0o10000000
 const O_DIRECTORY = 0o200000
@@ -74,8 +75,10 @@ async function makeInKernel(host: TaskHost, task: Task, process: TaskProcess, sp
   const stdio = await openStdio(host, owner, process.streams)
   try {
     writeTaskRecord(task)
+    failpoint('exec.recorded')
     if (task.commands === undefined) await makeByPlan(host, task, process, spec, stdio)
     else await makeExecByCommand(host, task, task.commands, { process, spec, stdio })
+    failpoint('exec.made')
   } catch (error) {
     await stdio.logger?.close()
     throw error
