@@ -3,10 +3,11 @@
 // A change is written to the journal (no fsync) and is visible at once. Up to a second later, or when somebody asks for durability, all changes
 // since the last time go to LMDB in one transaction with LMDB's full durability, and their journal is dropped. So a crash of the process loses nothing; a power
 // loss loses at most what was not yet flushed and never corrupts: LMDB's own relaxed modes (MDB_NOSYNC) would be as fast and give that up.
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { syncDirectorySync } from '../../base/atomic-file.ts'
 import { type Log, silentLog } from '../../base/log.ts'
 import { checkDatabase } from './check-database.ts'
 import { type Codec, jsonCodec } from './codec.ts'
@@ -21,6 +22,8 @@ export interface Bucket<Value> {
   /** False where there was nothing. */
   remove(key: string): boolean
   list(prefix?: string): [key: string, value: Value][]
+  /** A part of `list`, of about `limit` records, and where the next part begins; `after` undefined: the first part. */
+  page(after: string | undefined, limit: number): { records: [key: string, value: Value][]; next: string | undefined }
   /** True when any key starts so. */
   has(prefix: string): boolean
 }
@@ -29,6 +32,9 @@ const KEY_BYTES_MAX = 1024
 const FLUSH_DELAY_MS = 1000
 /** Address space, not memory; LMDB grows it by itself. */
 const MAP_BYTES = 16 << 20
+
+/** In the database: the last generation of the journal that it holds. */
+const THROUGH = 'journal:through'
 
 interface Pending {
   readonly value: Uint8Array | undefined
@@ -44,14 +50,19 @@ export class MetadataStore {
   #transaction: Map<string, Pending | undefined> | undefined
   #flushing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  /** Of those who wait for the next flush without asking for it. */
+  #waiting: PromiseWithResolvers[] = []
+  #observer: ((key: string) => void) | undefined
 
   private constructor(directory: string, log: Log) {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#log = log
-    checkDatabase(join(directory, 'meta.db'))
+    const path = join(directory, 'meta.db')
+    checkDatabase(path)
+    const isNew = !existsSync(path)
     surviveFailedCommits()
     this.#database = open<Buffer, string>({
-      path: join(directory, 'meta.db'),
+      path,
       noSubdir: true,
       encoding: 'binary',
       mapSize: MAP_BYTES,
@@ -60,7 +71,8 @@ export class MetadataStore {
       cache: false,
     })
     failpoint('metadata.opened')
-    this.#journal = Journal.open(directory, (changes) => {
+    if (isNew) syncDirectorySync(directory) // or power loss could take the database with what it promised to keep
+    this.#journal = Journal.open(directory, numberOf(this.#database.get(THROUGH)), (changes) => {
       for (const { key, value } of changes) this.#pending.set(key, { value })
     })
   }
@@ -93,6 +105,13 @@ export class MetadataStore {
       },
       list: (prefix = '') =>
         this.#list(`${name}:${prefix}`).map(([key, bytes]) => [key.slice(name.length + 1), codec.decode(bytes)]),
+      page: (after, limit) => {
+        const { records, next } = this.#page(`${name}:`, after === undefined ? undefined : `${name}:${after}`, limit)
+        return {
+          records: records.map(([key, bytes]) => [key.slice(name.length + 1), codec.decode(bytes)]),
+          next: next?.slice(name.length + 1),
+        }
+      },
       has: (prefix) => this.#list(`${name}:${prefix}`).length > 0,
     }
   }
@@ -105,6 +124,7 @@ export class MetadataStore {
     try {
       const result = work()
       if (before.size > 0) this.#journal.append([...before.keys()].map((key) => this.#changeOf(key)))
+      if (this.#observer !== undefined) for (const key of before.keys()) this.#observer(key)
       return result
     } catch (error) {
       for (const [key, earlier] of before)
@@ -126,7 +146,33 @@ export class MetadataStore {
     this.#flushing = this.#flushPending().finally(() => {
       this.#flushing = undefined
     })
-    await this.#flushing
+    try {
+      await this.#flushing
+    } catch (error) {
+      this.#scheduleFlush() // the disk may have room again later
+      throw error
+    }
+  }
+
+  /** Resolves when everything changed so far survives power loss, whenever the next flush comes to it: for work that has time. Rejects where that fails. */
+  flushed(): Promise<void> {
+    if (this.#pending.size === 0) return Promise.resolve()
+    const waiting = promiseWithResolvers()
+    this.#waiting.push(waiting)
+    return waiting.promise
+  }
+
+  /** `observe` hears of each change, as `<bucket>:<key>`, in the same turn; undefined ends it. There is one at a time. */
+  setObserver(observe: ((key: string) => void) | undefined): void {
+    this.#observer = observe
+  }
+
+  /** Takes in records, as `<bucket>:<key>`, from elsewhere. Where there is one, or the journal says that it was removed, that wins. */
+  restore(records: Iterable<[key: string, value: Uint8Array]>): void {
+    this.transaction(() => {
+      for (const [key, value] of records)
+        if (!this.#pending.has(key) && this.#database.get(key) === undefined) this.#change(key, value)
+    })
   }
 
   /** Flushes. The store must not be used afterwards. */
@@ -159,6 +205,28 @@ export class MetadataStore {
     return changed ? [...found].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))) : [...found]
   }
 
+  #page(
+    prefix: string,
+    after: string | undefined,
+    limit: number,
+  ): { records: [string, Uint8Array][]; next: string | undefined } {
+    const start = after === undefined ? prefix : `${after}\0`
+    const found = new Map<string, Uint8Array>()
+    let last: string | undefined
+    for (const { key, value } of this.#database.getRange({ start, end: `${prefix}\u{10ffff}`, limit })) {
+      found.set(key, value)
+      last = key
+    }
+    const next = found.size < limit ? undefined : last
+    for (const [key, { value }] of this.#pending) {
+      if (!key.startsWith(prefix) || (after !== undefined && key <= after) || (next !== undefined && key > next))
+        continue
+      if (value === undefined) found.delete(key)
+      else found.set(key, value)
+    }
+    return { records: [...found], next }
+  }
+
   #change(key: string, value: Uint8Array | undefined): void {
     this.transaction(() => {
       const before = this.#transaction!
@@ -188,20 +256,48 @@ export class MetadataStore {
     failpoint('metadata.flush')
     const generation = this.#journal.rotate()
     const changes = [...this.#pending]
+    const waiting = this.#waiting.splice(0)
     try {
       // All of one turn are one transaction; were they not, the journal, which stays until all are on disk, would make up for it.
       await allOf(
-        changes.map(([key, { value }]) =>
-          value === undefined ? this.#database.remove(key) : this.#database.put(key, Buffer.from(value)),
-        ),
+        changes
+          .map(([key, { value }]) =>
+            value === undefined ? this.#database.remove(key) : this.#database.put(key, Buffer.from(value)),
+          )
+          .concat(this.#database.put(THROUGH, Buffer.from(String(generation)))),
       )
     } catch (error) {
-      throw new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, { cause: error })
+      const failure = new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, {
+        cause: error,
+      })
+      for (const { reject } of waiting) reject(failure)
+      throw failure
     }
     failpoint('metadata.committed')
     for (const [key, change] of changes) if (this.#pending.get(key) === change) this.#pending.delete(key)
+    if (this.#pending.size === 0) waiting.push(...this.#waiting.splice(0)) // what they wait for was under way already
+    for (const { resolve } of waiting) resolve()
     this.#journal.dropThrough(generation)
   }
+}
+
+function numberOf(bytes: Uint8Array | undefined): number | undefined {
+  return bytes === undefined ? undefined : Number(Buffer.from(bytes).toString())
+}
+
+interface PromiseWithResolvers {
+  promise: Promise<void>
+  resolve(): void
+  reject(error: unknown): void
+}
+
+function promiseWithResolvers(): PromiseWithResolvers {
+  let [resolve, reject]: [() => void, (error: unknown) => void] = [() => {}, () => {}]
+  const promise = new Promise<void>((onValue, onError) => {
+    ;[resolve, reject] = [onValue, onError]
+  })
+  promise.catch(() => {}) // who waits hears of it; nobody need
+  return { promise, resolve, reject }
 }
 
 /** Waits for all of them, so that none rejects unseen. Throws what a failed commit hides: the reason hangs on the error as a promise. */
