@@ -92,7 +92,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
   undo.defer(() => workers.close())
   const snapshotters = new Map([[SNAPSHOTTER, snapshotter]])
   const collector = new CollectScheduler(
-    () => collect({ namespaces, containers, images, content, leases, snapshotters, log }),
+    () => collect({ metadata, namespaces, containers, images, content, leases, snapshotters, log }),
     log,
   )
   undo.defer(() => collector.close())

@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
 import { Failure } from '../../base/failure.ts'
+import type { Slices } from '../../base/slices.ts'
 import { ContainerCreateSchema, ContainerDeleteSchema, ContainerUpdateSchema } from '../../gen/events/container_pb.ts'
 import { type Container, ContainerSchema } from '../../gen/services/containers_pb.ts'
 import { type EventExchange, timestampNow } from '../events/event-exchange.ts'
@@ -9,7 +10,7 @@ import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import { checkIdentifier } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
-import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { failpoint } from '../failpoints.ts'
 
@@ -43,8 +44,8 @@ export class ContainerStore {
   }
 
   /** Of every namespace, for the collector. */
-  listAll(): [namespace: string, container: Container][] {
-    return this.#bucket.list().map(([key, container]) => [key.slice(0, key.indexOf('/')), container])
+  scan(slices: Slices): AsyncIterable<[namespace: string, container: Container]> {
+    return scanBucket(this.#bucket, slices)
   }
 
   create(namespace: string, container: Container): Container {

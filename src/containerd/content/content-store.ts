@@ -4,12 +4,14 @@
 //   <root>/ingest/<hash>/{data,record.json}  on its way; the hash is of namespace and ref
 //
 // A blob's file is shared by all namespaces; its record (labels, times) is each namespace's own. A file without any record is nobody's and is swept.
-import { createReadStream, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { createReadStream, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
+import { makeDurableDirectory } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
+import { Slices } from '../../base/slices.ts'
 import { ContentCreateSchema, ContentDeleteSchema } from '../../gen/events/content_pb.ts'
 import { type Info, InfoSchema, type Status } from '../../gen/services/content_pb.ts'
 import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
@@ -18,7 +20,7 @@ import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import type { LeaseStore } from '../leases/lease-store.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
-import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { Ingest, ingestDirectory, listIngests, readIngestStatus } from './ingest.ts'
 import { failpoint } from '../failpoints.ts'
@@ -54,9 +56,7 @@ export class ContentStore {
     this.#root = deps.root
     this.#deps = deps
     this.#infos = deps.metadata.bucket('content', messageCodec(InfoSchema))
-    for (const algorithm of ['sha256', 'sha512'])
-      mkdirSync(join(deps.root, 'blobs', algorithm), { recursive: true, mode: 0o700 })
-    mkdirSync(join(deps.root, 'ingest'), { recursive: true, mode: 0o700 })
+    for (const name of ['blobs/sha256', 'blobs/sha512', 'ingest']) makeDurableDirectory(join(deps.root, name))
   }
 
   /** Where a blob's bytes are; the file is there while some namespace has the blob. */
@@ -84,8 +84,8 @@ export class ContentStore {
   }
 
   /** Of every namespace, for the collector. */
-  listAll(): [namespace: string, info: Info][] {
-    return this.#infos.list().map(([key, info]) => [key.slice(0, key.indexOf('/')), info])
+  scan(slices: Slices): AsyncIterable<[namespace: string, info: Info]> {
+    return scanBucket(this.#infos, slices)
   }
 
   async update(namespace: string, update: Info, paths: readonly string[]): Promise<Info> {
@@ -111,7 +111,9 @@ export class ContentStore {
     this.#infos.remove(`${namespace}/${digest}`)
     failpoint('content.delete.record-removed')
     this.#deps.events.publish(namespace, '/content/delete', ContentDeleteSchema, { digest })
-    if (!this.#isHeld(digest)) await rm(this.blobPath(digest), { force: true })
+    // Until that is durable power loss could bring the record back, and then without its bytes. A full disk must not keep us from making room.
+    await this.#deps.metadata.flush().catch(() => {})
+    await this.#discard(digest)
     failpoint('content.delete.removed')
   }
 
@@ -173,16 +175,20 @@ export class ContentStore {
       if (others === 0) this.#arriving.delete(digest)
       else this.#arriving.set(digest, others)
       // Its lease may have ended meanwhile, and then there is no record of it.
-      if (!this.#isHeld(digest)) await rm(this.blobPath(digest), { force: true })
+      await this.#discard(digest)
     }
     if (existed) throw new Failure('already-exists', `content ${digest}: already exists`)
     return digest
   }
 
+  findStatus(namespace: string, ref: string): Status | undefined {
+    return readIngestStatus(ingestDirectory(this.#root, namespace, ref))?.status
+  }
+
   status(namespace: string, ref: string): Status {
-    const status = readIngestStatus(ingestDirectory(this.#root, namespace, ref))
+    const status = this.findStatus(namespace, ref)
     if (status === undefined) throw new Failure('not-found', `ref ${ref}: not found`)
-    return status.status
+    return status
   }
 
   listStatuses(namespace: string, filters: readonly string[] = []): Status[] {
@@ -202,22 +208,42 @@ export class ContentStore {
     failpoint('ingest.aborted')
   }
 
-  /** Removes uploads that have not moved for `idleMs`, and files that no record names: what a crash between two steps left. */
-  async sweep(idleMs: number): Promise<void> {
+  /** Removes uploads that have not moved for `idleMs` and that no lease `keeps`, and files that no record names: what a crash between two steps left. */
+  async sweep(idleMs: number, keeps: (namespace: string, ref: string) => boolean = () => false): Promise<void> {
+    const slices = new Slices()
     for (const name of readdirSync(join(this.#root, 'ingest'))) {
+      await slices.next()
       const directory = join(this.#root, 'ingest', name)
       if (this.#locks.has(directory)) continue
       const found = readIngestStatus(directory)
-      if (found === undefined || found.updatedAtMs + idleMs < Date.now())
-        rmSync(directory, { recursive: true, force: true })
+      if (found !== undefined && found.updatedAtMs + idleMs >= Date.now()) continue
+      if (found !== undefined && keeps(found.namespace, found.status.ref)) continue
+      rmSync(directory, { recursive: true, force: true })
+      failpoint('gc.swept-ingest')
     }
-    const held = new Set(this.#infos.list().map(([, info]) => info.digest))
+    const held = new Set<string>()
+    for await (const [, { digest }] of this.scan(slices)) held.add(digest)
     for (const algorithm of ['sha256', 'sha512'])
       for (const hex of readdirSync(join(this.#root, 'blobs', algorithm))) {
+        await slices.next()
         const digest = `${algorithm}:${hex}`
-        if (!held.has(digest) && !this.#arriving.has(digest as Digest))
-          await rm(join(this.#root, 'blobs', algorithm, hex), { force: true })
+        if (!held.has(digest)) await this.#discard(digest as Digest)
       }
+  }
+
+  /** Takes a blob's file away where no namespace has it (any more). Out of the way by a rename, in the turn that has looked: the next upload of it may be about to end. */
+  async #discard(digest: Digest): Promise<void> {
+    if (this.#isHeld(digest)) return
+    const { hex } = splitDigest(digest)
+    const removed = join(this.#root, 'ingest', `${REMOVED}${hex}`)
+    try {
+      renameSync(this.blobPath(digest), removed)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+      throw error
+    }
+    failpoint('gc.swept-blob')
+    await rm(removed, { force: true })
   }
 
   async #refuseExisting(request: WriteRequest, expected: Digest): Promise<void> {
@@ -265,6 +291,9 @@ export class ContentStore {
     return this.#deps.namespaces.list().some(({ name }) => this.find(name, digest) !== undefined)
   }
 }
+
+/** A blob on its way out, among the uploads, where the sweep finds it after a crash: it is none. */
+const REMOVED = 'removed-'
 
 /** Containerd's clients read messages of up to 16 MiB; a megabyte keeps the number of messages low and memory too. */
 const READ_CHUNK_BYTES = 1 << 20

@@ -1,17 +1,21 @@
-// One collection: what images, containers and leases no longer reach is removed.
+// One collection: what images, containers and leases no longer reach is removed. Clients are served all the time: it works in slices of a few milliseconds.
 import { messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
+import { Slices } from '../../base/slices.ts'
 import type { ContainerStore } from '../containers/container-store.ts'
 import type { ContentStore } from '../content/content-store.ts'
+import { failpoint } from '../failpoints.ts'
 import type { ImageStore } from '../images/image-store.ts'
 import type { LeaseStore } from '../leases/lease-store.ts'
+import type { MetadataStore } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
-import type { SnapshotInfo, Snapshotter } from '../snapshots/snapshotter.ts'
+import type { Snapshotter } from '../snapshots/snapshotter.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { isRoot, type Labelled, labelReferences, mark, type Node, nodeKey } from './mark.ts'
-import { manifestReferences } from './manifest-references.ts'
+import { type Node, nodeKey } from './mark.ts'
+import { Trace } from './trace.ts'
 
 export interface CollectDeps {
+  metadata: MetadataStore
   namespaces: NamespaceStore
   containers: ContainerStore
   images: ImageStore
@@ -24,98 +28,77 @@ export interface CollectDeps {
 
 /** Uploads that nobody has touched for so long are given up. */
 const INGEST_IDLE_MS = 24 * 3600 * 1000
+/** Removals of content that wait for the disk together. */
+const BATCH = 256
 
-interface Things {
-  content: Map<string, Labelled & Node>
-  snapshots: Map<string, Labelled & Node & { parent: string }>
-}
-
-/** Must not run twice at once. Nothing is awaited between the marking and the removal of the records, so no client makes a reference in between. */
+/** Must not run twice at once. */
 export async function collect(deps: CollectDeps): Promise<{ contents: number; snapshots: number }> {
   deps.leases.expire(Date.now())
-  const snapshots = await listSnapshots(deps)
-  const things: Things = { content: listContent(deps), snapshots }
-  const reached = mark(listRoots(deps, things), (node) => referencesOf(deps, things, node))
-  const lostSnapshots = childrenFirst([...things.snapshots.values()].filter((node) => !reached.has(nodeKey(node))))
-  const lostContent = [...things.content.values()].filter((node) => !reached.has(nodeKey(node)))
-  // Records go in the synchronous part of each removal, so before any other call is served; files follow.
-  await Promise.all([
-    ...lostContent.map((node) => remove(deps, node, () => deps.content.delete(node.namespace, node.id as Digest))),
-    ...lostSnapshots.map((node) => {
-      const snapshotter = deps.snapshotters.get(node.kind.slice('snapshots/'.length))
-      return remove(deps, node, async () => snapshotter?.remove(node.namespace, node.id))
-    }),
-  ])
-  await deps.content.sweep(INGEST_IDLE_MS)
-  return { contents: lostContent.length, snapshots: lostSnapshots.length }
-}
-
-/** One that can't be removed (a child came meanwhile) is tried again the next time. */
-async function remove(deps: CollectDeps, node: Node, work: () => Promise<void>): Promise<void> {
+  const slices = new Slices()
+  const trace = new Trace(deps, slices)
   try {
-    await work()
-  } catch (error) {
-    deps.log.debug('not collected', { node: nodeKey(node), error: messageOf(error) })
+    const lost = await trace.findLost()
+    failpoint('gc.marked')
+    const removal = { deps, trace, slices }
+    await removeEach(removal, lost.images, ({ namespace, id }) => deps.images.delete(namespace, id))
+    const snapshots = await removeEach(removal, childrenFirst(lost.snapshots), async ({ namespace, kind, id }) => {
+      await deps.snapshotters.get(kind.slice('snapshots/'.length))?.remove(namespace, id)
+      failpoint('gc.snapshot-removed')
+    })
+    const contents = await removeContent(removal, lost.content)
+    const isLeased = (namespace: string, id: string) => trace.isLost({ namespace, kind: 'ingests', id }) !== true
+    await trace.settle()
+    await deps.content.sweep(INGEST_IDLE_MS, isLeased)
+    return { contents, snapshots }
+  } finally {
+    trace.close()
   }
 }
 
-function listContent(deps: CollectDeps): Things['content'] {
-  const found: Things['content'] = new Map()
-  for (const [namespace, { digest, labels }] of deps.content.listAll()) {
-    const node = { namespace, kind: 'content', id: digest, labels }
-    found.set(nodeKey(node), node)
-  }
-  return found
+interface Removal {
+  deps: CollectDeps
+  trace: Trace
+  slices: Slices
 }
 
-async function listSnapshots(deps: CollectDeps): Promise<Things['snapshots']> {
-  const found: Things['snapshots'] = new Map()
-  for (const [name, snapshotter] of deps.snapshotters)
-    for (const { name: namespace } of deps.namespaces.list())
-      for (const info of await snapshotter.list(namespace)) {
-        const node = snapshotNode(namespace, name, info)
-        found.set(nodeKey(node), node)
-      }
-  return found
+/** Each record goes in the turn in which it was found to be nobody's: no client makes a reference in between. @returns how many went. */
+async function removeEach<Kind extends Node>(
+  { deps, trace, slices }: Removal,
+  nodes: readonly Kind[],
+  remove: (node: Kind) => Promise<void>,
+): Promise<number> {
+  let count = 0
+  for (const node of nodes) {
+    await slices.next()
+    while (trace.isLost(node) === undefined) await trace.settle()
+    if (!trace.isLost(node)) continue
+    try {
+      await remove(node)
+      count++
+    } catch (error) {
+      // A child came meanwhile, or a client removed it himself: the next time will see.
+      deps.log.debug('not collected', { node: nodeKey(node), error: messageOf(error) })
+    }
+  }
+  return count
 }
 
-function snapshotNode(
-  namespace: string,
-  snapshotter: string,
-  info: SnapshotInfo,
-): Labelled & Node & { parent: string } {
-  return { namespace, kind: `snapshots/${snapshotter}`, id: info.name, labels: info.labels, parent: info.parent }
-}
-
-function* listRoots(deps: CollectDeps, things: Things): Iterable<Node> {
-  for (const [namespace, image] of deps.images.listAll()) {
-    yield* labelReferences(namespace, image.labels)
-    if (image.target) yield { namespace, kind: 'content', id: image.target.digest }
-  }
-  for (const [namespace, container] of deps.containers.listAll()) {
-    yield* labelReferences(namespace, container.labels)
-    if (container.snapshotKey !== '')
-      yield { namespace, kind: `snapshots/${container.snapshotter}`, id: container.snapshotKey }
-  }
-  for (const [namespace, lease] of deps.leases.listAll()) {
-    yield* labelReferences(namespace, lease.labels)
-    for (const { type, id } of deps.leases.listResources(namespace, lease.id)) yield { namespace, kind: type, id }
-  }
-  for (const node of [...things.content.values(), ...things.snapshots.values()]) if (isRoot(node)) yield node
-}
-
-function referencesOf(deps: CollectDeps, things: Things, node: Node): Node[] {
-  const { namespace } = node
-  const snapshot = things.snapshots.get(nodeKey(node))
-  if (snapshot !== undefined) {
-    const parent = snapshot.parent === '' ? [] : [{ namespace, kind: node.kind, id: snapshot.parent }]
-    return [...labelReferences(namespace, snapshot.labels), ...parent]
-  }
-  const content = things.content.get(nodeKey(node))
-  if (content === undefined) return []
-  const labelled = labelReferences(namespace, content.labels)
-  if (labelled.some(({ kind }) => kind === 'content')) return labelled
-  return [...labelled, ...manifestReferences(deps.content, namespace, node.id as Digest)]
+/** A blob's file goes when the removal of its record is on disk, for which many wait together. */
+async function removeContent(removal: Removal, nodes: readonly Node[]): Promise<number> {
+  const { deps } = removal
+  const waiting: Promise<void>[] = []
+  let failed = 0
+  const removed = await removeEach(removal, nodes, async ({ namespace, id }) => {
+    const removing = deps.content.delete(namespace, id as Digest).catch((error: unknown) => {
+      failed++
+      deps.log.debug('not collected', { node: id, error: messageOf(error) })
+    })
+    failpoint('gc.content-removed')
+    waiting.push(removing)
+    if (waiting.length >= BATCH) await Promise.all(waiting.splice(0))
+  })
+  await Promise.all(waiting)
+  return removed - failed
 }
 
 /** A parent can't go before its children. */

@@ -2,13 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { create } from '@bufbuild/protobuf'
 import { Failure } from '../../base/failure.ts'
+import type { Slices } from '../../base/slices.ts'
 import { type Lease, LeaseSchema, type Resource, ResourceSchema } from '../../gen/services/leases_pb.ts'
 import { timestampNow } from '../events/event-exchange.ts'
 import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import { checkLeaseId } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { checkLabels } from '../metadata/labels.ts'
-import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { failpoint } from '../failpoints.ts'
 
@@ -44,8 +45,13 @@ export class LeaseStore {
   }
 
   /** Of every namespace, for the collector. */
-  listAll(): [namespace: string, lease: Lease][] {
-    return this.#leases.list().map(([key, lease]) => [key.slice(0, key.indexOf('/')), lease])
+  scan(slices: Slices): AsyncIterable<[namespace: string, lease: Lease]> {
+    return scanBucket(this.#leases, slices)
+  }
+
+  /** By a key of its bucket. */
+  findResource(key: string): Resource | undefined {
+    return this.#resources.get(key)
   }
 
   /** An empty id asks for one to be made up. */
@@ -90,7 +96,8 @@ export class LeaseStore {
 
   /** Drops the leases whose time is over. */
   expire(nowMs: number): void {
-    for (const [namespace, lease] of this.listAll()) {
+    for (const [key, lease] of this.#leases.list()) {
+      const namespace = key.slice(0, key.indexOf('/'))
       const expiresAt = Date.parse(lease.labels[EXPIRE_LABEL] ?? '')
       if (expiresAt <= nowMs) this.delete(namespace, lease.id) // never true for NaN
     }

@@ -9,6 +9,7 @@ import { open, type RootDatabase } from 'lmdb'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { syncDirectorySync } from '../../base/atomic-file.ts'
 import { type Log, silentLog } from '../../base/log.ts'
+import type { Slices } from '../../base/slices.ts'
 import { checkDatabase } from './check-database.ts'
 import { type Codec, jsonCodec } from './codec.ts'
 import { type Change, Journal } from './journal.ts'
@@ -30,6 +31,8 @@ export interface Bucket<Value> {
 
 const KEY_BYTES_MAX = 1024
 const FLUSH_DELAY_MS = 1000
+/** Read at once by a scan: a fraction of a slice. */
+const SCAN_RECORDS = 64
 /** Address space, not memory; LMDB grows it by itself. */
 const MAP_BYTES = 16 << 20
 
@@ -279,6 +282,20 @@ export class MetadataStore {
     for (const { resolve } of waiting) resolve()
     this.#journal.dropThrough(generation)
   }
+}
+
+/** Every record of a bucket whose keys begin with a namespace, a part at a time; others change it meanwhile. */
+export async function* scanBucket<Value>(
+  bucket: Bucket<Value>,
+  slices: Slices,
+): AsyncIterable<[namespace: string, value: Value]> {
+  let after: string | undefined
+  do {
+    const { records, next } = bucket.page(after, SCAN_RECORDS)
+    for (const [key, value] of records) yield [key.slice(0, key.indexOf('/')), value]
+    after = next
+    await slices.next()
+  } while (after !== undefined)
 }
 
 function numberOf(bytes: Uint8Array | undefined): number | undefined {
