@@ -29,6 +29,7 @@ export const FAILPOINTS = [
   'content.commit.recorded',
   'content.updated',
   'content.delete.record-removed',
+  'content.delete.renamed',
   'content.delete.removed',
   'image.created',
   'image.updated',

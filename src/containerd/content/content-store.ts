@@ -4,8 +4,8 @@
 //   <root>/ingest/<hash>/{data,record.json}  on its way; the hash is of namespace and ref
 //
 // A blob's file is shared by all namespaces; its record (labels, times) is each namespace's own. A file without any record is nobody's and is swept.
-import { createReadStream, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { createReadStream, existsSync, readdirSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
+import { rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
@@ -107,14 +107,29 @@ export class ContentStore {
 
   /** The namespace's record goes; the bytes too when no other namespace has them. */
   async delete(namespace: string, digest: Digest): Promise<void> {
+    this.forget(namespace, digest)
+    await this.removeForgotten([digest])
+  }
+
+  /** The record alone, in this turn; `removeForgotten` is to follow. */
+  forget(namespace: string, digest: Digest): void {
     this.require(namespace, digest)
     this.#infos.remove(`${namespace}/${digest}`)
     failpoint('content.delete.record-removed')
     this.#deps.events.publish(namespace, '/content/delete', ContentDeleteSchema, { digest })
-    // Until that is durable power loss could bring the record back, and then without its bytes. A full disk must not keep us from making room.
-    await this.#deps.metadata.flush().catch(() => {})
-    await this.#discard(digest)
-    failpoint('content.delete.removed')
+  }
+
+  /** The bytes of those that no namespace has, once that is durable: power loss could bring a record back, and then without its bytes. */
+  async removeForgotten(digests: readonly Digest[], slices: Slices = new Slices()): Promise<void> {
+    await this.#deps.metadata.flush().catch(() => {}) // a full disk must not keep us from making room
+    const removals: Promise<void>[] = []
+    for (const digest of digests) {
+      await slices.next()
+      removals.push(this.#discard(digest))
+      failpoint('content.delete.removed')
+      if (removals.length >= REMOVALS) await Promise.all(removals.splice(0))
+    }
+    await Promise.all(removals)
   }
 
   /** @param sizeBytes 0: to the end. Throws `out-of-range` beyond the end. */
@@ -227,23 +242,27 @@ export class ContentStore {
       for (const hex of readdirSync(join(this.#root, 'blobs', algorithm))) {
         await slices.next()
         const digest = `${algorithm}:${hex}`
-        if (!held.has(digest)) await this.#discard(digest as Digest)
+        if (held.has(digest)) continue
+        await this.#discard(digest as Digest)
+        failpoint('gc.swept-blob')
       }
   }
 
-  /** Takes a blob's file away where no namespace has it (any more). Out of the way by a rename, in the turn that has looked: the next upload of it may be about to end. */
+  /**
+   * Takes a blob's file away where no namespace has it (any more). Its name is free in the turn that has looked, for the next upload of it may be
+   * about to end; to free the space of a large one takes longer than others should wait.
+   */
   async #discard(digest: Digest): Promise<void> {
     if (this.#isHeld(digest)) return
     const { hex } = splitDigest(digest)
+    const path = this.blobPath(digest)
+    const sizeBytes = statSync(path, { throwIfNoEntry: false })?.size
+    if (sizeBytes === undefined) return
+    if (sizeBytes <= SMALL_BYTES) return unlinkSync(path)
     const removed = join(this.#root, 'ingest', `${REMOVED}${hex}`)
-    try {
-      renameSync(this.blobPath(digest), removed)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-      throw error
-    }
-    failpoint('gc.swept-blob')
-    await rm(removed, { force: true })
+    renameSync(path, removed)
+    failpoint('content.delete.renamed')
+    await unlink(removed)
   }
 
   async #refuseExisting(request: WriteRequest, expected: Digest): Promise<void> {
@@ -292,6 +311,10 @@ export class ContentStore {
   }
 }
 
+/** Unlinked in a fraction of a millisecond. */
+const SMALL_BYTES = 1 << 20
+/** Large ones at a time. */
+const REMOVALS = 16
 /** A blob on its way out, among the uploads, where the sweep finds it after a crash: it is none. */
 const REMOVED = 'removed-'
 

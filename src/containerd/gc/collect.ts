@@ -29,7 +29,7 @@ export interface CollectDeps {
 /** Uploads that nobody has touched for so long are given up. */
 const INGEST_IDLE_MS = 24 * 3600 * 1000
 /** Removals of content that wait for the disk together. */
-const BATCH = 256
+const BATCH = 1024
 
 /** Must not run twice at once. */
 export async function collect(deps: CollectDeps): Promise<{ contents: number; snapshots: number }> {
@@ -83,22 +83,18 @@ async function removeEach<Kind extends Node>(
   return count
 }
 
-/** A blob's file goes when the removal of its record is on disk, for which many wait together. */
+/** The files go when the removal of the records is on disk, for which many wait together. */
 async function removeContent(removal: Removal, nodes: readonly Node[]): Promise<number> {
-  const { deps } = removal
-  const waiting: Promise<void>[] = []
-  let failed = 0
-  const removed = await removeEach(removal, nodes, async ({ namespace, id }) => {
-    const removing = deps.content.delete(namespace, id as Digest).catch((error: unknown) => {
-      failed++
-      deps.log.debug('not collected', { node: id, error: messageOf(error) })
-    })
+  const { content } = removal.deps
+  const forgotten: Digest[] = []
+  const removeFiles = () => content.removeForgotten(forgotten.splice(0), removal.slices)
+  const count = await removeEach(removal, nodes, async ({ namespace, id }) => {
+    content.forget(namespace, id as Digest)
     failpoint('gc.content-removed')
-    waiting.push(removing)
-    if (waiting.length >= BATCH) await Promise.all(waiting.splice(0))
+    if (forgotten.push(id as Digest) >= BATCH) await removeFiles()
   })
-  await Promise.all(waiting)
-  return removed - failed
+  await removeFiles()
+  return count
 }
 
 /** A parent can't go before its children. */

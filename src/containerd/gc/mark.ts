@@ -2,7 +2,7 @@
 
 /**
  * A thing that may be collected, or that keeps others: `content`, `snapshots/<snapshotter>`, `images`, `containers`, `ingests`. With `flat:` in front it
- * keeps itself and what it is made of (an image its target, a snapshot its parents), but not what its labels refer to.
+ * keeps itself and what it is made of (an image its target, a snapshot its parents), but not what its labels refer to, nor what refers back to it.
  */
 export interface Node {
   namespace: string
@@ -96,7 +96,7 @@ export class Marker {
       const key = nodeKey(node)
       if (this.#reached.has(key)) continue
       this.#reached.add(key)
-      this.#open.push(...(await this.#references(node)), ...(this.#back.get(nodeKey(unflat(node).node)) ?? []))
+      this.#open.push(...(await this.#references(node)), ...(this.#back.get(key) ?? []))
       await pause()
     }
   }

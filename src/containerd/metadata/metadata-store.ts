@@ -127,7 +127,7 @@ export class MetadataStore {
     try {
       const result = work()
       if (before.size > 0) this.#journal.append([...before.keys()].map((key) => this.#changeOf(key)))
-      if (this.#observer !== undefined) for (const key of before.keys()) this.#observer(key)
+      this.#tellOfPuts(before.keys())
       return result
     } catch (error) {
       for (const [key, earlier] of before)
@@ -165,7 +165,7 @@ export class MetadataStore {
     return waiting.promise
   }
 
-  /** `observe` hears of each change, as `<bucket>:<key>`, in the same turn; undefined ends it. There is one at a time. */
+  /** `observe` hears of each record that is made or changed, as `<bucket>:<key>`, in the same turn; undefined ends it. There is one at a time. */
   setObserver(observe: ((key: string) => void) | undefined): void {
     this.#observer = observe
   }
@@ -236,6 +236,11 @@ export class MetadataStore {
       if (!before.has(key)) before.set(key, this.#pending.get(key))
       this.#pending.set(key, { value })
     })
+  }
+
+  #tellOfPuts(keys: Iterable<string>): void {
+    if (this.#observer === undefined) return
+    for (const key of keys) if (this.#pending.get(key)?.value !== undefined) this.#observer(key)
   }
 
   #changeOf(key: string): Change {
