@@ -9,7 +9,7 @@ PROGRAMS := berthd berth-containerd
 # Started often and for a moment: one executable each.
 COMPILED := berth berth-runc containerd-shim-berth-v2
 NATIVE := build/bin/berth-shim build/bin/berth-init
-DAEMON_ENTRIES := $(PROGRAMS:%=bin/%.js) src/containerd/diff/layer-worker.js
+DAEMON_ENTRIES := $(PROGRAMS:%=bin/%.js) src/containerd/diff/layer-worker.js src/containerd/trees/tree-worker.js
 # Daemons that mostly wait: a small young generation and one thread for the collector are a fifth less memory, and not slower.
 NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1 --optimize-for-size
 

@@ -31,7 +31,6 @@ import { MetadataStore } from './metadata/metadata-store.ts'
 import { NamespaceStore } from './namespaces/namespace-store.ts'
 import { createContainersService } from './services/containers.ts'
 import { createContentService } from './services/content.ts'
-import { namespaceOf } from './services/call-namespace.ts'
 import { createDiffService } from './services/diff.ts'
 import { createEventsService } from './services/events.ts'
 import { createImagesService } from './services/images.ts'
@@ -40,7 +39,9 @@ import { createLeasesService } from './services/leases.ts'
 import { createNamespacesService } from './services/namespaces.ts'
 import { createSnapshotsService } from './services/snapshots.ts'
 import { createVersionService } from './services/version.ts'
-import { openSnapshots } from './snapshots/overlay-snapshotter.ts'
+import { DEFAULT_SNAPSHOTTER, openSnapshotters } from './snapshots/open-snapshotters.ts'
+import { overlayCapabilities, type OverlaySettings } from './snapshots/overlay-snapshotter.ts'
+import { TreeThreads } from './trees/tree-threads.ts'
 
 export interface ContainerdOptions {
   /** Content, metadata, snapshots; survives a reboot. */
@@ -48,6 +49,8 @@ export interface ContainerdOptions {
   /** Bundles and sockets of tasks; need not survive one. */
   state: string
   log: Log
+  /** Absent: containerd's defaults. */
+  overlay?: OverlaySettings
   /** Undefined: a containerd for images only. */
   openTasks: OpenTasks | undefined
 }
@@ -69,8 +72,6 @@ export interface Containerd extends AsyncDisposable {
   close(): Promise<void>
 }
 
-const SNAPSHOTTER = 'overlayfs'
-
 /** Throws `already-exists` where another process has `root`. */
 export async function openContainerd(options: ContainerdOptions): Promise<Containerd> {
   const { root, state, log } = options
@@ -87,10 +88,11 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
   const images = new ImageStore(metadata, namespaces, events)
   const leases = new LeaseStore(metadata, namespaces)
   const content = new ContentStore({ root: join(root, 'content'), metadata, namespaces, leases, events })
-  const snapshotter = openSnapshots({ root: join(root, SNAPSHOTTER), store: metadata, log })
   const workers = new LayerWorkers()
   undo.defer(() => workers.close())
-  const snapshotters = new Map([[SNAPSHOTTER, snapshotter]])
+  const threads = new TreeThreads()
+  undo.defer(() => threads.close())
+  const snapshotters = openSnapshotters({ root, state, metadata, log, threads, settings: options.overlay ?? {} })
   const collector = new CollectScheduler(
     () => collect({ metadata, namespaces, containers, images, content, leases, snapshotters, log }),
     log,
@@ -99,7 +101,17 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
 
   const router = new GrpcRouter()
     .service(Version, createVersionService())
-    .service(Introspection, createIntrospectionService({ uuid: requireUuid(metadata), platform: hostPlatform() }))
+    .service(
+      Introspection,
+      createIntrospectionService({
+        uuid: requireUuid(metadata),
+        platform: hostPlatform(),
+        snapshotters: new Map([
+          [DEFAULT_SNAPSHOTTER, overlayCapabilities(options.overlay)],
+          ['native', []],
+        ]),
+      }),
+    )
     .service(Namespaces, createNamespacesService(namespaces))
     .service(Events, createEventsService(events))
     .service(Containers, createContainersService(containers, collector))
@@ -108,19 +120,16 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     .service(Content, createContentService(content, collector))
     .service(
       Snapshots,
-      createSnapshotsService({ snapshotter, name: SNAPSHOTTER, leases, namespaces, events, collector }),
-    )
-    .service(
-      Diff,
-      createDiffService({
-        workers,
-        namespaceOf,
-        blobPath: (namespace, { digest }) => {
-          content.require(namespace, digest)
-          return content.blobPath(digest)
-        },
+      createSnapshotsService({
+        snapshotters,
+        defaultName: DEFAULT_SNAPSHOTTER,
+        leases,
+        namespaces,
+        events,
+        collector,
       }),
     )
+    .service(Diff, createDiffService({ workers, threads, content }))
   if (options.openTasks !== undefined)
     router.service(Tasks, await options.openTasks({ directory: join(state, 'tasks'), containers, events, log }))
   collector.schedule() // what a crash left

@@ -36,7 +36,7 @@ export interface Kernel {
     directory: Fd,
     path: string,
     flags: number,
-    attributes: { set: bigint; clear: bigint; propagation: bigint },
+    attributes: { set: bigint; clear: bigint; propagation: bigint; userNamespace?: Fd },
   ): void
   openat2(directory: Fd, path: string, request: OpenRequest): Fd
   mkdirat(directory: Fd, path: string, mode: number): void

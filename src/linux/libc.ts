@@ -18,6 +18,7 @@ export const SYSCALL = {
   pidfd_getfd: 438,
   mount_setattr: 442,
   bpf: process.arch === 'arm64' ? 280 : 321,
+  pivot_root: process.arch === 'arm64' ? 41 : 155,
 } as const
 
 let foreign: ForeignFunctions | undefined

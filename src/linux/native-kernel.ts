@@ -103,8 +103,8 @@ const kernel: Kernel = {
     const result = c.moveMount(from, cString(fromPath, call), to, cString(toPath, call), flags | empty)
     checked(result, call, toPath)
   },
-  mountSetattr(directory, path, flags, { set, clear, propagation }) {
-    const attributes = new BigUint64Array([set, clear, propagation, 0n])
+  mountSetattr(directory, path, flags, { set, clear, propagation, userNamespace = 0 }) {
+    const attributes = new BigUint64Array([set, clear, propagation, BigInt(userNamespace)])
     const call = 'mount_setattr'
     checked(c.mountSetattr(directory, cString(path, call), flags, bytesOf(attributes), 32), call, path)
   },

@@ -44,7 +44,7 @@ interface Target {
 function target(): Target {
   const directory = join(root, `layer-${count++}`)
   mkdirSync(directory)
-  return { directory, mounts: [{ type: 'bind', source: directory, options: ['rw', 'rbind'] }] }
+  return { directory, mounts: [{ type: 'overlay', source: 'overlay', options: [`upperdir=${directory}`] }] }
 }
 
 async function archive(...sources: TarSource[]): Promise<Buffer> {

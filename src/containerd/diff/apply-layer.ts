@@ -13,6 +13,8 @@ export interface ApplyRequest {
   diff: Descriptor
   /** Where it is stored. */
   blobPath: string
+  /** Absent: its first bytes decide. */
+  mayBeCompressed?: boolean
   /** As the snapshotter's `prepare` gave them. */
   mounts: readonly Mount[]
   syncFs: boolean
@@ -37,8 +39,8 @@ export async function applyLayer(workers: LayerWorkers, request: ApplyRequest): 
     signal.addEventListener('abort', cancel)
     const answer = await workers.run({
       blob: blob.fd,
-      directory: target.upper,
-      lowers: target.lowers,
+      mayBeCompressed: request.mayBeCompressed ?? true,
+      target,
       sizeBytesMax: LAYER_BYTES_MAX,
       syncFs: request.syncFs,
       cancelled,

@@ -1,29 +1,26 @@
-// Which directory a layer is written to: overlay's upper directory can be filled without mounting anything.
+// Where a layer is written to: overlay's upper directory and a writable bind can be filled without mounting anything.
 import { Failure } from '../../base/failure.ts'
 import type { Mount } from '../snapshots/snapshotter.ts'
+import { optionOf, splitLayers } from './plan-diff.ts'
 
-export interface ApplyTarget {
-  upper: string
-  /** Nearest first. */
-  lowers: readonly string[]
-}
+export type ApplyTarget =
+  /** An overlay's upper directory: deletions become what overlayfs understands. `lowers` nearest first. */
+  | { kind: 'upper'; directory: string; lowers: readonly string[] }
+  /** A directory that is all there is: deletions are done. */
+  | { kind: 'whole'; directory: string }
+  /** The same, behind mounts that have yet to be made. */
+  | { kind: 'mounts'; mounts: readonly Mount[] }
 
-/** Throws Failure('unimplemented') for mounts that are neither one overlay nor one bind. */
+/** Throws Failure where there is nothing to write to. */
 export function findTarget(mounts: readonly Mount[]): ApplyTarget {
   const [mount, ...others] = mounts
-  if (!mount || others.length > 0) throw new Failure('unimplemented', 'apply needs exactly one mount')
-  if (mount.type === 'bind' && mount.options.includes('ro'))
-    throw new Failure('failed-precondition', `apply to ${mount.source}: read-only file system`)
-  if (mount.type === 'bind') return { upper: mount.source, lowers: [] }
-  if (mount.type === 'overlay') {
-    const upper = option(mount, 'upperdir')
-    if (upper === undefined)
-      throw new Failure('failed-precondition', 'apply to an overlay without upperdir: read-only file system')
-    return { upper, lowers: option(mount, 'lowerdir')?.split(':') ?? [] }
-  }
-  throw new Failure('unimplemented', `apply to a mount of type ${mount.type}`)
-}
-
-function option(mount: Mount, key: string): string | undefined {
-  return mount.options.find((text) => text.startsWith(`${key}=`))?.slice(key.length + 1)
+  if (mount === undefined) throw new Failure('invalid-argument', 'apply needs mounts: invalid argument')
+  const isMapped = mount.options.some((option) => /^[ug]idmap=/.test(option))
+  if (others.length > 0 || (mount.target ?? '') !== '') return { kind: 'mounts', mounts }
+  if (mount.type === 'bind' && !mount.options.includes('ro') && !isMapped)
+    return { kind: 'whole', directory: mount.source }
+  const upper = mount.type === 'overlay' ? optionOf(mount, 'upperdir') : undefined
+  if (upper === undefined || mount.options.includes('ro')) return { kind: 'mounts', mounts }
+  // Ids in an upper directory are the host's, mapped mount or not.
+  return { kind: 'upper', directory: upper, lowers: splitLayers(optionOf(mount, 'lowerdir') ?? '') }
 }

@@ -1,14 +1,15 @@
 // What the main thread and a layer worker say to each other.
 import type { FailureCode } from '../../base/failure.ts'
 import type { Fd } from '../../linux/kernel.ts'
+import type { ApplyTarget } from './find-target.ts'
 
 export interface LayerJob {
   /** The blob, open for reading; the main thread closes it. */
   blob: Fd
-  /** The upper directory to fill. */
-  directory: string
-  /** Directories of the layers below, nearest first: attributes of directories are taken from them. */
-  lowers: readonly string[]
+  /** The blob may be compressed; with what, its first bytes say. */
+  mayBeCompressed: boolean
+  /** One with mounts is its worker's last: the thread can't leave them. */
+  target: ApplyTarget
   /** Bound on the unpacked archive. */
   sizeBytesMax: number
   /** Write back the file system before answering. */

@@ -5,12 +5,15 @@ import { parentPort } from 'node:worker_threads'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import { codeOfErrno, errnoText, KernelError } from '../../linux/kernel-error.ts'
 import { openNativeKernel } from '../../linux/native-kernel.ts'
+import { enterDirectory, enterTrees } from '../../linux/thread-mounts.ts'
 import { ownThreadRoot } from '../../linux/thread-root.ts'
 import { TarParser } from '../../wire/tar/tar-parser.ts'
+import { failpoint } from '../failpoints.ts'
+import { openMount } from '../tasks/open-rootfs.ts'
 import { loadDecompress } from './decompress.ts'
+import type { ApplyTarget } from './find-target.ts'
 import type { LayerAnswer, LayerJob } from './layer-job.ts'
 import { LayerWriter, lowerDirectoryFinder } from './layer-writer.ts'
-import { failpoint } from '../failpoints.ts'
 
 const kernel = openNativeKernel()
 const root = ownThreadRoot()
@@ -18,10 +21,13 @@ const root = ownThreadRoot()
 async function unpackLayer(job: LayerJob): Promise<LayerAnswer> {
   const start = Buffer.alloc(18)
   const startSize = readSync(job.blob, start, 0, start.length, 0)
-  const decompressed = await loadDecompress(start.subarray(0, startSize))
-  const lowers = job.lowers.map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY))
-  root.enter(job.directory)
-  const writer = new LayerWriter({ kernel, findLowerDirectory: lowerDirectoryFinder(kernel, lowers) })
+  const decompressed = await loadDecompress(start.subarray(0, job.mayBeCompressed ? startSize : 0))
+  const { target } = job
+  const lowerPaths = target.kind === 'upper' ? target.lowers : []
+  const lowers = lowerPaths.map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY))
+  enter(target)
+  const findLowerDirectory = lowerDirectoryFinder(kernel, lowers)
+  const writer = new LayerWriter({ kernel, findLowerDirectory, isWhole: target.kind !== 'upper' })
   failpoint('apply.started')
   const parser = new TarParser(writer)
   const hash = createHash('sha256')
@@ -44,9 +50,22 @@ async function unpackLayer(job: LayerJob): Promise<LayerAnswer> {
     return failed(error, writer.current)
   } finally {
     writer.abandon()
-    root.leave()
+    if (target.kind !== 'mounts') root.leave()
     for (const fd of lowers) closeSync(fd)
   }
+}
+
+function enter(target: ApplyTarget): void {
+  if (target.kind !== 'mounts') {
+    root.enter(target.directory)
+    return
+  }
+  const parts = target.mounts.map((mount) => ({
+    mount: openMount(kernel, { target: '', ...mount }),
+    target: mount.target ?? '',
+  }))
+  enterTrees(kernel, { root: parts })
+  enterDirectory('/root')
 }
 
 function syncRoot(): void {

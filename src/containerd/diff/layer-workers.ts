@@ -59,9 +59,14 @@ export class LayerWorkers {
       resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
     })
     worker.on('message', (answer: LayerAnswer) => {
-      this.#busy.get(worker)?.resolve(answer)
+      const done = this.#busy.get(worker)
       this.#busy.delete(worker)
-      this.#rest(worker)
+      if (done?.job.target.kind === 'mounts')
+        void worker.terminate().then(() => done.resolve(answer)) // its mounts go with it
+      else {
+        done?.resolve(answer)
+        this.#rest(worker)
+      }
       this.#dispatch()
     })
     worker.on('error', (error) => this.#lost(worker, new Failure('internal', `layer worker: ${messageOf(error)}`)))

@@ -15,6 +15,7 @@ import {
   lutimesSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readlinkSync,
   rmSync,
   type Stats,
@@ -33,6 +34,8 @@ export interface LayerWriterOptions {
   kernel: Kernel
   /** Attributes of a directory of this path in the layers below, for parents that the archive does not mention. */
   findLowerDirectory(path: LayerPath): Stats | undefined
+  /** The directory holds the layers below too: a deletion is done here and now, and not written down for overlayfs. */
+  isWhole: boolean
 }
 
 const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
@@ -55,6 +58,8 @@ export class LayerWriter implements TarSink {
   #directoryNamesBytes = 0
   /** Under a directory with set-group-ID or a default ACL new files take group or mode from it: neither can be taken for granted then. */
   #inherits = false
+  /** What this layer has put into a whole tree that others had filled before: an opaque directory keeps it, and nothing else. */
+  readonly #unpacked: Set<LayerPath> | undefined
   #path: LayerPath = '/'
   #entry: TarEntry | undefined
   #fd: Fd | undefined
@@ -62,6 +67,7 @@ export class LayerWriter implements TarSink {
   constructor(options: LayerWriterOptions) {
     this.#kernel = options.kernel
     this.#options = options
+    if (options.isWhole && readdirSync('/').length > 0) this.#unpacked = new Set()
   }
 
   /** What is being made at this moment, for error messages: `etc/passwd`. */
@@ -78,6 +84,7 @@ export class LayerWriter implements TarSink {
     if (whiteout?.kind === 'hide') this.#hide(whiteout.path)
     else if (whiteout?.kind === 'opaque') this.#makeOpaque(whiteout.directory)
     else if (!whiteout) this.#make(path, entry)
+    if (!whiteout) this.#unpacked?.add(path)
   }
 
   data(bytes: Buffer): void {
@@ -177,6 +184,11 @@ export class LayerWriter implements TarSink {
   /** overlayfs hides a name of the layers below behind a character device 0:0. */
   #hide(path: LayerPath): void {
     this.#path = path
+    if (this.#options.isWhole) {
+      this.#makeDirectories(parentOf(path))
+      this.#remove(path)
+      return
+    }
     // A whiteout speaks of the layers below: what this very layer has at that name stays, but shows nothing from below.
     this.#create(
       path,
@@ -189,6 +201,11 @@ export class LayerWriter implements TarSink {
   }
 
   #makeOpaque(directory: LayerPath): void {
+    if (this.#options.isWhole) {
+      this.#makeDirectories(directory)
+      this.#removeOthers(directory)
+      return
+    }
     const mark = () =>
       this.#withDirectory(fsPath(directory), (fd) => this.#kernel.fsetxattr(fd, OPAQUE, Buffer.from('y')))
     try {
@@ -197,6 +214,24 @@ export class LayerWriter implements TarSink {
       if (!hasErrno(error, 'ENOENT')) throw error
       this.#makeDirectories(directory)
       mark()
+    }
+  }
+
+  /** That nothing is there, or no directory to look into, is as good. */
+  #remove(path: LayerPath): void {
+    try {
+      rmSync(fsPath(path), { recursive: true, force: true })
+    } catch (error) {
+      if (!hasErrno(error, 'ENOTDIR')) throw error
+    }
+  }
+
+  #removeOthers(directory: LayerPath): void {
+    if (this.#unpacked === undefined) return // there was nothing before this layer
+    for (const bytes of readdirSync(fsPath(directory), { encoding: 'buffer' })) {
+      const path = `${directory === '/' ? '' : directory}/${bytes.toString('latin1')}`
+      if (!this.#unpacked.has(path)) this.#remove(path)
+      else if (lstatSync(fsPath(path)).isDirectory()) this.#removeOthers(path)
     }
   }
 

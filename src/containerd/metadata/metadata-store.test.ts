@@ -185,16 +185,3 @@ test('pages of a bucket together are its list, whatever is flushed already', () 
     )
     await store.close()
   }))
-
-test('who waits for the next flush is told of it', () =>
-  withDirectory(async (directory) => {
-    const store = await MetadataStore.open(directory)
-    await store.flushed()
-    store.bucket<number>('x').put('k', 1)
-    const flush = store.flush()
-    await Promise.all([store.flushed(), flush])
-    store.bucket<number>('x').put('k', 2)
-    const waiting = store.flushed()
-    await store.close()
-    await waiting
-  }))

@@ -53,8 +53,6 @@ export class MetadataStore {
   #transaction: Map<string, Pending | undefined> | undefined
   #flushing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
-  /** Of those who wait for the next flush without asking for it. */
-  #waiting: PromiseWithResolvers[] = []
   #observer: ((key: string) => void) | undefined
 
   private constructor(directory: string, log: Log) {
@@ -157,14 +155,6 @@ export class MetadataStore {
     }
   }
 
-  /** Resolves when everything changed so far survives power loss, whenever the next flush comes to it: for work that has time. Rejects where that fails. */
-  flushed(): Promise<void> {
-    if (this.#pending.size === 0) return Promise.resolve()
-    const waiting = promiseWithResolvers()
-    this.#waiting.push(waiting)
-    return waiting.promise
-  }
-
   /** `observe` hears of each record that is made or changed, as `<bucket>:<key>`, in the same turn; undefined ends it. There is one at a time. */
   setObserver(observe: ((key: string) => void) | undefined): void {
     this.#observer = observe
@@ -264,7 +254,6 @@ export class MetadataStore {
     failpoint('metadata.flush')
     const generation = this.#journal.rotate()
     const changes = [...this.#pending]
-    const waiting = this.#waiting.splice(0)
     try {
       // All of one turn are one transaction; were they not, the journal, which stays until all are on disk, would make up for it.
       await allOf(
@@ -275,16 +264,12 @@ export class MetadataStore {
           .concat(this.#database.put(THROUGH, Buffer.from(String(generation)))),
       )
     } catch (error) {
-      const failure = new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, {
+      throw new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, {
         cause: error,
       })
-      for (const { reject } of waiting) reject(failure)
-      throw failure
     }
     failpoint('metadata.committed')
     for (const [key, change] of changes) if (this.#pending.get(key) === change) this.#pending.delete(key)
-    if (this.#pending.size === 0) waiting.push(...this.#waiting.splice(0)) // what they wait for was under way already
-    for (const { resolve } of waiting) resolve()
     this.#journal.dropThrough(generation)
   }
 }
@@ -305,21 +290,6 @@ export async function* scanBucket<Value>(
 
 function numberOf(bytes: Uint8Array | undefined): number | undefined {
   return bytes === undefined ? undefined : Number(Buffer.from(bytes).toString())
-}
-
-interface PromiseWithResolvers {
-  promise: Promise<void>
-  resolve(): void
-  reject(error: unknown): void
-}
-
-function promiseWithResolvers(): PromiseWithResolvers {
-  let [resolve, reject]: [() => void, (error: unknown) => void] = [() => {}, () => {}]
-  const promise = new Promise<void>((onValue, onError) => {
-    ;[resolve, reject] = [onValue, onError]
-  })
-  promise.catch(() => {}) // who waits hears of it; nobody need
-  return { promise, resolve, reject }
 }
 
 /** Waits for all of them, so that none rejects unseen. Throws what a failed commit hides: the reason hangs on the error as a promise. */

@@ -11,7 +11,7 @@ import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
 import { failpoint } from '../failpoints.ts'
 
 /** Buckets whose records, under `<namespace>/`, keep a namespace from being deleted. */
-const POPULATED_BY = ['containers', 'images', 'content', 'snapshots'] as const
+const POPULATED_BY = ['containers', 'images', 'content', 'snapshots', 'snapshots-native'] as const
 
 export class NamespaceStore {
   readonly #bucket: Bucket<Namespace>

@@ -9,12 +9,14 @@ export function createIntrospectionService(options: {
   /** Stays the same over the life of the data directory. */
   uuid: string
   platform: { os: string; architecture: string }
+  /** By name: what each can do beyond the usual. */
+  snapshotters: ReadonlyMap<string, readonly string[]>
 }): ServiceHandlers<typeof Introspection> {
   return {
     plugins: ({ filters }) => {
       const matches = parseFilters(filters)
       return {
-        plugins: listPlugins(options.platform).filter(({ type = '', id = '' }) => matches(lookupIn({ type, id }, {}))),
+        plugins: listPlugins(options).filter(({ type = '', id = '' }) => matches(lookupIn({ type, id }, {}))),
       }
     },
     server: () => ({ uuid: options.uuid, pid: BigInt(process.pid), pidns: pidNamespace() }),
@@ -24,7 +26,6 @@ export function createIntrospectionService(options: {
 /** The services that clients look for before they use them. */
 const PLUGINS: [type: string, id: string][] = [
   ['io.containerd.content.v1', 'content'],
-  ['io.containerd.snapshotter.v1', 'overlayfs'],
   ['io.containerd.metadata.v1', 'lmdb'],
   ['io.containerd.differ.v1', 'walking'],
   ['io.containerd.gc.v1', 'scheduler'],
@@ -44,13 +45,23 @@ const PLUGINS: [type: string, id: string][] = [
   ].map((id): [string, string] => ['io.containerd.grpc.v1', id]),
 ]
 
-function listPlugins(platform: { os: string; architecture: string }): MessageInitShape<typeof PluginSchema>[] {
-  const platforms = [platform]
-  return PLUGINS.map(([type, id]) => ({
+function listPlugins(options: {
+  platform: { os: string; architecture: string }
+  snapshotters: ReadonlyMap<string, readonly string[]>
+}): MessageInitShape<typeof PluginSchema>[] {
+  const platforms = [options.platform]
+  const snapshotters = [...options.snapshotters].map(([id, capabilities]) => ({
+    type: 'io.containerd.snapshotter.v1',
+    id,
+    platforms,
+    capabilities: [...capabilities],
+  }))
+  const others = PLUGINS.map(([type, id]) => ({
     type,
     id,
-    ...(type === 'io.containerd.snapshotter.v1' || type === 'io.containerd.differ.v1' ? { platforms } : {}),
+    ...(type === 'io.containerd.differ.v1' ? { platforms } : {}),
   }))
+  return [...snapshotters, ...others]
 }
 
 function pidNamespace(): bigint {

@@ -1,17 +1,17 @@
 // Snapshots as directories that overlayfs lays on top of each other: <root>/snapshots/<id>/{fs,work}.
-//
-// A directory exists before its record does, and a record goes before its directory. So after a crash there may be directories without a
-// record, which are swept, and never the reverse.
-import { chownSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { lstat, readdir, rm } from 'node:fs/promises'
+// snapshot-directories.ts says what a crash may leave.
+import { chownSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { Failure, messageOf } from '../../base/failure.ts'
+import { Failure } from '../../base/failure.ts'
 import { type Log, silentLog } from '../../base/log.ts'
-import { spreadDirectories } from '../../linux/spread-directories.ts'
-import type { MetadataStore } from '../metadata/metadata-store.ts'
-import { infoOf, SnapshotRecords } from './snapshot-records.ts'
-import type { Labels, Mount, SnapshotInfo, Snapshotter, SnapshotUsage } from './snapshotter.ts'
+import { canMapOverlays } from '../../linux/user-namespace.ts'
 import { failpoint } from '../failpoints.ts'
+import type { MetadataStore } from '../metadata/metadata-store.ts'
+import { idMapOptions, mappedRoot } from './id-maps.ts'
+import { LayerLinks } from './layer-links.ts'
+import { diskUsage, SnapshotDirectories } from './snapshot-directories.ts'
+import { infoOf, type SnapshotChain, SnapshotRecords } from './snapshot-records.ts'
+import type { Labels, Mount, SnapshotInfo, Snapshotter, SnapshotUsage } from './snapshotter.ts'
 
 export interface OverlaySnapshotterOptions {
   /** Created if it is not there. */
@@ -19,6 +19,30 @@ export interface OverlaySnapshotterOptions {
   store: MetadataStore
   log?: Log
   now?: () => number
+  /** Short names of layers for long lists of them, emptied at every start; without it lists are as long as they are. */
+  linksDirectory?: string
+  settings?: OverlaySettings
+}
+
+/** As containerd's `[plugins."io.containerd.snapshotter.v1.overlayfs"]` has them. */
+export interface OverlaySettings {
+  /** Options of every overlay; `index=off` and `userxattr` are added where they are needed and these do not speak of them. */
+  mountOptions?: readonly string[]
+  /** Tells in a label where a snapshot's own files are. */
+  upperdirLabel?: boolean
+  /** A removal resolves when the disk space is free. */
+  syncRemove?: boolean
+  /** Clients may change the owner of every file themselves where the kernel can't map ids (a capability, told by introspection). */
+  slowChown?: boolean
+}
+
+/** What clients ask introspection for before they rely on it. */
+export function overlayCapabilities(settings: OverlaySettings = {}): string[] {
+  return [
+    ...(canMapOverlays() ? ['remap-ids'] : []),
+    ...(settings.slowChown ? [] : ['only-remap-ids']),
+    ...(isInUserNamespace() ? [] : ['rebase']),
+  ]
 }
 
 /** Opens the overlay snapshotter; what a crash left on disk is removed in the background. */
@@ -26,24 +50,24 @@ export function openSnapshots(options: OverlaySnapshotterOptions): OverlaySnapsh
   return new OverlaySnapshotter(options)
 }
 
-/** A removed snapshot's directory is renamed to this and its number, so that no number is ever in doubt. */
-const REMOVED = 'removed-'
+const UPPERDIR = 'containerd.io/snapshot/overlay.upperdir'
 
 export class OverlaySnapshotter implements Snapshotter {
-  readonly #directory: string
+  readonly #directories: SnapshotDirectories
   readonly #records: SnapshotRecords
-  readonly #log: Log
+  readonly #settings: OverlaySettings
   readonly #mountOptions: readonly string[]
-  readonly #removals = new Set<Promise<void>>()
+  readonly #links: LayerLinks | undefined
+  readonly #canMap = canMapOverlays()
 
   constructor(options: OverlaySnapshotterOptions) {
-    this.#directory = join(options.root, 'snapshots')
-    this.#log = options.log ?? silentLog
+    this.#settings = options.settings ?? {}
     this.#records = new SnapshotRecords(options.store, options.now ?? Date.now)
-    this.#mountOptions = overlayOptions()
-    // Images hold set-user-ID programs that are nobody else's business.
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
-    spreadDirectories(this.#directory)
+    this.#mountOptions = overlayOptions(this.#settings.mountOptions ?? [])
+    this.#links = options.linksDirectory === undefined ? undefined : new LayerLinks(options.linksDirectory)
+    this.#directories = new SnapshotDirectories(options.root, options.log ?? silentLog)
+    this.#records.describeIn(this.#directories)
+    this.#directories.dropLost(this.#records)
     this.#sweep()
   }
 
@@ -56,10 +80,10 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   async mounts(namespace: string, key: string): Promise<Mount[]> {
-    const { record, parentIds } = this.#records.chain(namespace, key)
-    if (record.kind === 'committed')
+    const chain = this.#records.chain(namespace, key)
+    if (chain.record.kind === 'committed')
       throw new Failure('failed-precondition', `requested snapshot ${key} not active, view: failed precondition`)
-    return this.#mountsOf(record.kind, record.id, parentIds)
+    return this.#mountsOf(chain)
   }
 
   async commit(
@@ -69,17 +93,17 @@ export class OverlaySnapshotter implements Snapshotter {
     options: { labels?: Labels; parent?: string } = {},
   ): Promise<void> {
     this.#records.commit(namespace, name, key, { labels: options.labels ?? {}, parent: options.parent ?? '' })
-    failpoint('snapshot.committed')
   }
 
   async remove(namespace: string, key: string): Promise<void> {
     const { id } = this.#records.remove(namespace, key)
-    failpoint('snapshot.record-removed')
-    this.#discard(String(id))
+    this.#links?.remove(id)
+    const removal = this.#directories.discard(String(id))
+    if (this.#settings.syncRemove) await removal
   }
 
   async stat(namespace: string, key: string): Promise<SnapshotInfo> {
-    return infoOf(key, this.#records.require(namespace, key))
+    return this.#labelled(namespace, infoOf(key, this.#records.require(namespace, key)))
   }
 
   async update(
@@ -87,17 +111,17 @@ export class OverlaySnapshotter implements Snapshotter {
     info: { name: string; labels: Labels },
     fieldPaths: readonly string[],
   ): Promise<SnapshotInfo> {
-    return this.#records.update(namespace, info, fieldPaths)
+    return this.#labelled(namespace, this.#records.update(namespace, info, fieldPaths))
   }
 
   async list(namespace: string): Promise<SnapshotInfo[]> {
-    return this.#records.list(namespace)
+    return this.#records.list(namespace).map((info) => this.#labelled(namespace, info))
   }
 
   async usage(namespace: string, key: string): Promise<SnapshotUsage> {
     const { id, kind, usage } = this.#records.require(namespace, key)
     if (usage) return usage
-    const measured = await diskUsage(this.#fsPath(id))
+    const measured = await diskUsage(this.#directories.fsPath(id))
     // Only what can't change any more is worth keeping. It is measured when somebody asks, not when a pull waits for the commit.
     if (kind === 'committed') this.#records.setUsage(namespace, key, measured)
     return measured
@@ -105,96 +129,83 @@ export class OverlaySnapshotter implements Snapshotter {
 
   async cleanup(): Promise<void> {
     this.#sweep()
-    await Promise.all(this.#removals)
+    await this.#directories.removed()
+  }
+
+  /** The label is never stored: the directory is where it is now. */
+  #labelled(namespace: string, info: SnapshotInfo): SnapshotInfo {
+    if (!this.#settings.upperdirLabel) return info
+    const upper = this.#directories.fsPath(this.#records.require(namespace, info.name).id)
+    return { ...info, labels: { ...info.labels, [UPPERDIR]: upper } }
   }
 
   #create(namespace: string, key: string, parent: string, labels: Labels, kind: 'active' | 'view'): Mount[] {
     const parentIds = this.#records.checkNew(namespace, key, parent, labels)
+    const owner = mappedRoot(labels)
     const id = this.#records.nextId()
-    const directory = join(this.#directory, String(id))
+    const directory = this.#directories.pathOf(id)
     try {
       mkdirSync(directory, { mode: 0o700 })
       failpoint('snapshot.directory-made')
-      this.#makeFs(id, parentIds[0])
+      this.#makeFs(id, parentIds[0], owner)
       failpoint('snapshot.fs-made')
       if (kind === 'active') mkdirSync(join(directory, 'work'), { mode: 0o711 })
       failpoint('snapshot.work-made')
       this.#records.add(namespace, key, { id, kind, parent, labels })
-      failpoint('snapshot.recorded')
     } catch (error) {
       rmSync(directory, { recursive: true, force: true })
       throw error
     }
-    return this.#mountsOf(kind, id, parentIds)
+    return this.#mountsOf(this.#records.chain(namespace, key))
   }
 
-  /** The upper directory is the root directory that the container sees, so its owner is the one below's. */
-  #makeFs(id: number, parentId: number | undefined): void {
-    const path = this.#fsPath(id)
+  /** The upper directory is the root directory that the container sees, so its owner is the one below's, or the user namespace's root. */
+  #makeFs(id: number, parentId: number | undefined, owner: { uid: number; gid: number } | undefined): void {
+    const path = this.#directories.fsPath(id)
     mkdirSync(path, { mode: 0o755 })
-    if (parentId === undefined) return
-    const { uid, gid } = lstatSync(this.#fsPath(parentId))
+    const below = parentId === undefined ? { uid: 0, gid: 0 } : lstatSync(this.#directories.fsPath(parentId))
+    const { uid, gid } = owner ?? below
     if (uid !== 0 || gid !== 0) chownSync(path, uid, gid)
   }
 
-  #mountsOf(kind: 'active' | 'view', id: number, parentIds: readonly number[]): Mount[] {
-    const own = this.#fsPath(id)
-    const bind = (source: string, mode: 'ro' | 'rw') => [{ type: 'bind', source, options: [mode, 'rbind'] }]
-    const lowers = parentIds.map((parentId) => this.#fsPath(parentId))
-    const lowerdir = `lowerdir=${lowers.join(':')}`
+  #mountsOf({ record, parentIds }: SnapshotChain): Mount[] {
+    const { id, kind, labels } = record
+    const own = this.#directories.fsPath(id)
+    const maps = this.#canMap ? idMapOptions(labels) : []
+    const bind = (source: string, mode: 'ro' | 'rw') => [{ type: 'bind', source, options: [...maps, mode, 'rbind'] }]
+    const layers = parentIds.map((parentId) => ({ id: parentId, path: this.#directories.fsPath(parentId) }))
     if (kind === 'active') {
-      if (lowers.length === 0) return bind(own, 'rw')
-      const work = join(this.#directory, String(id), 'work')
-      return [this.#overlay([`workdir=${work}`, `upperdir=${own}`, lowerdir])]
+      if (layers.length === 0) return bind(own, 'rw')
+      const work = join(this.#directories.pathOf(id), 'work')
+      return [this.#overlay(layers, [...maps, `workdir=${work}`, `upperdir=${own}`])]
     }
     // A view has nothing of its own to show, except where there is nothing else.
-    if (lowers.length <= 1) return bind(lowers[0] ?? own, 'ro')
-    return [this.#overlay([lowerdir])]
+    if (layers.length <= 1) return bind(layers[0]?.path ?? own, 'ro')
+    return [this.#overlay(layers, maps)]
   }
 
-  #overlay(options: string[]): Mount {
-    return { type: 'overlay', source: 'overlay', options: [...options, ...this.#mountOptions] }
-  }
-
-  #fsPath(id: number): string {
-    return join(this.#directory, String(id), 'fs')
-  }
-
-  /** Out of sight at once by a rename, off the disk in the background. */
-  #discard(name: string): void {
-    const removed = name.startsWith(REMOVED) ? name : `${REMOVED}${name}`
-    const path = join(this.#directory, removed)
-    if (removed !== name) {
-      try {
-        renameSync(join(this.#directory, name), path)
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-        throw error
-      }
-    }
-    failpoint('snapshot.renamed')
-    const removal = rm(path, { recursive: true, force: true })
-      .then(() => failpoint('snapshot.removed'))
-      .catch((error) => this.#log.warn('snapshot directory not removed', { path, error: messageOf(error) }))
-      .finally(() => this.#removals.delete(removal))
-    this.#removals.add(removal)
+  /** Whoever maps ids mounts the directory that all layers share, and a link would lead out of that. */
+  #overlay(layers: readonly { id: number; path: string }[], options: readonly string[]): Mount {
+    const isMapped = options.some((option) => option.startsWith('uidmap=') || option.startsWith('gidmap='))
+    const others = [...options, ...this.#mountOptions]
+    const paths = isMapped ? undefined : this.#links?.shortened(layers, others)
+    const lowers = paths ?? layers.map(({ path }) => path)
+    const lowerdir = `lowerdir=${lowers.join(':')}`
+    return { type: 'overlay', source: 'overlay', options: [...options, lowerdir, ...this.#mountOptions] }
   }
 
   #sweep(): void {
-    const known = this.#records.ids()
-    for (const name of readdirSync(this.#directory)) {
-      const id = /^\d{1,15}$/.test(name) ? Number(name) : undefined
-      if (id !== undefined) this.#records.reserveIds(id)
-      if (id === undefined || !known.has(id)) this.#discard(name)
-    }
+    this.#directories.sweep(this.#records)
   }
 }
 
-function overlayOptions(): string[] {
-  const options: string[] = []
+/** The kernel takes the last of two that contradict each other, so what is configured is not spoken against. */
+function overlayOptions(configured: readonly string[]): string[] {
+  const speaksOf = (key: string) => configured.some((option) => option === key || option.startsWith(`${key}=`))
+  const options = [...configured]
   // With an index, a layer could not be under two containers' work at once.
-  if (existsSync('/sys/module/overlay/parameters/index')) options.push('index=off')
-  if (isInUserNamespace()) options.push('userxattr') // trusted.* belongs to the host there
+  if (!speaksOf('index') && existsSync('/sys/module/overlay/parameters/index')) options.push('index=off')
+  if (!speaksOf('userxattr') && isInUserNamespace()) options.push('userxattr') // trusted.* belongs to the host there
   return options
 }
 
@@ -204,27 +215,4 @@ function isInUserNamespace(): boolean {
   } catch {
     return false // a kernel without user namespaces
   }
-}
-
-/** Blocks as the file system counts them; a hard link counts once. */
-async function diskUsage(root: string): Promise<SnapshotUsage> {
-  const usage = { sizeBytes: 0, inodes: 0 }
-  const linked = new Set<string>()
-  const pending = [root]
-  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
-    const paths = directory === root ? [root] : []
-    const entries = await readdir(directory, { encoding: 'buffer' })
-    for (const path of [...paths, ...entries.map((name) => `${directory}/${name.toString('latin1')}`)]) {
-      const stats = await lstat(Buffer.from(path, 'latin1'))
-      const inode = `${stats.dev}:${stats.ino}`
-      if (stats.nlink > 1 && !stats.isDirectory()) {
-        if (linked.has(inode)) continue
-        linked.add(inode)
-      }
-      usage.sizeBytes += stats.blocks * 512
-      usage.inodes++
-      if (stats.isDirectory() && path !== root) pending.push(path)
-    }
-  }
-  return usage
 }

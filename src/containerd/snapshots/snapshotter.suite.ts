@@ -15,19 +15,34 @@ async function rejects(work: Promise<unknown>, code: FailureCode): Promise<void>
   await assert.rejects(work, (error) => isFailure(error, code))
 }
 
-/** `open` gives an empty one each time. */
-export function snapshotterSuite(name: string, open: () => Promise<Snapshotter>): void {
+/** `open` gives an empty one each time. `layered`: parents are laid below by the mounts; else each snapshot is a whole tree in one directory. */
+export function snapshotterSuite(
+  name: string,
+  { layered }: { layered: boolean },
+  open: () => Promise<Snapshotter>,
+): void {
   const it = (what: string, work: (snapshots: Snapshotter) => Promise<void>) =>
     test(`${name}: ${what}`, async () => work(await open()))
+  const itLayers = layered ? it : () => {}
 
   it('a snapshot without parent is a writable bind', async (snapshots) => {
     const mounts = await snapshots.prepare(NS, 'a', '')
     assert.equal(mounts[0]?.type, 'bind')
-    assert.deepEqual(mounts[0]?.options, ['rw', 'rbind'])
+    assert.deepEqual(mounts[0]?.options.toSorted(), ['rbind', 'rw'])
     assert.deepEqual(await snapshots.mounts(NS, 'a'), mounts)
   })
 
-  it('layers lie on each other, nearest first', async (snapshots) => {
+  it('a snapshot over others can be written, and is not one of them', async (snapshots) => {
+    const first = await snapshots.prepare(NS, 'a', '')
+    await snapshots.commit(NS, 'one', 'a')
+    const second = await snapshots.prepare(NS, 'b', 'one')
+    const target = (mounts: Mount[]) => option(mounts, 'upperdir') || mounts[0]?.source
+    assert.notEqual(target(second), target(first))
+    assert.ok(!second[0]?.options.includes('ro'))
+    assert.deepEqual(await snapshots.mounts(NS, 'b'), second)
+  })
+
+  itLayers('layers lie on each other, nearest first', async (snapshots) => {
     const first = await snapshots.prepare(NS, 'a', '')
     await snapshots.commit(NS, 'one', 'a')
     const second = await snapshots.prepare(NS, 'b', 'one')
@@ -43,16 +58,19 @@ export function snapshotterSuite(name: string, open: () => Promise<Snapshotter>)
     const first = await snapshots.prepare(NS, 'a', '')
     await snapshots.commit(NS, 'one', 'a')
     const view = await snapshots.view(NS, 'v', 'one')
-    assert.deepEqual(view, [{ type: 'bind', source: first[0]!.source, options: ['ro', 'rbind'] }])
+    assert.deepEqual([view.length, view[0]?.type, view[0]?.source], [1, 'bind', first[0]!.source])
+    assert.deepEqual(view[0]?.options.toSorted(), ['rbind', 'ro'])
+    const empty = await snapshots.view(NS, 'empty', '')
+    assert.deepEqual(empty[0]?.options.toSorted(), ['rbind', 'ro'])
     await snapshots.prepare(NS, 'b', 'one')
     await snapshots.commit(NS, 'two', 'b')
     const deep = await snapshots.view(NS, 'w', 'two')
-    assert.equal(deep[0]?.type, 'overlay')
+    assert.equal(deep[0]?.type, layered ? 'overlay' : 'bind')
     assert.equal(option(deep, 'upperdir'), '')
     await rejects(snapshots.commit(NS, 'three', 'v'), 'failed-precondition')
   })
 
-  it('a snapshot prepared without parent can be laid on one at its commit', async (snapshots) => {
+  itLayers('a snapshot prepared without parent can be laid on one at its commit', async (snapshots) => {
     const base = await snapshots.prepare(NS, 'a', '')
     const upper = await snapshots.prepare(NS, 'b', '')
     await rejects(snapshots.commit(NS, 'two', 'b', { parent: 'one' }), 'not-found')
@@ -121,6 +139,82 @@ export function snapshotterSuite(name: string, open: () => Promise<Snapshotter>)
     await rejects(snapshots.update(NS, { name: 'a', labels: { big: 'x'.repeat(5000) } }, []), 'invalid-argument')
     await snapshots.commit(NS, 'one', 'a', { labels: { l: 'm' } })
     assert.deepEqual((await snapshots.stat(NS, 'one')).labels, { l: 'm' })
+  })
+
+  it('of prepares of one key at once, one succeeds', async (snapshots) => {
+    await snapshots.prepare(NS, 'a', '')
+    await snapshots.commit(NS, 'one', 'a')
+    const results = await Promise.allSettled([
+      snapshots.prepare(NS, 'same', 'one'),
+      snapshots.prepare(NS, 'same', 'one'),
+      snapshots.view(NS, 'same', 'one'),
+      snapshots.prepare(NS, 'other', 'one'),
+    ])
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'rejected', 'fulfilled'],
+    )
+    const names = (await snapshots.list(NS)).map(({ name: found }) => found)
+    assert.deepEqual(names, ['one', 'other', 'same'])
+  })
+
+  it('a parent stays while a child is being made of it, and goes after a child that failed', async (snapshots) => {
+    await snapshots.prepare(NS, 'a', '')
+    await snapshots.commit(NS, 'one', 'a')
+    const making = snapshots.prepare(NS, 'b', 'one')
+    await rejects(snapshots.remove(NS, 'one'), 'failed-precondition')
+    await rejects(snapshots.commit(NS, 'b', 'one'), 'already-exists')
+    await making
+    await rejects(snapshots.prepare(NS, 'b', 'one'), 'already-exists')
+    await snapshots.remove(NS, 'b')
+    await snapshots.remove(NS, 'one')
+  })
+
+  it('keys and names are any text', async (snapshots) => {
+    const odd = [
+      'a/b/../c',
+      '..',
+      'with space',
+      'ünï/cödé',
+      'new\nline',
+      'quote\'"',
+      'x'.repeat(500),
+      '%00',
+      '-t',
+      'k\\:,=',
+    ]
+    for (const key of odd) {
+      await snapshots.prepare(NS, key, '')
+      await snapshots.commit(NS, `committed ${key}`, key)
+      await snapshots.view(NS, key, `committed ${key}`)
+      assert.equal((await snapshots.stat(NS, key)).parent, `committed ${key}`)
+    }
+    assert.equal((await snapshots.list(NS)).length, 2 * odd.length)
+    for (const key of odd) {
+      await snapshots.remove(NS, key)
+      await snapshots.remove(NS, `committed ${key}`)
+    }
+    assert.deepEqual(await snapshots.list(NS), [])
+  })
+
+  it('times tell when a snapshot was made and when its labels changed', async (snapshots) => {
+    await snapshots.prepare(NS, 'a', '')
+    const made = await snapshots.stat(NS, 'a')
+    assert.ok(made.createdAtMs > 0 && made.updatedAtMs === made.createdAtMs)
+    const updated = await snapshots.update(NS, { name: 'a', labels: { x: 'y' } }, ['labels'])
+    assert.equal(updated.createdAtMs, made.createdAtMs)
+    assert.ok(updated.updatedAtMs >= made.updatedAtMs)
+    assert.deepEqual(await snapshots.list(NS), [updated])
+  })
+
+  it('usage is of the snapshot alone', async (snapshots) => {
+    await snapshots.prepare(NS, 'a', '')
+    const active = await snapshots.usage(NS, 'a')
+    assert.ok(active.sizeBytes >= 0 && active.inodes >= 0)
+    await snapshots.commit(NS, 'one', 'a')
+    assert.equal((await snapshots.usage(NS, 'one')).inodes, active.inodes)
+    await snapshots.view(NS, 'v', 'one')
+    assert.ok((await snapshots.usage(NS, 'v')).inodes <= 1)
   })
 
   it('namespaces do not see each other', async (snapshots) => {

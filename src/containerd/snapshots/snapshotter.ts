@@ -10,6 +10,8 @@ export type SnapshotKind = 'view' | 'active' | 'committed'
 export interface Mount {
   type: string
   source: string
+  /** Where in the mounts before it; '' or absent: over all of them. */
+  target?: string
   options: string[]
 }
 

@@ -1,8 +1,10 @@
 // A container's root file system as a detached mount: it is in nobody's mount table until the container's own, and vanishes with its last descriptor.
 import { mkdirSync } from 'node:fs'
+import { Failure } from '../../base/failure.ts'
 import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from '../../linux/constants.ts'
 import { AT_FDCWD, type Fd, type Kernel } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
+import { mapIdsOf, openUserNamespace } from '../../linux/user-namespace.ts'
 
 /** containerd.types.Mount. */
 export interface RootfsMount {
@@ -75,12 +77,13 @@ export function unmountAll(kernel: Pick<Kernel, 'umount'>, directory: string): v
     }
 }
 
-function openMount(kernel: Kernel, mount: RootfsMount): Fd {
+/** A detached mount; the caller closes it. Its paths are looked up in the caller's root, and its target is the caller's matter. */
+export function openMount(kernel: Kernel, mount: RootfsMount): Fd {
   switch (mount.type) {
     case 'overlay':
-      return openOverlay(kernel, mount.options)
+      return isMapped(mount) ? openMappedOverlay(kernel, mount) : openOverlay(kernel, mount.options)
     case 'bind':
-      return openBind(kernel, mount)
+      return isMapped(mount) ? openMappedBind(kernel, mount) : openBind(kernel, mount)
     default:
       return kernel.mountDetached({
         fstype: mount.type,
@@ -106,6 +109,64 @@ function openBind(kernel: Kernel, mount: RootfsMount): Fd {
     kernel.close(tree)
     throw error
   }
+}
+
+/** Snapshots for a user namespace (snapshots/id-maps.ts): `uidmap=` and `gidmap=`, of use only together. */
+function isMapped({ options }: RootfsMount): boolean {
+  return ['uidmap=', 'gidmap='].every((key) => options.some((option) => option.startsWith(key)))
+}
+
+function withoutMaps(options: readonly string[]): string[] {
+  return options.filter((option) => !/^[ug]idmap=/.test(option))
+}
+
+function withNamespaceOf<T>({ options }: RootfsMount, act: (userNamespace: Fd) => T, kernel: Kernel): T {
+  const [uids = '', gids = ''] = ['uidmap', 'gidmap'].map((key) => pairOf(options, key))
+  const userNamespace = openUserNamespace(uids, gids)
+  try {
+    return act(userNamespace)
+  } finally {
+    kernel.close(userNamespace)
+  }
+}
+
+function pairOf(options: readonly string[], key: string): string | undefined {
+  return options.map(splitOption).find(([name]) => name === key)?.[1]
+}
+
+function openMappedBind(kernel: Kernel, mount: RootfsMount): Fd {
+  const tree = openBind(kernel, { ...mount, options: withoutMaps(mount.options) })
+  try {
+    withNamespaceOf(mount, (userNamespace) => mapIdsOf(kernel, tree, userNamespace), kernel)
+    return tree
+  } catch (error) {
+    kernel.close(tree)
+    throw error
+  }
+}
+
+/** overlayfs maps nothing itself: its lower layers are seen through one mapped, detached mount of the directory that they share. */
+function openMappedOverlay(kernel: Kernel, mount: RootfsMount): Fd {
+  const layers = splitLowers(pairOf(mount.options, 'lowerdir') ?? '')
+  const shared = sharedDirectory(layers)
+  const tree = kernel.openTree(AT_FDCWD, shared, OPEN_TREE_CLONE)
+  try {
+    withNamespaceOf(mount, (userNamespace) => mapIdsOf(kernel, tree, userNamespace), kernel)
+    const others = withoutMaps(mount.options).filter((option) => !option.startsWith('lowerdir='))
+    const lowers = layers.map((path) => `/proc/self/fd/${tree}${path.slice(shared.length)}`)
+    return openOverlay(kernel, [`lowerdir=${lowers.join(':')}`, ...others])
+  } finally {
+    kernel.close(tree)
+  }
+}
+
+function sharedDirectory(paths: readonly string[]): string {
+  const [first = [], ...others] = paths.map((path) => path.split('/'))
+  const parts = first.slice(0, -1)
+  const differs = parts.findIndex((part, index) => others.some((other) => other[index] !== part))
+  const shared = (differs < 0 ? parts : parts.slice(0, differs)).join('/')
+  if (shared === '') throw new Failure('invalid-argument', `invalid common directory: ${paths.join(':')}`)
+  return shared
 }
 
 /** Lower layers go in one by one (`lowerdir+`, kernel 6.7), free of the one-page limit; older kernels get the joined list. */

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { Failure, isFailure } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
+import type { Mount } from '../../gen/types/mount_pb.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { chainIds, type ImageConfig } from '../../oci/parse-image-config.ts'
@@ -107,7 +108,11 @@ export class LayerUnpacker implements AsyncDisposable {
     this.#progress.extracting(layer)
     const { mediaType, digest, size } = layer
     const { applied } = await this.#client.diff.apply(
-      { diff: { mediaType, digest, size: BigInt(size) }, mounts, syncFs: false },
+      {
+        diff: { mediaType, digest, size: BigInt(size) },
+        mounts: place.parent === '' && place.index > 0 ? mounts.map(asUpper) : mounts,
+        syncFs: false,
+      },
       { signal: this.#signal },
     )
     if (applied?.digest !== place.diffId)
@@ -152,6 +157,16 @@ export class LayerUnpacker implements AsyncDisposable {
       if (!isFailure(error, 'not-found')) throw error
     }
   }
+}
+
+/**
+ * A layer that is laid on others only at its commit: on a plain directory its deletions would be done, and forgotten. As an overlay's upper
+ * directory it gets what hides the layers below.
+ */
+function asUpper(mount: Mount): Mount {
+  if (mount.type !== 'bind') return mount
+  const options = mount.options.filter((option) => option !== 'rbind')
+  return { ...mount, type: 'overlay', source: 'overlay', options: [...options, `upperdir=${mount.source}`] }
 }
 
 /** A promise and its two ends; a rejection that nobody awaits is no error. */

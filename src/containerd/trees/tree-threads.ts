@@ -1,0 +1,89 @@
+// Runs jobs on trees, each on a thread of its own that has nothing but these trees in sight: at most one a processor at a time.
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { releaseMemorySoon } from '../../linux/release-memory.ts'
+import type { CopyJob, DiffJob, TreeJob, TreeMessage, TreeResult } from './tree-job.ts'
+
+export type DiffOutcome = TreeResult | 'needs-mount'
+
+/** Owns its threads; `close` ends them. Work that is under way then fails with `cancelled`. */
+export class TreeThreads {
+  readonly #limit: number
+  readonly #running = new Set<Worker>()
+  readonly #waiting: (() => void)[] = []
+  #isClosed = false
+  #places: number
+
+  constructor(limit = availableParallelism()) {
+    this.#limit = limit
+    this.#places = this.#limit
+  }
+
+  /** Compares, and gives the archive to `write` piece by piece, one at a time. Rejects with Failure; `signal` calls it off. */
+  diff(job: DiffJob, write: (bytes: Uint8Array) => Promise<void>, signal: AbortSignal): Promise<DiffOutcome> {
+    return this.#inTurn(job, write, signal)
+  }
+
+  /** Resolves when all is copied. What a failure leaves in `to` is the caller's to remove. */
+  async copy(job: CopyJob, signal: AbortSignal): Promise<void> {
+    await this.#inTurn(job, async () => {}, signal)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const go of this.#waiting.splice(0)) go()
+    await Promise.all([...this.#running].map((worker) => worker.terminate()))
+  }
+
+  async #inTurn(job: TreeJob, write: (bytes: Uint8Array) => Promise<void>, signal: AbortSignal): Promise<DiffOutcome> {
+    if (this.#places > 0) this.#places--
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      if (this.#isClosed) throw new Failure('unavailable', 'shutting down')
+      if (signal.aborted) throw new Failure('cancelled', 'context canceled')
+      return await this.#run(job, write, signal)
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#places++
+      else next()
+      releaseMemorySoon()
+    }
+  }
+
+  async #run(job: TreeJob, write: (bytes: Uint8Array) => Promise<void>, signal: AbortSignal): Promise<DiffOutcome> {
+    // Its heap holds the names of one way down a tree, and those of files with several; buffers lie outside of it.
+    const worker = new Worker(new URL('./tree-worker.js', import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
+    })
+    this.#running.add(worker)
+    const cancel = () => void worker.terminate()
+    signal.addEventListener('abort', cancel)
+    try {
+      return await outcomeOf(worker, job, write)
+    } finally {
+      signal.removeEventListener('abort', cancel)
+      await worker.terminate() // its mounts are gone when this has ended
+      this.#running.delete(worker)
+    }
+  }
+}
+
+function outcomeOf(worker: Worker, job: TreeJob, write: (bytes: Uint8Array) => Promise<void>): Promise<DiffOutcome> {
+  return new Promise((resolve, reject) => {
+    let written: Promise<void> = Promise.resolve()
+    worker.on('message', (message: TreeMessage) => {
+      if (message.kind === 'chunk') {
+        written = written.then(() => write(message.bytes))
+        written.then(() => worker.postMessage('written'), reject)
+      } else if (message.kind === 'failed') {
+        reject(new Failure(message.code, message.message))
+      } else {
+        written.then(() => resolve(message.kind === 'done' ? message.result : message.kind), reject)
+      }
+    })
+    worker.once('error', (error) => reject(new Failure('internal', `tree worker: ${messageOf(error)}`)))
+    worker.once('exit', () => reject(new Failure('cancelled', 'context canceled')))
+    worker.postMessage(job)
+  })
+}
