@@ -20,6 +20,8 @@ const USAGE = `berth-containerd: containerd's API over berth's runtime
   --log-level LEVEL  debug, info, warn or error (default info)
   --config FILE      the same settings as JSON; flags win
   --version          print the version
+
+  fsck               check what is on disk, and mend it: berth-containerd fsck --help
 `
 
 interface Settings {
@@ -32,6 +34,7 @@ interface Settings {
 
 /** Serves until SIGTERM or SIGINT. @returns the exit code. */
 export async function serveContainerd(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'fsck') return (await import('./fsck/fsck-command.ts')).runFsck(argv.slice(1))
   let settings: Settings | string
   try {
     settings = await readSettings(argv)

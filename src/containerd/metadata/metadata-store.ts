@@ -62,15 +62,7 @@ export class MetadataStore {
     checkDatabase(path)
     const isNew = !existsSync(path)
     surviveFailedCommits()
-    this.#database = open<Buffer, string>({
-      path,
-      noSubdir: true,
-      encoding: 'binary',
-      mapSize: MAP_BYTES,
-      maxReaders: 8,
-      overlappingSync: false, // a commit is on disk when its promise resolves
-      cache: false,
-    })
+    this.#database = openDatabase(path)
     failpoint('metadata.opened')
     if (isNew) syncDirectorySync(directory) // or power loss could take the database with what it promised to keep
     this.#journal = Journal.open(directory, numberOf(this.#database.get(THROUGH)), (changes) => {
@@ -158,14 +150,6 @@ export class MetadataStore {
   /** `observe` hears of each record that is made or changed, as `<bucket>:<key>`, in the same turn; undefined ends it. There is one at a time. */
   setObserver(observe: ((key: string) => void) | undefined): void {
     this.#observer = observe
-  }
-
-  /** Takes in records, as `<bucket>:<key>`, from elsewhere. Where there is one, or the journal says that it was removed, that wins. */
-  restore(records: Iterable<[key: string, value: Uint8Array]>): void {
-    this.transaction(() => {
-      for (const [key, value] of records)
-        if (!this.#pending.has(key) && this.#database.get(key) === undefined) this.#change(key, value)
-    })
   }
 
   /** Flushes. The store must not be used afterwards. */
@@ -271,6 +255,29 @@ export class MetadataStore {
     failpoint('metadata.committed')
     for (const [key, change] of changes) if (this.#pending.get(key) === change) this.#pending.delete(key)
     this.#journal.dropThrough(generation)
+  }
+}
+
+function openDatabase(path: string): RootDatabase<Buffer, string> {
+  return open<Buffer, string>({
+    path,
+    noSubdir: true,
+    encoding: 'binary',
+    mapSize: MAP_BYTES,
+    maxReaders: 8,
+    overlappingSync: false, // a commit is on disk when its promise resolves
+    cache: false,
+  })
+}
+
+/** A new database of these records, by `<bucket>:<key>`; it is on disk when this resolves. */
+export async function writeDatabase(path: string, records: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  surviveFailedCommits()
+  const database = openDatabase(path)
+  try {
+    await allOf([...records].map(([key, value]) => database.put(key, Buffer.from(value))))
+  } finally {
+    await database.close()
   }
 }
 
