@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { messageOf } from '../../base/failure.ts'
 import { INIT_PROCESS, type Shim } from '../../shim/shim.ts'
 import { commandsFor } from './find-runtime.ts'
 import { unmountAll } from './open-rootfs.ts'
@@ -16,7 +17,14 @@ export async function adoptTasks(host: TaskHost): Promise<void> {
   const bundles = listDirectories(host.directory).flatMap((namespace) =>
     listDirectories(join(host.directory, namespace)).map((id) => join(host.directory, namespace, id)),
   )
-  await Promise.all(bundles.map((bundle) => adoptBundle(host, bundle)))
+  await Promise.all(
+    bundles.map((bundle) =>
+      // One that cannot be read keeps nobody from the others; it stays as it is.
+      adoptBundle(host, bundle).catch((error: unknown) =>
+        host.log.error('a task is not adopted', { bundle, error: messageOf(error) }),
+      ),
+    ),
+  )
 }
 
 async function adoptBundle(host: TaskHost, bundle: string): Promise<void> {
