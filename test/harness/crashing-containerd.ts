@@ -34,6 +34,7 @@ export const NAMESPACE = 'test'
 export const ROOT_LABEL = { 'containerd.io/gc.root': 'test' }
 const LONG = 'long'
 const SIGKILL = 9
+const STOP_MS = 2000
 
 export class CrashingContainerd {
   readonly directory = mkdtempSync(join(tmpdir(), 'crashing-containerd-'))
@@ -89,9 +90,12 @@ export class CrashingContainerd {
     return this.#daemon === undefined || this.#daemon.exitCode !== null || this.#daemon.signalCode !== null
   }
 
+  /** However it takes the signal, it is gone afterwards. */
   async stop(signal: NodeJS.Signals): Promise<void> {
     if (!this.isDead) this.#daemon?.kill(signal)
+    const timer = setTimeout(() => this.#daemon?.kill('SIGKILL'), STOP_MS)
     await this.#gone
+    clearTimeout(timer)
   }
 
   /** Image, layer, a task that sleeps. */

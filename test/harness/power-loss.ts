@@ -133,6 +133,7 @@ function applyName(names: Map<string, number>, { kind, path, to, inode }: NameCh
   if (kind === 'link') names.set(path, inode)
   else if (kind === 'unlink') names.delete(path)
   else if (names.get(path) === inode) move(names, path, to)
+  else names.set(to, inode) // the new name alone is on disk
 }
 
 /** A directory takes what is in it along. */

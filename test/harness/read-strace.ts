@@ -59,7 +59,7 @@ class Reader {
         return this.#open(call, first)
       case 'mkdir':
       case 'mkdirat':
-        return first === undefined ? [] : [{ kind: 'mkdir', path: first }]
+        return first === undefined || first === '' ? [] : [{ kind: 'mkdir', path: first }]
       case 'rmdir':
         return first === undefined ? [] : [{ kind: 'rmdir', path: first }]
       case 'unlink':

@@ -2,7 +2,7 @@
 //
 // A directory exists before its record does, and a record goes before its directory. So after a crash there may be directories without a
 // record, which are swept, and never the reverse.
-import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failure.ts'
@@ -76,7 +76,7 @@ export class SnapshotDirectories {
 
   /** Forgets snapshots whose directory is not there: power loss has taken it, or brought back the record of one that was removed. */
   dropLost(records: SnapshotRecords): void {
-    const present = new Set(readdirSync(this.root).map(Number))
+    const present = new Set(readdirSync(this.root).map(Number).filter((id) => existsSync(this.fsPath(id))))
     for (const { namespace, name } of records.dropLost(present))
       this.#log.warn('a snapshot is lost', { namespace, snapshot: name })
   }
