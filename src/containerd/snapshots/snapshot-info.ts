@@ -25,6 +25,8 @@ export function writeSnapshotInfo(directory: string, snapshot: DescribedSnapshot
   const draft = join(directory, `${FILE}${DRAFT_SUFFIX}`) // always the same name: what a crash leaves is written over
   try {
     writeFileSync(draft, text, { mode: 0o600 })
+    // A rename onto another file makes ext4 write the new one back at once, and that takes milliseconds. In between the draft counts.
+    rmSync(join(directory, FILE), { force: true })
     renameSync(draft, join(directory, FILE))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
@@ -35,7 +37,7 @@ export function writeSnapshotInfo(directory: string, snapshot: DescribedSnapshot
 
 /** Undefined where there is none, or one that power loss has torn. */
 export function readSnapshotInfo(directory: string): DescribedSnapshot | undefined {
-  const text = readTextIfExists(join(directory, FILE))
+  const text = readTextIfExists(join(directory, FILE)) ?? readTextIfExists(join(directory, `${FILE}${DRAFT_SUFFIX}`))
   if (text === undefined) return undefined
   try {
     const info: unknown = JSON.parse(text)
