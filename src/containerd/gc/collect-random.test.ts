@@ -21,7 +21,7 @@ import { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { createMemorySnapshotter } from '../snapshots/memory-snapshotter.ts'
 import { collect } from './collect.ts'
 
-const ROUNDS = 20
+const ROUNDS = 12
 const SIZE = 14
 const PAST = new Date(Date.now() - 60_000).toISOString()
 const FUTURE = new Date(Date.now() + 3_600_000).toISOString()

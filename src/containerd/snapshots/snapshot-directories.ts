@@ -76,7 +76,11 @@ export class SnapshotDirectories {
 
   /** Forgets snapshots whose directory is not there: power loss has taken it, or brought back the record of one that was removed. */
   dropLost(records: SnapshotRecords): void {
-    const present = new Set(readdirSync(this.root).map(Number).filter((id) => existsSync(this.fsPath(id))))
+    const present = new Set(
+      readdirSync(this.root)
+        .map(Number)
+        .filter((id) => existsSync(this.fsPath(id))),
+    )
     for (const { namespace, name } of records.dropLost(present))
       this.#log.warn('a snapshot is lost', { namespace, snapshot: name })
   }

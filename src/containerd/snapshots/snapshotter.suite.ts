@@ -16,7 +16,11 @@ async function rejects(work: Promise<unknown>, code: FailureCode): Promise<void>
 }
 
 /** `open` gives an empty one each time. `layered`: parents are laid below by the mounts; else each snapshot is a whole tree in one directory. */
-export function snapshotterSuite(name: string, { layered }: { layered: boolean }, open: () => Promise<Snapshotter>): void {
+export function snapshotterSuite(
+  name: string,
+  { layered }: { layered: boolean },
+  open: () => Promise<Snapshotter>,
+): void {
   const it = (what: string, work: (snapshots: Snapshotter) => Promise<void>) =>
     test(`${name}: ${what}`, async () => work(await open()))
   const itLayers = layered ? it : () => {}
@@ -167,7 +171,18 @@ export function snapshotterSuite(name: string, { layered }: { layered: boolean }
   })
 
   it('keys and names are any text', async (snapshots) => {
-    const odd = ['a/b/../c', '..', 'with space', 'ünï/cödé', 'new\nline', "quote'\"", 'x'.repeat(500), '%00', '-t', 'k\\:,=']
+    const odd = [
+      'a/b/../c',
+      '..',
+      'with space',
+      'ünï/cödé',
+      'new\nline',
+      'quote\'"',
+      'x'.repeat(500),
+      '%00',
+      '-t',
+      'k\\:,=',
+    ]
     for (const key of odd) {
       await snapshots.prepare(NS, key, '')
       await snapshots.commit(NS, `committed ${key}`, key)

@@ -202,7 +202,10 @@ test('overlay: many layers get short names, as long as they are there', async ()
     await snapshots.commit('ns', parent, 'next')
   }
   const [mount] = await snapshots.prepare('ns', 'top', parent)
-  const lowers = mount!.options.find((option) => option.startsWith('lowerdir='))!.slice('lowerdir='.length).split(':')
+  const lowers = mount!.options
+    .find((option) => option.startsWith('lowerdir='))!
+    .slice('lowerdir='.length)
+    .split(':')
   assert.equal(lowers.length, 499)
   assert.equal(new Set(lowers.map((path) => realpathSync(path))).size, 499)
   assert.equal(realpathSync(lowers[498]!), join(directory, 'snapshots', '1', 'fs'), 'the nearest comes first')
