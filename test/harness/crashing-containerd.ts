@@ -22,6 +22,7 @@ import { type ContainerdClient, connectContainerd, waitForContainerd } from '../
 import { openContentSink } from '../../src/containerd/client/content-writer.ts'
 import { FAILPOINTS_VARIABLE } from '../../src/containerd/failpoints.ts'
 import { check } from '../../src/containerd/fsck/check.ts'
+import { FINDING_CODES } from '../../src/containerd/fsck/finding.ts'
 import { OptionsSchema } from '../../src/gen/runc/options_pb.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
@@ -225,7 +226,7 @@ export class CrashingContainerd {
     assert.equal((await this.client.images.get({ name: 'image' })).image?.name, 'image')
     await this.client.snapshots.stat({ key: 'base' })
     await eventually('the check is content', 5000, async () => {
-      const damage = (await check(this.root, this.state)).filter(({ code }) => !TRANSIENT.has(code))
+      const damage = (await check(this.root, this.state)).filter(({ code }) => FINDING_CODES[code] === 'damage')
       return damage.length === 0 || Promise.reject(new Error(JSON.stringify(damage)))
     })
   }
@@ -300,14 +301,6 @@ export class CrashingContainerd {
     rmSync(this.directory, { recursive: true, force: true })
   }
 }
-
-/** What a collection has not come to yet. */
-const TRANSIENT = new Set<string>([
-  'blob-without-record',
-  'snapshot-without-record',
-  'ingest-unreadable',
-  'task-without-container',
-])
 
 export function ignoreExisting(error: { code?: string }): void {
   if (error.code !== 'already-exists') throw error

@@ -18,6 +18,7 @@ async function interrupt(
   operation: Operation,
   failpoints: string,
 ): Promise<NodeJS.Signals | null> {
+  if (world.isDead) await world.start() // an earlier entry failed
   let reason: unknown
   await operation.prepare?.(world)
   await world.stop('SIGKILL')
