@@ -1,6 +1,16 @@
 // Files that change as a whole: draft, rename, and where asked for, sync.
-import { promises, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  promises,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 
 /** `durable`: survives power loss, costs two fsyncs. `atomic`: survives a crash of any process, costs none. */
 export type Durability = 'durable' | 'atomic'
@@ -48,6 +58,23 @@ export async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close()
   }
+}
+
+/** The same in one breath, where little is to be written. */
+export function syncDirectorySync(path: string): void {
+  const directory = openSync(path, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}
+
+/** Makes what is missing of a path; its name, and each one on the way, survives power loss from then on. */
+export function makeDurableDirectory(path: string, mode = 0o700): void {
+  let made = mkdirSync(path, { recursive: true, mode })
+  for (; made !== undefined; made = made === path ? undefined : join(made, relative(made, path).split('/')[0]!))
+    syncDirectorySync(dirname(made))
 }
 
 /** Reads a whole text file; undefined where there is none. */

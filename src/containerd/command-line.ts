@@ -12,6 +12,7 @@ Commands:
   config dump        print the configuration with all that holds
   config migrate     print the file in the words of the newest version
   publish            publish an event, which is read from standard input
+  fsck               check what is on disk, and mend it: fsck --help
   oci-hook           run a program with a container's state in its arguments
 
 Flags:

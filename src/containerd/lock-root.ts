@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import { tryLockFile } from '../linux/lock-file.ts'
+import { failpoint } from './failpoints.ts'
 
 /**
  * Held until closed or until this process ends, however it ends. Nobody but root may look into the directory from here on: what images hold
@@ -14,6 +15,8 @@ export function lockRoot(kernel: Pick<Kernel, 'flock'>, root: string): Disposabl
   chmodSync(root, 0o700)
   const release = tryLockFile(kernel, join(root, 'lock'))
   if (release === undefined) throw new Failure('already-exists', `${root} is in use by another process`)
+  failpoint('lock.taken')
   writeFileSync(join(root, 'lock'), String(process.pid))
+  failpoint('lock.pid-written')
   return { [Symbol.dispose]: release }
 }

@@ -25,13 +25,14 @@ import { ContainerStore } from './containers/container-store.ts'
 import { ContentStore } from './content/content-store.ts'
 import { LayerWorkers } from './diff/layer-workers.ts'
 import { EventExchange } from './events/event-exchange.ts'
+import { openMetadata } from './fsck/open-metadata.ts'
 import { collect } from './gc/collect.ts'
 import { type CollectSchedule, CollectScheduler } from './gc/collect-scheduler.ts'
 import { ImageStore } from './images/image-store.ts'
 import { LeaseStore } from './leases/lease-store.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { lockRoot } from './lock-root.ts'
-import { MetadataStore } from './metadata/metadata-store.ts'
+import type { MetadataStore } from './metadata/metadata-store.ts'
 import { NamespaceStore } from './namespaces/namespace-store.ts'
 import { SandboxStore } from './sandboxes/sandbox-store.ts'
 import { createContainersService } from './services/containers.ts'
@@ -111,7 +112,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
   const lock = lockRoot(openNativeKernel(), root)
   undo.defer(() => lock[Symbol.dispose]())
   mkdirSync(state, { recursive: true, mode: 0o711 })
-  const metadata = await MetadataStore.open(root, log)
+  const metadata = await openMetadata(root, state, log)
   undo.defer(() => metadata.close())
 
   const events = new EventExchange()
@@ -132,7 +133,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     nativeRoot: behaviour?.nativeRoot,
   })
   const collector = new CollectScheduler(
-    () => collect({ namespaces, containers, images, content, leases, sandboxes, snapshotters, log }),
+    () => collect({ metadata, namespaces, containers, images, content, leases, sandboxes, snapshotters, log }),
     log,
     behaviour?.collector,
   )

@@ -16,6 +16,7 @@ import { CONTAINERD_PACKAGE, CONTAINERD_VERSION } from './services/version.ts'
 
 /** Serves until SIGTERM or SIGINT, or does what a command says. @returns the exit code. */
 export async function serveContainerd(argv: readonly string[], program = process.argv[1] ?? ''): Promise<number> {
+  if (argv[0] === 'fsck') return (await import('./fsck/fsck-command.ts')).runFsck(argv.slice(1))
   const name = basename(program) === 'containerd' ? 'containerd' : 'berth-containerd'
   try {
     const line = parseCommandLine(argv)

@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
 import { Failure, messageOf } from '../../base/failure.ts'
+import type { Slices } from '../../base/slices.ts'
 import { ContainerCreateSchema, ContainerDeleteSchema, ContainerUpdateSchema } from '../../gen/events/container_pb.ts'
 import { type Container, ContainerSchema } from '../../gen/services/containers_pb.ts'
 import { type EventExchange, timestampNow } from '../events/event-exchange.ts'
@@ -9,8 +10,9 @@ import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import { checkIdentifier } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, keptLabels, updateLabel } from '../metadata/labels.ts'
-import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { failpoint } from '../failpoints.ts'
 
 export class ContainerStore {
   readonly #bucket: Bucket<Container>
@@ -42,8 +44,8 @@ export class ContainerStore {
   }
 
   /** Of every namespace, for the collector. */
-  listAll(): [namespace: string, container: Container][] {
-    return this.#bucket.list().map(([key, container]) => [key.slice(0, key.indexOf('/')), container])
+  scan(slices: Slices): AsyncIterable<[namespace: string, container: Container]> {
+    return scanBucket(this.#bucket, slices)
   }
 
   create(namespace: string, container: Container): Container {
@@ -57,6 +59,7 @@ export class ContainerStore {
     container.updatedAt = now
     this.#namespaces.ensure(namespace)
     this.#bucket.put(key, container)
+    failpoint('container.created')
     const { id, image, runtime } = container
     this.#events.publish(namespace, '/containers/create', ContainerCreateSchema, {
       id,
@@ -74,6 +77,7 @@ export class ContainerStore {
     container.labels = keptLabels(container.labels)
     container.updatedAt = create(TimestampSchema, timestampNow())
     this.#bucket.put(`${namespace}/${container.id}`, container)
+    failpoint('container.updated')
     const { id, image, labels, snapshotKey } = container
     this.#events.publish(namespace, '/containers/update', ContainerUpdateSchema, { id, image, labels, snapshotKey })
     return container
@@ -82,6 +86,7 @@ export class ContainerStore {
   delete(namespace: string, id: string): void {
     this.require(namespace, id)
     this.#bucket.remove(`${namespace}/${id}`)
+    failpoint('container.deleted')
     this.#events.publish(namespace, '/containers/delete', ContainerDeleteSchema, { id })
   }
 }

@@ -4,12 +4,14 @@
 //   <root>/ingest/<hash>/{data,record.json}  on its way; the hash is of namespace and ref
 //
 // A blob's file is shared by all namespaces; its record (labels, times) is each namespace's own. A file without any record is nobody's and is swept.
-import { createReadStream, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { createReadStream, existsSync, readdirSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
+import { rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
+import { makeDurableDirectory } from '../../base/atomic-file.ts'
 import { Failure } from '../../base/failure.ts'
+import { Slices } from '../../base/slices.ts'
 import { ContentCreateSchema, ContentDeleteSchema } from '../../gen/events/content_pb.ts'
 import { type Info, InfoSchema, type Status } from '../../gen/services/content_pb.ts'
 import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
@@ -18,9 +20,10 @@ import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import type { LeaseStore } from '../leases/lease-store.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
-import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { Ingest, ingestDirectory, listIngests, readIngestStatus } from './ingest.ts'
+import { failpoint } from '../failpoints.ts'
 
 export interface ContentStoreDeps {
   root: string
@@ -55,9 +58,7 @@ export class ContentStore {
     this.#root = deps.root
     this.#deps = deps
     this.#infos = deps.metadata.bucket('content', messageCodec(InfoSchema))
-    for (const algorithm of ['sha256', 'sha512'])
-      mkdirSync(join(deps.root, 'blobs', algorithm), { recursive: true, mode: 0o700 })
-    mkdirSync(join(deps.root, 'ingest'), { recursive: true, mode: 0o700 })
+    for (const name of ['blobs/sha256', 'blobs/sha512', 'ingest']) makeDurableDirectory(join(deps.root, name))
   }
 
   /** Where a blob's bytes are; the file is there while some namespace has the blob. */
@@ -85,8 +86,8 @@ export class ContentStore {
   }
 
   /** Of every namespace, for the collector. */
-  listAll(): [namespace: string, info: Info][] {
-    return this.#infos.list().map(([key, info]) => [key.slice(0, key.indexOf('/')), info])
+  scan(slices: Slices): AsyncIterable<[namespace: string, info: Info]> {
+    return scanBucket(this.#infos, slices)
   }
 
   async update(namespace: string, update: Info, paths: readonly string[]): Promise<Info> {
@@ -101,6 +102,7 @@ export class ContentStore {
     checkLabels('info.Labels', info.labels)
     info.updatedAt = create(TimestampSchema, timestampNow())
     this.#infos.put(`${namespace}/${info.digest}`, info)
+    failpoint('content.updated')
     await this.#deps.metadata.flush()
     return info
   }
@@ -116,10 +118,29 @@ export class ContentStore {
 
   /** The namespace's record goes; the bytes too when no other namespace has them. */
   async delete(namespace: string, digest: Digest): Promise<void> {
+    this.forget(namespace, digest)
+    await this.removeForgotten([digest])
+  }
+
+  /** The record alone, in this turn; `removeForgotten` is to follow. */
+  forget(namespace: string, digest: Digest): void {
     this.require(namespace, digest)
     this.#infos.remove(`${namespace}/${digest}`)
+    failpoint('content.delete.record-removed')
     this.#deps.events.publish(namespace, '/content/delete', ContentDeleteSchema, { digest })
-    if (!this.#isHeld(digest)) await rm(this.blobPath(digest), { force: true })
+  }
+
+  /** The bytes of those that no namespace has, once that is durable: power loss could bring a record back, and then without its bytes. */
+  async removeForgotten(digests: readonly Digest[], slices: Slices = new Slices()): Promise<void> {
+    await this.#deps.metadata.flush().catch(() => {}) // a full disk must not keep us from making room
+    const removals: Promise<void>[] = []
+    for (const digest of digests) {
+      await slices.next()
+      removals.push(this.#discard(digest))
+      failpoint('content.delete.removed')
+      if (removals.length >= REMOVALS) await Promise.all(removals.splice(0))
+    }
+    await Promise.all(removals)
   }
 
   /** @param sizeBytes 0: to the end. Throws `out-of-range` beyond the end. */
@@ -165,19 +186,22 @@ export class ContentStore {
     checkLabels('info.Labels', expectations.labels)
     const { namespace, leaseId } = ingest.request
     const digest = await ingest.verify(expectations)
+    failpoint('content.commit.verified')
     const existed = this.find(namespace, digest) !== undefined
     this.#arriving.set(digest, (this.#arriving.get(digest) ?? 0) + 1)
     try {
       if (existed) await ingest.discard()
       else await ingest.moveTo(this.blobPath(digest))
+      failpoint('content.commit.ingest-removed')
       this.#record(namespace, digest, ingest.sizeBytes, expectations.labels, leaseId)
+      failpoint('content.commit.recorded')
       await this.#deps.metadata.flush()
     } finally {
       const others = this.#arriving.get(digest)! - 1
       if (others === 0) this.#arriving.delete(digest)
       else this.#arriving.set(digest, others)
       // Its lease may have ended meanwhile, and then there is no record of it.
-      if (!this.#isHeld(digest)) await rm(this.blobPath(digest), { force: true })
+      await this.#discard(digest)
     }
     if (existed) throw new Failure('already-exists', `content ${digest}: already exists`)
     return digest
@@ -207,25 +231,49 @@ export class ContentStore {
     if (readIngestStatus(directory) === undefined) throw new Failure('not-found', `ref ${ref}: not found`)
     if (this.#locks.has(directory)) throw new Failure('unavailable', `ref ${ref} locked: unavailable`)
     await rm(directory, { recursive: true, force: true })
+    failpoint('ingest.aborted')
   }
 
-  /** Removes uploads that have not moved for `idleMs` and that nobody leased, and files that no record names: what a crash between two steps left. */
-  async sweep(idleMs: number, isLeased: (namespace: string, ref: string) => boolean): Promise<void> {
+  /** Removes uploads that have not moved for `idleMs` and that no lease `keeps`, and files that no record names: what a crash between two steps left. */
+  async sweep(idleMs: number, keeps: (namespace: string, ref: string) => boolean = () => false): Promise<void> {
+    const slices = new Slices()
     for (const name of readdirSync(join(this.#root, 'ingest'))) {
+      await slices.next()
       const directory = join(this.#root, 'ingest', name)
       if (this.#locks.has(directory)) continue
       const found = readIngestStatus(directory)
-      if (found !== undefined && isLeased(found.namespace, found.status.ref)) continue
-      if (found === undefined || found.updatedAtMs + idleMs < Date.now())
-        rmSync(directory, { recursive: true, force: true })
+      if (found !== undefined && found.updatedAtMs + idleMs >= Date.now()) continue
+      if (found !== undefined && keeps(found.namespace, found.status.ref)) continue
+      rmSync(directory, { recursive: true, force: true })
+      failpoint('gc.swept-ingest')
     }
-    const held = new Set(this.#infos.list().map(([, info]) => info.digest))
+    const held = new Set<string>()
+    for await (const [, { digest }] of this.scan(slices)) held.add(digest)
     for (const algorithm of ['sha256', 'sha512'])
       for (const hex of readdirSync(join(this.#root, 'blobs', algorithm))) {
+        await slices.next()
         const digest = `${algorithm}:${hex}`
-        if (!held.has(digest) && !this.#arriving.has(digest as Digest))
-          await rm(join(this.#root, 'blobs', algorithm, hex), { force: true })
+        if (held.has(digest)) continue
+        await this.#discard(digest as Digest)
+        failpoint('gc.swept-blob')
       }
+  }
+
+  /**
+   * Takes a blob's file away where no namespace has it (any more). Its name is free in the turn that has looked, for the next upload of it may be
+   * about to end; to free the space of a large one takes longer than others should wait.
+   */
+  async #discard(digest: Digest): Promise<void> {
+    if (this.#isHeld(digest)) return
+    const { hex } = splitDigest(digest)
+    const path = this.blobPath(digest)
+    const sizeBytes = statSync(path, { throwIfNoEntry: false })?.size
+    if (sizeBytes === undefined) return
+    if (sizeBytes <= SMALL_BYTES) return unlinkSync(path)
+    const removed = join(this.#root, 'ingest', `${REMOVED}${hex}`)
+    renameSync(path, removed)
+    failpoint('content.delete.renamed')
+    await unlink(removed)
   }
 
   async #refuseExisting(request: WriteRequest, expected: Digest): Promise<void> {
@@ -273,6 +321,13 @@ export class ContentStore {
     return this.#deps.namespaces.list().some(({ name }) => this.find(name, digest) !== undefined)
   }
 }
+
+/** Unlinked in a fraction of a millisecond. */
+const SMALL_BYTES = 1 << 20
+/** Large ones at a time. */
+const REMOVALS = 16
+/** A blob on its way out, among the uploads, where the sweep finds it after a crash: it is none. */
+const REMOVED = 'removed-'
 
 /** Containerd's clients read messages of up to 16 MiB; a megabyte keeps the number of messages low and memory too. */
 const READ_CHUNK_BYTES = 1 << 20

@@ -10,6 +10,7 @@ import { Failure, messageOf } from '../../base/failure.ts'
 import { type Status, StatusSchema } from '../../gen/services/content_pb.ts'
 import { type Digest, splitDigest } from '../../oci/digest.ts'
 import type { WriteRequest } from './content-store.ts'
+import { failpoint } from '../failpoints.ts'
 
 interface IngestRecord {
   namespace: string
@@ -64,6 +65,7 @@ export class Ingest {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
     const file = await open(path, 'a', 0o600)
+    failpoint('ingest.opened')
     return new Ingest(directory, request, { file, record, hash, size, release })
   }
 
@@ -95,6 +97,7 @@ export class Ingest {
     } catch (error) {
       throw new Failure('resource-exhausted', `write ${this.request.ref}: ${messageOf(error)}`, { cause: error })
     }
+    failpoint('ingest.written')
     this.#size += data.length
     this.#updatedAtMs = Date.now()
   }
@@ -131,10 +134,13 @@ export class Ingest {
   /** The bytes are on disk under `path` afterwards, and the ingest is gone. */
   async moveTo(path: string): Promise<void> {
     await this.#file.sync()
+    failpoint('content.commit.synced')
     const data = join(this.#directory, 'data')
     await chmod(data, 0o444)
     await rename(data, path)
+    failpoint('content.commit.renamed')
     await syncDirectory(dirname(path))
+    failpoint('content.commit.directory-synced')
     await this.discard()
   }
 
@@ -177,9 +183,11 @@ function loadOrCreate(directory: string, request: WriteRequest): IngestRecord {
   }
   rmSync(directory, { recursive: true, force: true }) // what is there has no record: half made
   mkdirSync(directory, { mode: 0o700 })
+  failpoint('ingest.made')
   const { namespace, ref, totalBytes, expected } = request
   const record: IngestRecord = { namespace, ref, startedAtMs: Date.now(), totalBytes, expected: expected ?? '' }
   replaceFileSync(join(directory, 'record.json'), JSON.stringify(record))
+  failpoint('ingest.recorded')
   return record
 }
 

@@ -6,6 +6,7 @@ import { parseDigest } from '../../oci/digest.ts'
 import type { Mount } from '../snapshots/snapshotter.ts'
 import type { LayerWorkers } from './layer-workers.ts'
 import { findTarget } from './find-target.ts'
+import { failpoint } from '../failpoints.ts'
 
 export interface ApplyRequest {
   /** The blob as it is stored, compressed or not. */
@@ -44,6 +45,7 @@ export async function applyLayer(workers: LayerWorkers, request: ApplyRequest): 
       syncFs: request.syncFs,
       cancelled,
     })
+    failpoint('apply.answered')
     if (!answer.ok) throw new Failure(answer.code, `failed to extract layer ${diff.digest}: ${answer.message}`)
     return {
       mediaType: 'application/vnd.oci.image.layer.v1.tar',

@@ -8,6 +8,7 @@ import { openNativeKernel } from '../../linux/native-kernel.ts'
 import { enterDirectory, enterTrees } from '../../linux/thread-mounts.ts'
 import { ownThreadRoot } from '../../linux/thread-root.ts'
 import { TarParser } from '../../wire/tar/tar-parser.ts'
+import { failpoint } from '../failpoints.ts'
 import { openMount } from '../tasks/open-rootfs.ts'
 import { loadDecompress } from './decompress.ts'
 import type { ApplyTarget } from './find-target.ts'
@@ -28,6 +29,7 @@ async function unpackLayer(job: LayerJob): Promise<LayerAnswer> {
   enter(target)
   const findLowerDirectory = lowerDirectoryFinder(kernel, lowers)
   const writer = new LayerWriter({ kernel, findLowerDirectory, isWhole: target.kind !== 'upper' })
+  failpoint('apply.started')
   const parser = new TarParser(writer)
   const hash = createHash('sha256')
   let sizeBytes = 0
@@ -36,12 +38,14 @@ async function unpackLayer(job: LayerJob): Promise<LayerAnswer> {
       if (Atomics.load(job.cancelled, 0) !== 0) throw new Failure('cancelled', 'context canceled')
       sizeBytes += chunk.length
       if (sizeBytes > job.sizeBytesMax) throw new Failure('resource-exhausted', `larger than ${job.sizeBytesMax} bytes`)
+      failpoint('apply.chunk')
       hash.update(chunk)
       parser.push(chunk)
     }
     parser.finish()
     writer.finish()
     if (job.syncFs) syncRoot()
+    failpoint('apply.finished')
     return { ok: true, digest: `sha256:${hash.digest('hex')}`, sizeBytes }
   } catch (error) {
     return failed(error, writer.current)

@@ -39,6 +39,7 @@ async function openWorld(root: string) {
   const content = new ContentStore({ root, metadata, namespaces, leases, events })
   const snapshots = createMemorySnapshotter(metadata)
   const deps = {
+    metadata,
     namespaces,
     leases,
     content,
@@ -69,7 +70,7 @@ async function openWorld(root: string) {
     content: content.list('a').map(({ digest }) => digest),
     snapshots: (await snapshots.list('a')).map(({ name }) => name).sort(),
   })
-  return { metadata, ...deps, snapshots, put, commit, image, left, collect: () => collect(deps) }
+  return { ...deps, snapshots, put, commit, image, left, collect: () => collect(deps) }
 }
 
 test('an image keeps its content, by labels and by manifests, and the snapshots that labels name', () =>

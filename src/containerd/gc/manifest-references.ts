@@ -1,5 +1,5 @@
 // What a manifest or an index refers to, for content whose client did not say so in labels.
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import type { ContentStore } from '../content/content-store.ts'
 import type { Node } from './mark.ts'
@@ -25,9 +25,8 @@ export function manifestReferences(content: ContentStore, namespace: string, dig
 function descriptorsOf(path: string): string[] {
   let manifest: unknown
   try {
-    const text = readFileSync(path)
-    if (text[0] !== 0x7b) return [] // not an object: spares parsing a small layer
-    manifest = JSON.parse(text.toString('utf8'))
+    if (!startsAsObject(path)) return [] // spares reading a small layer
+    manifest = JSON.parse(readFileSync(path, 'utf8'))
   } catch {
     return []
   }
@@ -42,4 +41,14 @@ function descriptorsOf(path: string): string[] {
     const digest = (descriptor as { digest?: unknown } | null | undefined)?.digest
     return typeof digest === 'string' ? [digest] : []
   })
+}
+
+function startsAsObject(path: string): boolean {
+  const file = openSync(path, 'r')
+  try {
+    const first = Buffer.alloc(1)
+    return readSync(file, first, 0, 1, 0) === 1 && first[0] === 0x7b
+  } finally {
+    closeSync(file)
+  }
 }

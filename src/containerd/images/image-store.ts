@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
 import { Failure, messageOf } from '../../base/failure.ts'
+import type { Slices } from '../../base/slices.ts'
 import { ImageCreateSchema, ImageDeleteSchema, ImageUpdateSchema } from '../../gen/events/image_pb.ts'
 import { type Image, ImageSchema } from '../../gen/services/images_pb.ts'
 import { parseDigest } from '../../oci/digest.ts'
@@ -9,8 +10,9 @@ import { type EventExchange, timestampNow } from '../events/event-exchange.ts'
 import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, keptLabels, updateLabel } from '../metadata/labels.ts'
-import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** Writers resolve once the change survives power loss. */
 export class ImageStore {
@@ -26,8 +28,12 @@ export class ImageStore {
     this.#events = events
   }
 
+  find(namespace: string, name: string): Image | undefined {
+    return this.#bucket.get(`${namespace}/${name}`)
+  }
+
   require(namespace: string, name: string): Image {
-    const found = this.#bucket.get(`${namespace}/${name}`)
+    const found = this.find(namespace, name)
     if (found === undefined) throw new Failure('not-found', `image ${JSON.stringify(name)}: not found`)
     return found
   }
@@ -41,8 +47,8 @@ export class ImageStore {
   }
 
   /** Of every namespace, for the collector. */
-  listAll(): [namespace: string, image: Image][] {
-    return this.#bucket.list().map(([key, image]) => [key.slice(0, key.indexOf('/')), image])
+  scan(slices: Slices): AsyncIterable<[namespace: string, image: Image]> {
+    return scanBucket(this.#bucket, slices)
   }
 
   async create(namespace: string, image: Image): Promise<Image> {
@@ -56,6 +62,7 @@ export class ImageStore {
     image.updatedAt = now
     this.#namespaces.ensure(namespace)
     this.#bucket.put(key, image)
+    failpoint('image.created')
     await this.#metadata.flush()
     const { name, labels } = image
     this.#events.publish(namespace, '/images/create', ImageCreateSchema, { name, labels })
@@ -69,6 +76,7 @@ export class ImageStore {
     image.labels = keptLabels(image.labels)
     image.updatedAt = create(TimestampSchema, timestampNow())
     this.#bucket.put(`${namespace}/${image.name}`, image)
+    failpoint('image.updated')
     await this.#metadata.flush()
     const { name, labels } = image
     this.#events.publish(namespace, '/images/update', ImageUpdateSchema, { name, labels })
@@ -84,6 +92,7 @@ export class ImageStore {
         `image ${JSON.stringify(name)} has target ${image.target?.digest}, not ${targetDigest}: not found`,
       )
     this.#bucket.remove(`${namespace}/${name}`)
+    failpoint('image.deleted')
     await this.#metadata.flush()
     this.#events.publish(namespace, '/images/delete', ImageDeleteSchema, { name })
   }

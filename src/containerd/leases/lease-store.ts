@@ -2,14 +2,16 @@
 import { randomBytes } from 'node:crypto'
 import { create } from '@bufbuild/protobuf'
 import { Failure } from '../../base/failure.ts'
+import type { Slices } from '../../base/slices.ts'
 import { type Lease, LeaseSchema, type Resource, ResourceSchema } from '../../gen/services/leases_pb.ts'
 import { timestampNow } from '../events/event-exchange.ts'
 import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import { checkLeaseId } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { keptLabels } from '../metadata/labels.ts'
-import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** RFC 3339; from then on the lease holds nothing. */
 const EXPIRE_LABEL = 'containerd.io/gc.expire'
@@ -43,8 +45,13 @@ export class LeaseStore {
   }
 
   /** Of every namespace, for the collector. */
-  listAll(): [namespace: string, lease: Lease][] {
-    return this.#leases.list().map(([key, lease]) => [key.slice(0, key.indexOf('/')), lease])
+  scan(slices: Slices): AsyncIterable<[namespace: string, lease: Lease]> {
+    return scanBucket(this.#leases, slices)
+  }
+
+  /** By a key of its bucket. */
+  findResource(key: string): Resource | undefined {
+    return this.#resources.get(key)
   }
 
   /** An empty id asks for one to be made up. */
@@ -55,6 +62,7 @@ export class LeaseStore {
     const lease = create(LeaseSchema, { id: chosen, labels: keptLabels(labels), createdAt: timestampNow() })
     this.#namespaces.ensure(namespace)
     this.#leases.put(leaseKey(namespace, chosen), lease)
+    failpoint('lease.created')
     return lease
   }
 
@@ -64,6 +72,7 @@ export class LeaseStore {
       this.#resources.removeAll(`${leaseKey(namespace, id)}/`)
       this.#leases.remove(leaseKey(namespace, id))
     })
+    failpoint('lease.deleted')
   }
 
   listResources(namespace: string, id: string): Resource[] {
@@ -75,6 +84,7 @@ export class LeaseStore {
     this.require(namespace, leaseId)
     const { type, id } = checkResource(resource)
     this.#resources.put(`${leaseKey(namespace, leaseId)}/${type}/${id}`, create(ResourceSchema, { type, id }))
+    failpoint('lease.resource-added')
   }
 
   deleteResource(namespace: string, leaseId: string, resource: { type: string; id: string }): void {
@@ -85,7 +95,8 @@ export class LeaseStore {
 
   /** Drops the leases whose time is over. */
   expire(nowMs: number): void {
-    for (const [namespace, lease] of this.listAll()) {
+    for (const [key, lease] of this.#leases.list()) {
+      const namespace = key.slice(0, key.indexOf('/'))
       const expiresAt = Date.parse(lease.labels[EXPIRE_LABEL] ?? '')
       if (expiresAt <= nowMs) this.delete(namespace, lease.id) // never true for NaN
     }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** `value` undefined: the key was removed. */
 export interface Change {
@@ -26,6 +27,8 @@ const NAME = /^journal\.(\d{1,15})$/
 /** Room kept back for removals: on a full disk they are what makes room. */
 const RESERVE = 'reserve'
 const RESERVE_BYTES = 256 * 1024
+/** The first change of each file: after which generation it comes. */
+const AFTER = 'journal:after'
 const CHECKSUM_BYTES = 8
 const HEADER_BYTES = 4 + CHECKSUM_BYTES
 const REMOVED = 0xffffffff
@@ -36,23 +39,34 @@ export class Journal {
   #generation: number
   #file: number
   #size = 0
+  /** The last generation before this one that holds anything. */
+  #after: number
 
-  private constructor(directory: string, generation: number) {
+  private constructor(directory: string, generation: number, after: number) {
     this.#directory = directory
     this.#generation = generation
+    this.#after = after
     this.#file = openSync(join(directory, `journal.${generation}`), 'ax', 0o600)
   }
 
-  /** Hands every change that earlier processes left to `replay`, in order, and starts a new generation after theirs. */
-  static open(directory: string, replay: (changes: Change[]) => void): Journal {
-    const generations = listGenerations(directory)
-    for (const generation of generations) replayFile(join(directory, `journal.${generation}`), replay)
-    return new Journal(directory, (generations.at(-1) ?? 0) + 1)
+  /**
+   * Hands every change that earlier processes left to `replay`, in order, and starts a new generation after theirs.
+   * @param through what the database holds already: `readJournals`.
+   */
+  static open(directory: string, through: number | undefined, replay: (changes: Change[]) => void): Journal {
+    const { records, last, held, torn, stray } = readJournals(directory, through)
+    for (const record of records) replay(record)
+    // So that what is written from now on counts: nothing before it is missing any more.
+    for (const { name, wholeBytes } of torn) truncateSync(join(directory, name), wholeBytes)
+    for (const name of stray) rmSync(join(directory, name), { force: true })
+    return new Journal(directory, Math.max(last, through ?? 0) + 1, held)
   }
 
   /** All of the changes or, after a crash or an error, none. Throws `resource-exhausted` when the disk is full. */
   append(changes: readonly Change[]): void {
-    const record = encodeRecord(changes)
+    const first: Change[] = this.#size === 0 ? [{ key: AFTER, value: Buffer.from(String(this.#after)) }] : []
+    const record = Buffer.concat([...(first.length > 0 ? [encodeRecord(first)] : []), encodeRecord(changes)])
+    failpoint('journal.append')
     try {
       this.#write(record)
     } catch (error) {
@@ -61,6 +75,7 @@ export class Journal {
         throw new Failure('resource-exhausted', `write the metadata journal: ${messageOf(error)}`, { cause: error })
     }
     this.#size += record.length
+    failpoint('journal.appended')
   }
 
   #write(record: Uint8Array): void {
@@ -87,8 +102,10 @@ export class Journal {
   rotate(): number {
     const closed = this.#generation
     const file = openSync(join(this.#directory, `journal.${closed + 1}`), 'ax', 0o600)
+    failpoint('journal.rotated')
     closeSync(this.#file)
     this.#file = file
+    if (this.#size > 0) this.#after = closed
     this.#generation = closed + 1
     this.#size = 0
     return closed
@@ -98,6 +115,7 @@ export class Journal {
   dropThrough(generation: number): void {
     for (const old of listGenerations(this.#directory))
       if (old <= generation) rmSync(join(this.#directory, `journal.${old}`), { force: true })
+    failpoint('journal.dropped')
     fillReserve(this.#directory)
   }
 
@@ -125,18 +143,64 @@ function listGenerations(directory: string): number[] {
     .sort((a, b) => a - b)
 }
 
-/** Stops at the first record that is not whole: power loss may have torn the end, and nothing after it was acknowledged as durable. */
-function replayFile(path: string, replay: (changes: Change[]) => void): void {
+export interface JournalReading {
+  /** The changes of each record that counts, in order. */
+  records: Change[][]
+  /** The newest generation that there is, whether it counts or not; 0 for none. */
+  last: number
+  /** The newest one whose changes count, or are in the database. */
+  held: number
+  /** Files with an end that is not whole. */
+  torn: { name: string; wholeBytes: number }[]
+  /** Files that do not count, because something before them is missing. */
+  stray: string[]
+}
+
+/**
+ * What the database does not hold yet. Nothing of what comes after a record that is not whole, or after a generation that is missing: power loss
+ * may have taken what was written earlier and kept what was written later, and of neither anybody was told that it is durable.
+ * @param through the last generation that the database holds; undefined where nobody knows, and then the first one there is counts.
+ */
+export function readJournals(directory: string, through: number | undefined): JournalReading {
+  const reading: JournalReading = { records: [], last: 0, held: 0, torn: [], stray: [] }
+  let held = through
+  for (const generation of listGenerations(directory)) {
+    reading.last = generation
+    if (generation <= (through ?? 0)) continue
+    const name = `journal.${generation}`
+    const { records, isWhole, wholeBytes } = readRecords(join(directory, name))
+    const after = afterOf(records)
+    if (reading.torn.length > 0 || (after !== undefined && held !== undefined && after > held)) {
+      reading.stray.push(name)
+      continue
+    }
+    reading.records.push(...records.filter((changes) => changes[0]?.key !== AFTER))
+    if (!isWhole) reading.torn.push({ name, wholeBytes })
+    held = records.length > 0 ? generation : held
+  }
+  return { ...reading, held: held ?? 0 }
+}
+
+/** Files of an older version do not say; they count. */
+function afterOf(records: readonly Change[][]): number | undefined {
+  const [change] = records[0] ?? []
+  return change?.key === AFTER && change.value !== undefined ? Number(Buffer.from(change.value).toString()) : undefined
+}
+
+/** Up to the first record that is not whole. */
+function readRecords(path: string): { records: Change[][]; isWhole: boolean; wholeBytes: number } {
   const bytes = readFileSync(path)
+  const records: Change[][] = []
   let at = 0
   while (bytes.length - at >= HEADER_BYTES) {
     const length = bytes.readUInt32BE(at)
     const body = bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length)
     const checksum = bytes.subarray(at + 4, at + HEADER_BYTES)
-    if (body.length < length || length === 0 || !checksumOf(body).equals(checksum)) return
-    replay(decodeBody(body))
+    if (body.length < length || length === 0 || !checksumOf(body).equals(checksum)) break
+    records.push(decodeBody(body))
     at += HEADER_BYTES + length
   }
+  return { records, isWhole: at === bytes.length, wholeBytes: at }
 }
 
 function encodeRecord(changes: readonly Change[]): Buffer {

@@ -139,3 +139,49 @@ test('a file that is no database is refused, and left as it is', async () => {
       assert.deepEqual(readFileSync(join(directory, 'meta.db')), bytes)
     })
 })
+
+test('a journal that outlived its flush does not undo what came after', () =>
+  withDirectory(async (directory) =>
+    withDirectory(async (killed) => {
+      const store = await MetadataStore.open(directory)
+      const bucket = store.bucket<string>('x')
+      bucket.put('k', 'first')
+      copyAsKilled(directory, killed)
+      await store.flush()
+      bucket.put('k', 'second')
+      await store.flush()
+      await store.close()
+      // As power loss may have it: the database is new, and the removal of the old journal is not on disk.
+      copyFileSync(join(directory, 'meta.db'), join(killed, 'meta.db'))
+      const again = await MetadataStore.open(killed)
+      assert.equal(again.bucket<string>('x').get('k'), 'second')
+      again.bucket<string>('x').put('k', 'third')
+      copyAsKilled(killed, directory)
+      await again.close()
+      const third = await MetadataStore.open(directory)
+      assert.equal(third.bucket<string>('x').get('k'), 'third')
+      await third.close()
+    }),
+  ))
+
+test('pages of a bucket together are its list, whatever is flushed already', () =>
+  withDirectory(async (directory) => {
+    const store = await MetadataStore.open(directory)
+    const bucket = store.bucket<number>('numbers')
+    for (let index = 0; index < 50; index++) bucket.put(`k${String(index).padStart(3, '0')}`, index)
+    await store.flush()
+    for (let index = 25; index < 75; index++) bucket.put(`k${String(index).padStart(3, '0')}`, -index)
+    for (let index = 10; index < 40; index++) bucket.remove(`k${String(index).padStart(3, '0')}`)
+    const seen: [string, number][] = []
+    let after: string | undefined
+    do {
+      const { records, next } = bucket.page(after, 7)
+      seen.push(...records)
+      after = next
+    } while (after !== undefined)
+    assert.deepEqual(
+      seen.sort(([a], [b]) => (a < b ? -1 : 1)),
+      bucket.list(),
+    )
+    await store.close()
+  }))

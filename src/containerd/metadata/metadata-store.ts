@@ -3,14 +3,17 @@
 // A change is written to the journal (no fsync) and is visible at once. Up to a second later, or when somebody asks for durability, all changes
 // since the last time go to LMDB in one transaction with LMDB's full durability, and their journal is dropped. So a crash of the process loses nothing; a power
 // loss loses at most what was not yet flushed and never corrupts: LMDB's own relaxed modes (MDB_NOSYNC) would be as fast and give that up.
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { syncDirectorySync } from '../../base/atomic-file.ts'
 import { type Log, silentLog } from '../../base/log.ts'
+import type { Slices } from '../../base/slices.ts'
 import { checkDatabase } from './check-database.ts'
 import { type Codec, jsonCodec } from './codec.ts'
 import { type Change, Journal } from './journal.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** One kind of record. Keys are ordered by their UTF-8 bytes. */
 export interface Bucket<Value> {
@@ -22,14 +25,21 @@ export interface Bucket<Value> {
   /** All whose keys start so. */
   removeAll(prefix: string): void
   list(prefix?: string): [key: string, value: Value][]
+  /** A part of `list`, of about `limit` records, and where the next part begins; `after` undefined: the first part. */
+  page(after: string | undefined, limit: number): { records: [key: string, value: Value][]; next: string | undefined }
   /** True when any key starts so. */
   has(prefix: string): boolean
 }
 
 const KEY_BYTES_MAX = 1024
 const FLUSH_DELAY_MS = 1000
+/** Read at once by a scan: a fraction of a slice. */
+const SCAN_RECORDS = 64
 /** Address space, not memory; LMDB grows it by itself. */
 const MAP_BYTES = 16 << 20
+
+/** In the database: the last generation of the journal that it holds. */
+const THROUGH = 'journal:through'
 
 interface Pending {
   readonly value: Uint8Array | undefined
@@ -47,22 +57,19 @@ export class MetadataStore {
   #transaction: Map<string, Pending | undefined> | undefined
   #flushing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  #observer: ((key: string) => void) | undefined
 
   private constructor(directory: string, log: Log) {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#log = log
-    checkDatabase(join(directory, 'meta.db'))
+    const path = join(directory, 'meta.db')
+    checkDatabase(path)
+    const isNew = !existsSync(path)
     surviveFailedCommits()
-    this.#database = open<Buffer, string>({
-      path: join(directory, 'meta.db'),
-      noSubdir: true,
-      encoding: 'binary',
-      mapSize: MAP_BYTES,
-      maxReaders: 8,
-      overlappingSync: false, // a commit is on disk when its promise resolves
-      cache: false,
-    })
-    this.#journal = Journal.open(directory, (changes) => {
+    this.#database = openDatabase(path)
+    failpoint('metadata.opened')
+    if (isNew) syncDirectorySync(directory) // or power loss could take the database with what it promised to keep
+    this.#journal = Journal.open(directory, numberOf(this.#database.get(THROUGH)), (changes) => {
       for (const { key, value } of changes) this.#pending.set(key, { value })
     })
   }
@@ -70,6 +77,7 @@ export class MetadataStore {
   /** Opens or creates; brings in what a killed process left in its journal. */
   static async open(directory: string, log: Log = silentLog): Promise<MetadataStore> {
     const store = new MetadataStore(directory, log)
+    failpoint('metadata.replayed')
     if (store.#pending.size > 0) await store.flush().catch((error: unknown) => store.#flushLater(error))
     else store.#journal.dropThrough(store.#journal.rotate())
     return store
@@ -99,6 +107,13 @@ export class MetadataStore {
       },
       list: (prefix = '') =>
         this.#list(`${name}:${prefix}`).map(([key, bytes]) => [key.slice(name.length + 1), codec.decode(bytes)]),
+      page: (after, limit) => {
+        const { records, next } = this.#page(`${name}:`, after === undefined ? undefined : `${name}:${after}`, limit)
+        return {
+          records: records.map(([key, bytes]) => [key.slice(name.length + 1), codec.decode(bytes)]),
+          next: next?.slice(name.length + 1),
+        }
+      },
       has: (prefix) => this.#list(`${name}:${prefix}`).length > 0,
     }
   }
@@ -110,10 +125,9 @@ export class MetadataStore {
     this.#transaction = before
     try {
       const result = work()
-      if (before.size > 0) {
-        this.#journal.append([...before.keys()].map((key) => this.#changeOf(key)))
-        this.onChange()
-      }
+      if (before.size > 0) this.#journal.append([...before.keys()].map((key) => this.#changeOf(key)))
+      this.#tellOfPuts(before.keys())
+      if (before.size > 0) this.onChange()
       return result
     } catch (error) {
       for (const [key, earlier] of before)
@@ -135,7 +149,17 @@ export class MetadataStore {
     this.#flushing = this.#flushPending().finally(() => {
       this.#flushing = undefined
     })
-    await this.#flushing
+    try {
+      await this.#flushing
+    } catch (error) {
+      this.#scheduleFlush() // the disk may have room again later
+      throw error
+    }
+  }
+
+  /** `observe` hears of each record that is made or changed, as `<bucket>:<key>`, in the same turn; undefined ends it. There is one at a time. */
+  setObserver(observe: ((key: string) => void) | undefined): void {
+    this.#observer = observe
   }
 
   /** Flushes. The store must not be used afterwards. */
@@ -168,12 +192,39 @@ export class MetadataStore {
     return changed ? [...found].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))) : [...found]
   }
 
+  #page(
+    prefix: string,
+    after: string | undefined,
+    limit: number,
+  ): { records: [string, Uint8Array][]; next: string | undefined } {
+    const start = after === undefined ? prefix : `${after}\0`
+    const found = new Map<string, Uint8Array>()
+    let last: string | undefined
+    for (const { key, value } of this.#database.getRange({ start, end: `${prefix}\u{10ffff}`, limit })) {
+      found.set(key, value)
+      last = key
+    }
+    const next = found.size < limit ? undefined : last
+    for (const [key, { value }] of this.#pending) {
+      if (!key.startsWith(prefix) || (after !== undefined && key <= after) || (next !== undefined && key > next))
+        continue
+      if (value === undefined) found.delete(key)
+      else found.set(key, value)
+    }
+    return { records: [...found], next }
+  }
+
   #change(key: string, value: Uint8Array | undefined): void {
     this.transaction(() => {
       const before = this.#transaction!
       if (!before.has(key)) before.set(key, this.#pending.get(key))
       this.#pending.set(key, { value })
     })
+  }
+
+  #tellOfPuts(keys: Iterable<string>): void {
+    if (this.#observer === undefined) return
+    for (const key of keys) if (this.#pending.get(key)?.value !== undefined) this.#observer(key)
   }
 
   #changeOf(key: string): Change {
@@ -194,21 +245,68 @@ export class MetadataStore {
   }
 
   async #flushPending(): Promise<void> {
+    failpoint('metadata.flush')
     const generation = this.#journal.rotate()
     const changes = [...this.#pending]
     try {
       // All of one turn are one transaction; were they not, the journal, which stays until all are on disk, would make up for it.
       await allOf(
-        changes.map(([key, { value }]) =>
-          value === undefined ? this.#database.remove(key) : this.#database.put(key, Buffer.from(value)),
-        ),
+        changes
+          .map(([key, { value }]) =>
+            value === undefined ? this.#database.remove(key) : this.#database.put(key, Buffer.from(value)),
+          )
+          .concat(this.#database.put(THROUGH, Buffer.from(String(generation)))),
       )
     } catch (error) {
-      throw new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, { cause: error })
+      throw new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, {
+        cause: error,
+      })
     }
+    failpoint('metadata.committed')
     for (const [key, change] of changes) if (this.#pending.get(key) === change) this.#pending.delete(key)
     this.#journal.dropThrough(generation)
   }
+}
+
+function openDatabase(path: string): RootDatabase<Buffer, string> {
+  return open<Buffer, string>({
+    path,
+    noSubdir: true,
+    encoding: 'binary',
+    mapSize: MAP_BYTES,
+    maxReaders: 8,
+    overlappingSync: false, // a commit is on disk when its promise resolves
+    cache: false,
+  })
+}
+
+/** A new database of these records, by `<bucket>:<key>`; it is on disk when this resolves. */
+export async function writeDatabase(path: string, records: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  surviveFailedCommits()
+  const database = openDatabase(path)
+  try {
+    await allOf([...records].map(([key, value]) => database.put(key, Buffer.from(value))))
+  } finally {
+    await database.close()
+  }
+}
+
+/** Every record of a bucket whose keys begin with a namespace, a part at a time; others change it meanwhile. */
+export async function* scanBucket<Value>(
+  bucket: Bucket<Value>,
+  slices: Slices,
+): AsyncIterable<[namespace: string, value: Value]> {
+  let after: string | undefined
+  do {
+    const { records, next } = bucket.page(after, SCAN_RECORDS)
+    for (const [key, value] of records) yield [key.slice(0, key.indexOf('/')), value]
+    after = next
+    await slices.next()
+  } while (after !== undefined)
+}
+
+function numberOf(bytes: Uint8Array | undefined): number | undefined {
+  return bytes === undefined ? undefined : Number(Buffer.from(bytes).toString())
 }
 
 /** Waits for all of them, so that none rejects unseen. Throws what a failed commit hides: the reason hangs on the error as a promise. */

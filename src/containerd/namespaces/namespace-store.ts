@@ -8,6 +8,7 @@ import { checkIdentifier } from '../identifier.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, keptLabels, updateLabel } from '../metadata/labels.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** Buckets whose records, under `<namespace>/`, keep a namespace from being deleted. */
 const POPULATED_BY = ['containers', 'images', 'content', 'snapshots', 'snapshots-native', 'sandboxes'] as const
@@ -51,6 +52,7 @@ export class NamespaceStore {
     this.#bucket.put(name, namespace)
     this.#known.add(name)
     this.#events.publish(name, '/namespaces/create', NamespaceCreateSchema, { name, labels })
+    failpoint('namespace.created')
     return namespace
   }
 
@@ -77,6 +79,7 @@ export class NamespaceStore {
     namespace.labels = keptLabels(namespace.labels)
     this.#known.add(name)
     this.#bucket.put(name, namespace)
+    failpoint('namespace.updated')
     this.#events.publish(name, '/namespaces/update', NamespaceUpdateSchema, { name, labels: namespace.labels })
     return namespace
   }
@@ -94,6 +97,7 @@ export class NamespaceStore {
       for (const bucket of GONE_WITH_IT) this.#metadata.bucket(bucket).removeAll(`${name}/`)
       this.#bucket.remove(name)
     })
+    failpoint('namespace.deleted')
     this.#events.publish(name, '/namespaces/delete', NamespaceDeleteSchema, { name })
   }
 }

@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs'
 import { Failure } from '../../base/failure.ts'
 import { type Log, silentLog } from '../../base/log.ts'
+import { failpoint } from '../failpoints.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { diskUsage, SnapshotDirectories } from './snapshot-directories.ts'
 import { infoOf, SnapshotRecords } from './snapshot-records.ts'
@@ -28,6 +29,8 @@ export class NativeSnapshotter implements Snapshotter {
     this.#copy = options.copy
     this.#directories = new SnapshotDirectories(options.root, options.log ?? silentLog)
     this.#records = new SnapshotRecords(options.store, options.now ?? Date.now, 'snapshots-native')
+    this.#records.describeIn(this.#directories)
+    this.#directories.dropLost(this.#records)
     this.#directories.sweep(this.#records)
   }
 
@@ -115,6 +118,7 @@ export class NativeSnapshotter implements Snapshotter {
     try {
       mkdirSync(this.#directories.pathOf(id), { mode: 0o700 })
       mkdirSync(fs, { mode: 0o755 })
+      failpoint('snapshot.fs-made')
       if (parentId !== undefined) await this.#copy(this.#directories.fsPath(parentId), fs)
       record()
     } catch (error) {

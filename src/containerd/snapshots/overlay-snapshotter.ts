@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import { type Log, silentLog } from '../../base/log.ts'
 import { canMapOverlays } from '../../linux/user-namespace.ts'
+import { failpoint } from '../failpoints.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { idMapOptions, mappedRoot } from './id-maps.ts'
 import { LayerLinks } from './layer-links.ts'
@@ -65,6 +66,8 @@ export class OverlaySnapshotter implements Snapshotter {
     this.#mountOptions = overlayOptions(this.#settings.mountOptions ?? [])
     this.#links = options.linksDirectory === undefined ? undefined : new LayerLinks(options.linksDirectory)
     this.#directories = new SnapshotDirectories(options.root, options.log ?? silentLog)
+    this.#records.describeIn(this.#directories)
+    this.#directories.dropLost(this.#records)
     this.#sweep()
   }
 
@@ -146,8 +149,11 @@ export class OverlaySnapshotter implements Snapshotter {
     const directory = this.#directories.pathOf(id)
     try {
       mkdirSync(directory, { mode: 0o700 })
+      failpoint('snapshot.directory-made')
       this.#makeFs(id, parentIds[0], owner)
+      failpoint('snapshot.fs-made')
       if (kind === 'active') mkdirSync(join(directory, 'work'), { mode: 0o711 })
+      failpoint('snapshot.work-made')
       this.#records.add(namespace, key, { id, kind, parent, labels })
     } catch (error) {
       rmSync(directory, { recursive: true, force: true })

@@ -3,12 +3,14 @@
 // A directory exists before its record does, and a record goes before its directory. So after a crash there may be directories without a
 // record, which are swept, and never the reverse.
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { spreadDirectories } from '../../linux/spread-directories.ts'
+import { failpoint } from '../failpoints.ts'
+import { writeSnapshotInfo, type DescribedSnapshot } from './snapshot-info.ts'
 import type { SnapshotRecords } from './snapshot-records.ts'
 import type { SnapshotUsage } from './snapshotter.ts'
 
@@ -40,6 +42,12 @@ export class SnapshotDirectories {
     return join(this.root, String(id), 'fs')
   }
 
+  /** Writes what the record will say beside what the snapshot holds. */
+  describe(id: number, snapshot: DescribedSnapshot): void {
+    writeSnapshotInfo(this.pathOf(id), snapshot)
+    failpoint('snapshot.info-written')
+  }
+
   /** Keeps a directory from being swept while it is filled. */
   arriving(id: number): Disposable {
     this.#arriving.add(id)
@@ -53,16 +61,29 @@ export class SnapshotDirectories {
     if (removed !== name) {
       try {
         renameSync(join(this.root, name), path)
+        failpoint('snapshot.renamed')
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Promise.resolve()
         throw error
       }
     }
     const removal = removeTree(path)
+      .then(() => failpoint('snapshot.removed'))
       .catch((error) => this.#log.warn('snapshot directory not removed', { path, error: messageOf(error) }))
       .finally(() => this.#removals.delete(removal))
     this.#removals.add(removal)
     return removal
+  }
+
+  /** Forgets snapshots whose directory is not there: power loss has taken it, or brought back the record of one that was removed. */
+  dropLost(records: SnapshotRecords): void {
+    const present = new Set(
+      readdirSync(this.root)
+        .map(Number)
+        .filter((id) => existsSync(this.fsPath(id))),
+    )
+    for (const { namespace, name } of records.dropLost(present))
+      this.#log.warn('a snapshot is lost', { namespace, snapshot: name })
   }
 
   /** Discards what has no record. */

@@ -1,6 +1,8 @@
 // The records of snapshots: who is whose parent, and which directory is whose. Synchronous, so that a decision and its record are one.
 import { Failure } from '../../base/failure.ts'
+import { failpoint } from '../failpoints.ts'
 import type { Bucket, MetadataStore } from '../metadata/metadata-store.ts'
+import type { DescribedSnapshot } from './snapshot-info.ts'
 import type { Labels, SnapshotInfo, SnapshotKind, SnapshotUsage } from './snapshotter.ts'
 
 export interface SnapshotRecord {
@@ -28,7 +30,9 @@ export type SnapshotBucket = 'snapshots' | 'snapshots-native'
 export class SnapshotRecords {
   readonly #store: MetadataStore
   readonly #bucket: Bucket<SnapshotRecord>
+  readonly #bucketName: SnapshotBucket
   readonly #now: () => number
+  #directories: { describe(id: number, snapshot: DescribedSnapshot): void } | undefined
   /** Keys of snapshots that are still being made. */
   readonly #reserved = new Set<string>()
   /** Number of children by parent; derived, so it is counted again at every start. */
@@ -39,11 +43,28 @@ export class SnapshotRecords {
   constructor(store: MetadataStore, now: () => number, bucket: SnapshotBucket = 'snapshots') {
     this.#store = store
     this.#bucket = store.bucket<SnapshotRecord>(bucket)
+    this.#bucketName = bucket
     this.#now = now
     for (const [key, record] of this.#bucket.list()) {
       this.#nextId = Math.max(this.#nextId, record.id + 1)
       if (record.parent !== '') this.#countChild(key.slice(0, key.indexOf('/')), record.parent, 1)
     }
+  }
+
+  /** From now on each record is written down beside its snapshot's files, too. */
+  describeIn(directories: { describe(id: number, snapshot: DescribedSnapshot): void }): void {
+    this.#directories = directories
+  }
+
+  /** Removes the records of snapshots whose directory is not among `present`. @returns whose they were. */
+  dropLost(present: ReadonlySet<number>): { namespace: string; name: string }[] {
+    const lost = [...this.ids()].filter(([id]) => !present.has(id)).map(([, who]) => who)
+    return lost.filter(({ namespace, name }) => {
+      const { kind, parent } = this.require(namespace, name)
+      if (kind === 'view' && parent !== '' && this.#bucketName === 'snapshots-native') return false // it never had one
+      if (parent !== '') this.#countChild(namespace, parent, -1)
+      return this.#bucket.remove(`${namespace}/${name}`)
+    })
   }
 
   /** Directories of these numbers and below have been seen on disk. */
@@ -116,7 +137,8 @@ export class SnapshotRecords {
     fields: { id: number; kind: SnapshotKind; parent: string; labels: Labels },
   ): void {
     const nowMs = this.#now()
-    this.#bucket.put(`${namespace}/${key}`, { ...fields, createdAtMs: nowMs, updatedAtMs: nowMs })
+    this.#put(namespace, key, { ...fields, createdAtMs: nowMs, updatedAtMs: nowMs })
+    failpoint('snapshot.recorded')
     if (fields.parent !== '') this.#countChild(namespace, fields.parent, 1)
   }
 
@@ -149,8 +171,9 @@ export class SnapshotRecords {
     }
     this.#store.transaction(() => {
       this.#bucket.remove(`${namespace}/${key}`)
-      this.#bucket.put(`${namespace}/${name}`, record)
+      this.#put(namespace, name, record)
     })
+    failpoint('snapshot.committed')
     if (active.parent === '' && parent !== '') this.#countChild(namespace, parent, 1)
   }
 
@@ -160,6 +183,7 @@ export class SnapshotRecords {
     if ((this.#children.get(`${namespace}/${key}`) ?? 0) > 0)
       throw new Failure('failed-precondition', 'cannot remove snapshot with child: failed precondition')
     this.#bucket.remove(`${namespace}/${key}`)
+    failpoint('snapshot.record-removed')
     if (record.parent !== '') this.#countChild(namespace, record.parent, -1)
     return record
   }
@@ -169,13 +193,19 @@ export class SnapshotRecords {
     const labels = updatedLabels(info, record.labels, fieldPaths)
     checkLabels(labels)
     const updated = { ...record, labels, updatedAtMs: this.#now() }
-    this.#bucket.put(`${namespace}/${info.name}`, updated)
+    this.#put(namespace, info.name, updated)
     return infoOf(info.name, updated)
   }
 
   setUsage(namespace: string, name: string, usage: SnapshotUsage): void {
     const record = this.find(namespace, name)
     if (record?.kind === 'committed') this.#bucket.put(`${namespace}/${name}`, { ...record, usage })
+  }
+
+  /** The directory is told first: a record that was acknowledged has its description. */
+  #put(namespace: string, name: string, record: SnapshotRecord): void {
+    this.#directories?.describe(record.id, { ...infoOf(name, record), namespace })
+    this.#bucket.put(`${namespace}/${name}`, record)
   }
 
   #isTaken(namespace: string, name: string): boolean {

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { messageOf } from '../../base/failure.ts'
 import { INIT_PROCESS, type Shim } from '../../shim/shim.ts'
 import { commandsFor } from './find-runtime.ts'
 import { unmountAll } from './open-rootfs.ts'
@@ -9,32 +10,43 @@ import { createProcess, newTask, type Task, type TaskProcess } from './task.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
 import { readExecRecords, readTaskRecord, removeExecRecord, type TaskRecord } from './task-record.ts'
 import { settleWithoutShim, trackExits, watchOom } from './track-exits.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** Call once, before the service answers. */
 export async function adoptTasks(host: TaskHost): Promise<void> {
   const bundles = listDirectories(host.directory).flatMap((namespace) =>
     listDirectories(join(host.directory, namespace)).map((id) => join(host.directory, namespace, id)),
   )
-  await Promise.all(bundles.map((bundle) => adoptBundle(host, bundle)))
+  await Promise.all(
+    bundles.map((bundle) =>
+      // One that cannot be read keeps nobody from the others; it stays as it is.
+      adoptBundle(host, bundle).catch((error: unknown) =>
+        host.log.error('a task is not adopted', { bundle, error: messageOf(error) }),
+      ),
+    ),
+  )
 }
 
 async function adoptBundle(host: TaskHost, bundle: string): Promise<void> {
+  failpoint('adopt.begun')
   const record = readTaskRecord(bundle)
   if (record === undefined) {
     // The crash came before the record, hence before anything was made in the kernel. What is mounted after all is somebody's data.
     unmountAll(host.kernel, join(bundle, 'rootfs'))
     await rm(bundle, { recursive: true, force: true })
+    failpoint('adopt.bundle-removed')
     return
   }
   const task = taskOf(host, bundle, record)
   host.tasks.set(taskKey(task.namespace, task.id), task)
   const shim = await host.connectShim(bundle)
-  if (shim === undefined) await settleWithoutShim(host, task)
+  if (shim === undefined) await settleWithoutShim(host, task).then(() => failpoint('adopt.settled'))
   else {
     adoptProcesses(task, shim)
     trackExits(host, task, shim)
     watchOom(host, task)
   }
+  failpoint('adopt.adopted')
   host.log.info('adopted a task', { task: task.id, status: task.init.status.kind })
 }
 

@@ -12,6 +12,7 @@ import type { Stdio } from './open-stdio.ts'
 import type { Task } from './task.ts'
 import type { TaskHost } from './task-host.ts'
 import { writeTaskRecord } from './task-record.ts'
+import { failpoint } from '../failpoints.ts'
 
 export interface CommandCreation {
   specText?: string | undefined
@@ -40,6 +41,7 @@ export async function createByCommand(
   if (pid === undefined) throw new Failure('internal', `${commands.name}: no process`)
   task.cgroup = cgroupOfProcess(pid, host.kernel)
   writeTaskRecord(task)
+  failpoint('task.command.created')
   return shim
 }
 
@@ -50,10 +52,13 @@ export function prepareBundle(
   { specText, rootfs, undo }: Pick<CommandCreation, 'specText' | 'rootfs' | 'undo'>,
 ): void {
   writeConfig(task, specText)
-  if (rootfs.length === 0) return
+  failpoint('task.command.config-written')
   const directory = mountDirectory(task)
-  mountRootfs(host.kernel, rootfs, directory)
-  undo.defer(() => unmountAll(host.kernel, directory))
+  if (rootfs.length > 0) {
+    mountRootfs(host.kernel, rootfs, directory)
+    undo.defer(() => unmountAll(host.kernel, directory))
+  }
+  failpoint('task.command.mounted')
 }
 
 /**

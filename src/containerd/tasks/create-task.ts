@@ -23,6 +23,7 @@ import { syncOf } from './task-hooks.ts'
 import { bundleOf, type TaskHost, taskKey } from './task-host.ts'
 import { writeTaskRecord } from './task-record.ts'
 import { trackExits, watchOom } from './track-exits.ts'
+import { failpoint } from '../failpoints.ts'
 
 export interface CreateTaskRequest {
   namespace: string
@@ -59,12 +60,16 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
 
   const task = await openTask(host, request)
   makeBundle(host, task, undo)
+  failpoint('task.bundle-made')
   writeTaskRecord(task)
+  failpoint('task.record-written')
   const stdio = await openStdio(host, { namespace, id, directory: task.bundle }, streams)
+  failpoint('task.stdio-opened')
   undo.defer(() => stdio.logger?.close())
   const settings = shimSettings(request, task.bundle)
   const shim = await createFirst(host, task, { ...request, settings, stdio, undo })
   undo.defer(() => shim?.shutdown())
+  failpoint('task.shim-spawned')
   stdio.logger?.release()
   task.init.logger = stdio.logger
   task.init.pid = shim?.processes.get(INIT_PROCESS)?.pid ?? 0
@@ -74,6 +79,7 @@ export async function createTask(host: TaskHost, request: CreateTaskRequest): Pr
     watchOom(host, task)
   }
   const { pid } = task.init
+  failpoint('task.created')
   const checkpoint = request.saved?.imagePath ?? ''
   host.publish(namespace, { kind: 'create', id, bundle: task.ociBundle, pid, streams, rootfs, checkpoint })
   undo.commit()
@@ -136,8 +142,10 @@ async function createByPlan(host: TaskHost, task: Task, request: CreateTaskReque
   const source = resolve(ociBundle, spec.root?.path ?? 'rootfs')
   undo.defer(() => cgroup.remove())
   await cgroup.create(planCgroupLimits(spec.linux?.resources))
+  failpoint('task.cgroup-made')
   writeConfigForHooks(task, request)
   const rootfs = openRootfs(host.kernel, request.rootfs, source)
+  failpoint('task.rootfs-opened')
   try {
     const described = planContainer({
       id: request.id,

@@ -9,24 +9,30 @@ import { requireProcess, type Task, type TaskProcess } from './task.ts'
 import { runPoststop } from './task-hooks.ts'
 import { type TaskHost, taskKey } from './task-host.ts'
 import { removeExecRecord } from './task-record.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** Only a created (then it is killed) or stopped task goes. Safe to repeat after a crash: the bundle goes last. */
 export async function deleteTask(host: TaskHost, task: Task): Promise<ProcessExit> {
   if (task.init.status.kind === 'running')
     throw new Failure('failed-precondition', 'task must be stopped before deletion: running: failed precondition')
   task.deleting = true
+  failpoint('task.delete.begun')
   const exit = exitOf(task.init)
   await deleteByCommand(task)
   await task.shim?.shutdown()
+  failpoint('task.delete.shim-gone')
   task.shim = undefined
   task.oomWatch?.close()
   await Promise.all([task.init, ...task.execs.values()].map((process) => process.logger?.close()))
   await task.cgroup.remove()
+  failpoint('task.delete.cgroup-removed')
   if (task.commands === undefined) await runPoststop(host, task)
   // What is mounted is the container's data, and not ours to remove.
   unmountAll(host.kernel, join(task.bundle, 'rootfs'))
   if (task.commands !== undefined) unmountAll(host.kernel, mountDirectory(task))
+  failpoint('task.delete.unmounted')
   await rm(task.bundle, { recursive: true, force: true })
+  failpoint('task.delete.bundle-removed')
   host.tasks.delete(taskKey(task.namespace, task.id))
   const { pid } = task.init
   host.publish(task.namespace, { kind: 'delete', id: task.id, pid, status: exit.code, exitedAtNs: exit.exitedAtNs })
@@ -49,11 +55,13 @@ export async function deleteExec(host: TaskHost, task: Task, execId: string): Pr
   await task.shim
     ?.remove(execId)
     .catch((error: unknown) => host.log.debug('the shim does not know an exec', { execId, error: String(error) }))
+  failpoint('exec.delete.removed')
   process.abandon?.()
   await process.logger?.close()
   task.commands?.forgetExec(execId)
   task.execs.delete(execId)
   removeExecRecord(task, execId)
+  failpoint('exec.delete.recorded')
   return exitOf(process)
 }
 

@@ -13,6 +13,7 @@ import { createProcess, requireShim, type Task, type TaskProcess, type TaskStrea
 import { syncOf } from './task-hooks.ts'
 import type { TaskHost } from './task-host.ts'
 import { removeExecRecord, writeExecRecord } from './task-record.ts'
+import { failpoint } from '../failpoints.ts'
 
 const O_PATH = 0o10000000
 const O_DIRECTORY = 0o200000
@@ -85,8 +86,10 @@ async function makeInKernel(host: TaskHost, task: Task, process: TaskProcess, sp
   const stdio = await openStdio(host, owner, process.streams)
   try {
     writeExecRecord(task, process.id, process.streams)
+    failpoint('exec.recorded')
     if (task.commands === undefined) await makeByPlan(host, task, process, spec, stdio)
     else await makeExecByCommand(host, task, task.commands, { process, spec, stdio })
+    failpoint('exec.made')
   } catch (error) {
     removeExecRecord(task, process.id)
     await stdio.logger?.close()

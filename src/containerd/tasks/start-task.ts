@@ -7,6 +7,7 @@ import { explainStartFailure, framed } from './explain-failure.ts'
 import { requireProcess, requireShim, type Task, type TaskProcess } from './task.ts'
 import { runPoststart, startState } from './task-hooks.ts'
 import type { TaskHost } from './task-host.ts'
+import { failpoint } from '../failpoints.ts'
 
 /** @returns the process's pid in the host's PID namespace. */
 export async function startTask(host: TaskHost, task: Task, execId: string): Promise<number> {
@@ -37,6 +38,7 @@ async function start(host: TaskHost, task: Task, process: TaskProcess, execId: s
 async function startByShim(host: TaskHost, task: Task, process: TaskProcess, execId: string): Promise<void> {
   try {
     await requireShim(task).start(execId === '' ? INIT_PROCESS : execId, execId === '' ? startState(task) : undefined)
+    failpoint(execId === '' ? 'task.started' : 'exec.started')
     if (execId === '') await runPoststart(task)
   } catch (error) {
     // A hook that fails after the start ends what has been started.

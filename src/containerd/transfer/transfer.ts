@@ -1,6 +1,7 @@
 // From one end to another: which pairs there are, and what all of them share.
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { Failure, isFailure } from '../../base/failure.ts'
+import { Slices } from '../../base/slices.ts'
 import { ImageExportStreamSchema, ImageImportStreamSchema } from '../../gen/types/transfer/importexport_pb.ts'
 import { ImageStoreSchema } from '../../gen/types/transfer/imagestore_pb.ts'
 import { OCIRegistrySchema } from '../../gen/types/transfer/registry_pb.ts'
@@ -50,7 +51,7 @@ export class Transfers {
   /** What a daemon that was killed has left: leases, and what was half written under them. Call it before serving. */
   async dropOld(): Promise<void> {
     const { leases } = this.#deps
-    for (const [namespace, { id, labels }] of leases.listAll())
+    for await (const [namespace, { id, labels }] of leases.scan(new Slices()))
       if (labels[LEASE_LABEL] !== undefined) await this.#dropLease(namespace, id)
   }
 
