@@ -5,6 +5,7 @@ import { InfoSchema } from '../../gen/services/content_pb.ts'
 import { ImageSchema } from '../../gen/services/images_pb.ts'
 import { LeaseSchema, ResourceSchema } from '../../gen/services/leases_pb.ts'
 import { NamespaceSchema } from '../../gen/services/namespaces_pb.ts'
+import { SandboxSchema } from '../../gen/types/sandbox_pb.ts'
 import { labelReferences, type Labels } from '../gc/mark.ts'
 import { messageCodec } from '../metadata/codec.ts'
 import { SNAPSHOT_CODEC, SNAPSHOTTERS, type SnapshotBucketName } from './check-snapshots.ts'
@@ -105,6 +106,7 @@ export function checkReadable(records: Records): Finding[] {
     content: InfoSchema,
     leases: LeaseSchema,
     'lease-resources': ResourceSchema,
+    sandboxes: SandboxSchema,
   }))
     records.list(bucket, messageCodec(schema))
   for (const bucket of Object.keys(SNAPSHOTTERS)) records.list(bucket, SNAPSHOT_CODEC)
