@@ -95,7 +95,7 @@ FUZZ_SECONDS ?= 5
 export FUZZ_SECONDS
 REPORTER ?= spec
 TESTS ?= *.test.js
-BENCH ?= engine runtime
+BENCH ?= engine containerd runtime
 
 demo: ## one image from a registry to a running process, through every part
 	tools/require.sh $(DEMO_PACKAGES)

@@ -8,7 +8,9 @@ import { eventually, must, run } from '../test/harness/command.ts'
 import { BIN } from '../test/harness/root.ts'
 import { startRealContainerd } from '../test/harness/real-containerd.ts'
 import { type LayerImage, makeLayerArchive } from './layer-images.ts'
+import { summarize } from './measure.ts'
 import { pssBytes, rssBytes } from './peers.ts'
+import { machineLine, writeSection } from './report.ts'
 
 interface Side extends AsyncDisposable {
   address: string
@@ -30,8 +32,9 @@ const WEIGHTS: readonly (LayerImage & { what: string })[] = [
   { what: '2 GB of large files, 8 layers', name: 'bench/large-8:latest', files: 64, fileBytes: 32 * MB, layers: 8 },
 ]
 
-/** Markdown of a table. */
-export async function benchContainerd(): Promise<string> {
+writeSection('containerd', await measureContainerd())
+
+async function measureContainerd(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'berth-bench-'))
   await using ours = await startOurs(join(directory, 'ours'))
   await using theirs = await startTheirs()
@@ -79,10 +82,15 @@ export async function benchContainerd(): Promise<string> {
       ),
     )
   } finally {
+    for (const side of sides) await removeAll(side)
     await rm(directory, { recursive: true, force: true })
   }
   const version = (await must(['containerd', '--version'])).split(' ')[2]
-  const head = [`The same ctr against both; the original is containerd ${version} with its shim and runc.`, '']
+  const head = [
+    `\`make bench BENCH=containerd\`: the same ctr against both; medians of ${REPEATS} rounds, of ${LONG_REPEATS} where it takes long; the sides alternate.`,
+    `The original is containerd ${version} with its shim and runc. ${machineLine()}`,
+    '',
+  ]
   return [...head, '| what | berth-containerd | containerd | ratio |', '|---|---|---|---|', ...rows, ''].join('\n')
 
   async function startMany(side: Side): Promise<void> {
@@ -138,7 +146,7 @@ async function alternate(
       await work(side)
       if (round > 0) samples[index]?.push(Number(process.hrtime.bigint() - start) / 1e6)
     }
-  return samples.map((values) => values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN)
+  return samples.map((values) => summarize(values).median)
 }
 
 function formatRow(what: string, unit: string, [ours = Number.NaN, theirs = Number.NaN]: number[]): string {

@@ -64,7 +64,7 @@ export class CheckpointStore {
         syncFs: false,
         signal,
       })
-      await checkFlat(directory.path)
+      await checkPlain(directory.path)
     } catch (error) {
       await directory[Symbol.asyncDispose]()
       throw error
@@ -119,13 +119,14 @@ export class CheckpointStore {
   }
 }
 
-/** criu writes plain files, all into one directory, and opens them by name: a link among them would lead it elsewhere. */
-async function checkFlat(directory: string): Promise<void> {
+/** Checkpoints are plain files, which are opened by their names: a link among them would lead elsewhere. */
+async function checkPlain(directory: string): Promise<void> {
   for (const entry of await readdir(directory, { withFileTypes: true }))
-    if (!entry.isFile())
+    if (entry.isDirectory()) await checkPlain(join(directory, entry.name))
+    else if (!entry.isFile())
       throw new Failure(
         'invalid-argument',
-        `checkpoint: ${JSON.stringify(entry.name)} is no file of criu's: invalid argument`,
+        `checkpoint: ${JSON.stringify(entry.name)} is no plain file: invalid argument`,
       )
 }
 

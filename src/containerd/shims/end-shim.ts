@@ -109,15 +109,20 @@ async function killShim(host: ShimHost, task: ShimTask): Promise<void> {
   await removeSocket(task.client.endpoint)
 }
 
-/** It was the shim's. One on which somebody listens stays. */
+/** It was the shim's. One on which somebody listens stays; a process whose first thread has ended may do so for a moment more. */
 async function removeSocket({ address }: Endpoint): Promise<void> {
   const path = socketOf(address)
-  if (path.startsWith('\0') || !lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
-  try {
-    ;(await connectUnix(path)).destroy()
-  } catch {
-    rmSync(path, { force: true })
-  }
+  if (path.startsWith('\0')) return
+  const end = Date.now() + EXIT_MS
+  do {
+    if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
+    try {
+      ;(await connectUnix(path)).destroy()
+    } catch {
+      return rmSync(path, { force: true })
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  } while (Date.now() < end)
 }
 
 /** Shims may serve a group of containers. */

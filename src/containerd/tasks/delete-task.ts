@@ -47,11 +47,16 @@ async function deleteByCommand({ commands, init }: Task): Promise<void> {
   })
 }
 
+const SIGKILL = 9
+/** Between the signal and the shim's word. */
+const UNSTARTED_MS = 2_000
+
 /** Forgets an exec that has ended or never ran. */
 export async function deleteExec(host: TaskHost, task: Task, execId: string): Promise<ProcessExit> {
   const process = requireProcess(task, execId)
   if (process.status.kind === 'running')
     throw new Failure('failed-precondition', `process ${execId} is running: failed precondition`)
+  await endUnstarted(task, process)
   await task.shim
     ?.remove(execId)
     .catch((error: unknown) => host.log.debug('the shim does not know an exec', { execId, error: String(error) }))
@@ -63,6 +68,18 @@ export async function deleteExec(host: TaskHost, task: Task, execId: string): Pr
   removeExecRecord(task, execId)
   failpoint('exec.delete.recorded')
   return exitOf(process)
+}
+
+/** One that is made and waits for its start, in vain: the shim forgets only what has ended. */
+async function endUnstarted({ shim }: Task, process: TaskProcess): Promise<void> {
+  const isWaiting = process.status.kind === 'created' && process.make === undefined && process.run === undefined
+  if (!isWaiting || shim === undefined || !shim.processes.has(process.id)) return
+  try {
+    await shim.kill(process.id, SIGKILL)
+    await Promise.race([process.exited, new Promise((resolve) => setTimeout(resolve, UNSTARTED_MS).unref())])
+  } catch {
+    // It has ended just now.
+  }
 }
 
 function exitOf({ status }: TaskProcess): ProcessExit {
