@@ -8,7 +8,7 @@ import { eventually, must, run } from '../test/harness/command.ts'
 import { BIN } from '../test/harness/root.ts'
 import { startRealContainerd } from '../test/harness/real-containerd.ts'
 import { type LayerImage, makeLayerArchive } from './layer-images.ts'
-import { summarize } from './measure.ts'
+import { summarize, timed } from './measure.ts'
 import { pssBytes, rssBytes } from './peers.ts'
 import { machineLine, writeSection } from './report.ts'
 
@@ -20,7 +20,7 @@ interface Side extends AsyncDisposable {
 }
 
 const REPEATS = Number(process.env['BENCH_REPEATS'] ?? 15)
-const LONG_REPEATS = 3
+const LONG_REPEATS = Number(process.env['BENCH_LONG_REPEATS'] ?? 3)
 const PARALLEL = 100
 const IMAGES = 1000
 const MB = 1 << 20
@@ -60,9 +60,9 @@ async function measureContainerd(): Promise<string> {
     for (const side of sides) await removeAll(side)
     for (const image of WEIGHTS) {
       const archive = await makeLayerArchive(directory, image)
-      await time(`import and unpack: ${image.what}`, LONG_REPEATS, importer(archive), remover(image.name))
-      const imported = async (side: Side) => void (await importer(archive)(side))
-      await time(`removal, to the last file: ${image.what}`, LONG_REPEATS, remover(image.name), imported)
+      const [imports, removals] = await comeAndGo(sides, archive, image.name)
+      add(formatRow(`import and unpack: ${image.what}`, 'ms', imports))
+      add(formatRow(`removal, to the last file: ${image.what}`, 'ms', removals))
       await rm(archive)
     }
     for (const side of sides) await tagMany(side, small.name)
@@ -94,7 +94,7 @@ async function measureContainerd(): Promise<string> {
   return [...head, '| what | berth-containerd | containerd | ratio |', '|---|---|---|---|', ...rows, ''].join('\n')
 
   async function startMany(side: Side): Promise<void> {
-    const names = Array.from({ length: PARALLEL }, (_, index) => `many-${index}`)
+    const names = Array.from({ length: PARALLEL }, (_, index) => `many-${process.pid}-${index}`)
     const image = 'bench/busybox:latest'
     await Promise.all(names.map((name) => ctr(side, 'run', '-d', '--null-io', image, name, '/busybox', 'sleep', '999')))
   }
@@ -106,16 +106,10 @@ function ctr(side: Side, ...args: string[]): Promise<string> {
   return must(['ctr', '-a', side.address, ...args], { timeoutMs: 600_000 })
 }
 
-function importer(archive: string): (side: Side) => Promise<unknown> {
-  return (side) => ctr(side, 'images', 'import', '--no-unpack=false', archive)
-}
-
 /** With `--sync` the answer comes after the collection; the directories go with it or soon after, and are waited for. */
-function remover(name: string): Prepare {
-  return async (side) => {
-    await run(['ctr', '-a', side.address, 'images', 'rm', '--sync', name], { timeoutMs: 600_000 })
-    while (readdirSync(side.snapshots).length > 1) await new Promise((resolve) => setTimeout(resolve, 2)) // busybox stays
-  }
+async function removeImage(side: Side, name: string): Promise<void> {
+  await ctr(side, 'images', 'rm', '--sync', name)
+  while (readdirSync(side.snapshots).length > 1) await new Promise((resolve) => setTimeout(resolve, 2)) // busybox stays
 }
 
 async function removeAll(side: Side): Promise<void> {
@@ -147,6 +141,18 @@ async function alternate(
       if (round > 0) samples[index]?.push(Number(process.hrtime.bigint() - start) / 1e6)
     }
   return samples.map((values) => summarize(values).median)
+}
+
+/** Medians per side of an image's import and of its removal, milliseconds. */
+async function comeAndGo(sides: readonly Side[], archive: string, name: string): Promise<[number[], number[]]> {
+  const samples = sides.map(() => ({ imports: [] as number[], removals: [] as number[] }))
+  for (let round = 0; round < LONG_REPEATS; round++)
+    for (const [index, side] of sides.entries()) {
+      samples[index]?.imports.push(await timed(() => ctr(side, 'images', 'import', archive)))
+      samples[index]?.removals.push(await timed(() => removeImage(side, name)))
+    }
+  const median = (kind: 'imports' | 'removals') => samples.map((sample) => summarize(sample[kind]).median)
+  return [median('imports'), median('removals')]
 }
 
 function formatRow(what: string, unit: string, [ours = Number.NaN, theirs = Number.NaN]: number[]): string {

@@ -1,7 +1,7 @@
 // A real containerd with root, state and socket of its own.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,8 +60,20 @@ address = "${address}"
     start,
     async [Symbol.asyncDispose]() {
       await end('SIGTERM')
+      for (const pid of shimsOf(address)) process.kill(pid, 'SIGKILL') // one that lost its daemon at the wrong moment stays for ever
       await run(['sh', '-c', `grep -o " ${directory}[^ ]*" /proc/self/mounts | sort -r | xargs -r umount -l`])
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+function shimsOf(address: string): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    try {
+      const words = /^\d+$/.test(name) ? readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0') : []
+      return words.some((word) => word.includes('containerd-shim')) && words.includes(address) ? [Number(name)] : []
+    } catch {
+      return [] // it ended while we looked
+    }
+  })
 }
