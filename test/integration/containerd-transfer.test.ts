@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, test } from '../harness/with-ctr-two.ts'
 import { create } from '@bufbuild/protobuf'
 import { Transfer } from '../../src/gen/services/transfer_pb.ts'
 import { ImageExportStreamSchema } from '../../src/gen/types/transfer/importexport_pb.ts'
