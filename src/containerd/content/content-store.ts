@@ -4,7 +4,18 @@
 //   <root>/ingest/<hash>/{data,record.json}  on its way; the hash is of namespace and ref
 //
 // A blob's file is shared by all namespaces; its record (labels, times) is each namespace's own. A file without any record is nobody's and is swept.
-import { createReadStream, existsSync, readdirSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs'
 import { rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
@@ -150,6 +161,8 @@ export class ContentStore {
       throw new Failure('out-of-range', `read past object length ${total} bytes: out of range`)
     const length = Math.min(sizeBytes > 0 ? sizeBytes : total, total - offset)
     if (length === 0) return (async function* () {})()
+    // Manifests and configurations, which clients read again and again: a thread of the pool costs more than what it would do.
+    if (length <= READ_AT_ONCE_BYTES) return once(readRange(this.blobPath(digest), offset, length))
     const end = offset + length - 1
     return createReadStream(this.blobPath(digest), { start: offset, end, highWaterMark: READ_CHUNK_BYTES })
   }
@@ -331,3 +344,19 @@ const REMOVED = 'removed-'
 
 /** Containerd's clients read messages of up to 16 MiB; a megabyte keeps the number of messages low and memory too. */
 const READ_CHUNK_BYTES = 1 << 20
+const READ_AT_ONCE_BYTES = 64 << 10
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes
+}
+
+/** Synchronous. */
+function readRange(path: string, offset: number, length: number): Buffer {
+  const fd = openSync(path, 'r')
+  try {
+    const bytes = Buffer.allocUnsafe(length)
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, offset))
+  } finally {
+    closeSync(fd)
+  }
+}
