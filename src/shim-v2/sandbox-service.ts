@@ -4,6 +4,9 @@ import * as m from '../wire/shim-v2/messages.ts'
 
 export const SANDBOX_SERVICE = 'containerd.runtime.sandbox.v1.Sandbox'
 
+/** containerd takes a closed connection for a failure, and its client may see the end before the answer where both come together. */
+const ANSWER_MS = 100
+
 /** @param stop ends this shim, unless containers are left. */
 export function createSandboxService(stop: () => void): ReadonlyMap<string, TtrpcMethod> {
   const names: Record<string, string> = { x64: 'amd64', ia32: '386' }
@@ -52,7 +55,7 @@ export function createSandboxService(stop: () => void): ReadonlyMap<string, Ttrp
       'ShutdownSandbox',
       ttrpcMethod(m.SandboxRequest, m.Empty, () => {
         tellEnd()
-        setImmediate(stop) // when the answer is on its way: containerd takes a closed connection for a failure
+        setTimeout(stop, ANSWER_MS)
         return {}
       }),
     ],

@@ -23,7 +23,7 @@ export const RUNS = `
 0 | head -c 3000000 /dev/zero | $P run --rm -i $I wc -c
 0 | $P run --rm $I sh -c 'head -c 3000000 /dev/zero' | wc -c
 0 | $P run --rm -t $I sh -c 'tty; ls -ln /dev/console /dev/pts'
-0 | pty $P run --rm -it $I sh -c '"stty size; tty; test -t 0 && test -t 1 && echo terminal"'
+0 | pty $P run --rm -it $I sh -c '"stty size; tty; test -t 0 && test -t 1 && echo terminal; sleep 0.3"'
 4 | pty $P run --rm -it $I sh -c '"exit 4"'
 0 | exec 3<$F/file; $P run --rm --preserve-fds 1 $I sh -c 'cat <&3; ls /proc/self/fd | wc -l'
 137 | $P run --name $C -m 16m --memory-swap 16m $I sh -c 'exec 2>/dev/null; tail /dev/zero; c=$?; sleep 0.5; exit $c'; c=$?; $P inspect -f '{{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}}' $C; exit $c
@@ -80,7 +80,7 @@ export const LIVES = `
 255 | $P exec -u no-such-user $C id
 137 | $P exec $C sh -c 'kill -9 $$'
 0 | echo typed | $P exec -i $C cat
-0 | pty $P exec -it $C sh -c '"stty size; tty; ls -ln /dev/pts; echo done"'
+0 | pty $P exec -it $C sh -c '"stty size; tty; ls -ln /dev/pts; echo done; sleep 0.3"'
 6 | pty $P exec -it $C sh -c '"exit 6"'
 0 | $P exec -e A=1 -w /tmp -u 1000:5 $C sh -c 'env | sort; pwd; id; grep -E "^(Cap|NoNewPrivs|Seccomp|Groups)" /proc/self/status'
 0 | exec 3<$F/file; $P exec --preserve-fds 1 $C sh -c 'cat <&3'

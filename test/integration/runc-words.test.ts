@@ -105,7 +105,7 @@ const STOPPED: readonly Line[] = [
   ['state', id],
 ]
 
-const program = ['sh', '-c', 'trap : WINCH; while :; do sleep 0.1; done']
+const program = ['sh', '-c', 'trap : WINCH; sleep 1000 & while :; do wait; done']
 
 test('every command line is answered as by runc', { skip: skipWithout('runc') }, async () => {
   const bundle = join(directory, 'bundle')
