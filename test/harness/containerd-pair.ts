@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { type CommandResult, eventually, run } from './command.ts'
-import { type parseLines, PRELUDE, showDifference } from './drop-in.ts'
+import { insist, type parseLines, PRELUDE, showDifference } from './drop-in.ts'
 import { BIN } from './root.ts'
 
 export interface PairSide {
@@ -113,6 +113,10 @@ export interface Walk {
 
 /** Runs one line, `<code> | <script>` as in drop-in.ts, against both at once and insists on the same two streams and the expected exit code. */
 export async function assertSameLine(line: ReturnType<typeof parseLines>[number], walk: Walk): Promise<void> {
+  await insist(() => compareOnce(line, walk))
+}
+
+async function compareOnce(line: ReturnType<typeof parseLines>[number], walk: Walk): Promise<void> {
   const results = await Promise.all(
     walk.pair.sides.map(async (side) => {
       const options = { env: { ...walk.env(side), R: side.directory, F: walk.pair.directory }, cwd: side.directory }

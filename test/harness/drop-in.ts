@@ -64,7 +64,26 @@ export interface Comparison {
 }
 
 /** Runs the line on both sides at once and insists on the same two streams and the same, expected exit code. */
-export async function assertSame(line: Line, { env, cwd, cleanup, explain }: Comparison): Promise<void> {
+export async function assertSame(line: Line, comparison: Comparison): Promise<void> {
+  await insist(() => compareOnce(line, comparison))
+}
+
+/**
+ * A difference must show every time: the peers have races of their own (what a client still prints of a terminal that is gone, when a control
+ * group goes), and those come and go.
+ */
+export async function insist(compare: () => Promise<void>): Promise<void> {
+  for (let left = ATTEMPTS - 1; ; left--)
+    try {
+      return await compare()
+    } catch (error) {
+      if (left === 0) throw error
+    }
+}
+
+const ATTEMPTS = 3
+
+async function compareOnce(line: Line, { env, cwd, cleanup, explain }: Comparison): Promise<void> {
   const number = ++count
   const results = await Promise.all(
     SIDES.map(async (side) => {

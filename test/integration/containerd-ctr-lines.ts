@@ -208,7 +208,7 @@ const RUN = `
 1 ~runtime "io.containerd.none.v1" binary not installed | $X run --rm --runtime io.containerd.none.v1 $I c true
 1 | $X run --rm --snapshotter none $I c true
 1 | $X run --rm $I
-0 | $X run --log-uri file://$R/log $I c sh -c 'echo out; echo err >&2'; sort $R/log; $X c rm c
+0 | $X run --log-uri file://$R/log $I c sh -c 'echo out; echo err >&2; sleep 0.3'; sort $R/log; $X c rm c
 0 | $X run --rm --null-io $I c sh -c 'echo lost; readlink /proc/self/fd/1'
 0 | $X run -d --log-uri "binary:///bin/sh?-c=exec+5%3E%26-%3B+cat+%3C%263+%3E$R/binary" $I c echo through; until_says through cat $R/binary; until_says STOPPED sh -c "$X t ls | awk '/^c / { print \\$3 }'"; $X t rm c; $X c rm c
 0 | $X oci spec | tr -d '\\n\\t' | sed -e 's#"process": *{#&"args":["/bin/echo","of a config"],#' -e 's#"path": *"rootfs"#"path":"'$T'"#' -e 's#"cgroupsPath": *"[^"]*"#"cgroupsPath":"/'$S'/config"#' >$R/spec.json; $X run --rm --config $R/spec.json c

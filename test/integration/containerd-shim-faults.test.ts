@@ -169,7 +169,10 @@ test('two callers create the same task at once: one does', async () => {
 test('a checkpoint becomes content, and a task begins from it', async () => {
   await withContainer('well', async (id) => {
     await create(id)
-    const { descriptors } = await containerd.client.tasks.checkpoint({ containerId: id })
+    // What nothing names may be collected at any time.
+    const { lease } = await containerd.client.leases.create({ id: 'checkpoints' })
+    const held = { headers: { 'containerd-lease': 'checkpoints' } }
+    const { descriptors } = await containerd.client.tasks.checkpoint({ containerId: id }, held)
     assert.deepEqual(
       descriptors.map(({ mediaType }) => mediaType),
       [
@@ -177,7 +180,7 @@ test('a checkpoint becomes content, and a task begins from it', async () => {
         'application/vnd.containerd.container.checkpoint.config.v1+proto',
       ],
     )
-    const again = await containerd.client.tasks.checkpoint({ containerId: id })
+    const again = await containerd.client.tasks.checkpoint({ containerId: id }, held)
     assert.equal(again.descriptors[1]?.digest, descriptors[1]?.digest)
     await containerd.client.tasks.kill({ containerId: id, signal: 9 })
     await containerd.client.tasks.delete({ containerId: id })
@@ -185,6 +188,7 @@ test('a checkpoint becomes content, and a task begins from it', async () => {
     assert.ok(checkpoint)
     await containerd.client.tasks.create({ containerId: id, checkpoint })
     assert.match(toldOf(containerd.programs), /c-well restores remembered/)
+    await containerd.client.leases.delete({ id: lease?.id ?? '' })
     await containerd.client.tasks.kill({ containerId: id, signal: 9 })
     await containerd.client.tasks.delete({ containerId: id })
     await containerd.nothingLeft()

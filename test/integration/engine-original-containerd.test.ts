@@ -186,11 +186,12 @@ test('logs: the file is Docker’s, followed to its end, chosen by tail and stre
   )
   const { LogPath } = JSON.parse(await ok('inspect', '-f', '{{json .}}', id)) as { LogPath: string }
   const follower = spawn('docker', ['logs', '-f', id], { env: { ...process.env, DOCKER_HOST: it.engine.host } })
+  const closed = new Promise((resolve) => follower.once('close', resolve)) // it may be over before the exec's answer is here
   let followed = ''
   follower.stdout.on('data', (chunk: Buffer) => (followed += chunk.toString()))
   await eventually('it is followed', 5000, () => followed === 'one\n')
   await ok('exec', id, 'touch', '/go')
-  await new Promise((resolve) => follower.once('close', resolve))
+  await closed
   assert.equal(followed, 'one\nend')
   // Which of two streams is read first nobody says.
   const lines = readFileSync(LogPath, 'utf8').trim().split('\n').sort()
