@@ -87,7 +87,7 @@ async function measureContainerd(): Promise<string> {
   }
   const version = (await must(['containerd', '--version'])).split(' ')[2]
   const head = [
-    `\`make bench BENCH=containerd\`: the same ctr against both; medians of ${REPEATS} rounds, of ${LONG_REPEATS} where it takes long; the sides alternate.`,
+    `\`make bench BENCH=containerd\`: the same ctr against both; medians of ${REPEATS} rounds, of ${LONG_REPEATS} (BENCH_LONG_REPEATS) where it takes long; the sides alternate.`,
     `The original is containerd ${version} with its shim and runc. ${machineLine()}`,
     '',
   ]

@@ -21,7 +21,7 @@ export const RUNS = `
 0 | $X run $B --rm --read-only --env A=1 --cwd /var --mount type=bind,src=$F,dst=/f,options=rbind:ro $T $C sh /probe
 0 | $X run $B --rm --seccomp --allow-new-privs --device /dev/null --cap-drop CAP_CHOWN --cap-add CAP_SYS_PTRACE $T $C sh /probe
 0 | $X run $B --rm --memory-limit 33554432 --cpus 0.5 --no-pivot $T $C sh /probe
-0 | $X run $B --rm --cgroup /$C-group/below $T $C cut -d: -f2- /proc/self/cgroup | sort; find /sys/fs/cgroup -depth -name "$C-group" -exec rmdir '{}' ';' 2>/dev/null || true
+0 | $X run $B --rm --cgroup /$C-group/below $T $C cut -d: -f2- /proc/self/cgroup | sort; remove_groups $C-group
 0 | for n in 1 2 3 4 5 6 7 8 9 10; do $X run $B -d --null-io $T $C-$n sleep 1000 & done; wait; $X t ls | grep "$C-" | awk '{ print $1, $3 }' | sort;
   for n in 1 2 3 4 5 6 7 8 9 10; do $X t rm -f $C-$n; $X c rm $C-$n; done; $X t ls -q | grep -c "$C-[0-9]" || true; find /sys/fs/cgroup -name "$C-*" 2>/dev/null | wc -l
 `

@@ -52,7 +52,7 @@ export const RUNS = `
 0 | docker run $R --rm -u 1000 $I su -c id
 0 | docker run $R --rm --device /dev/null:/dev/own:r $I sh -c 'cat /dev/own; echo x >/dev/own; stat -c "%F %a %t:%T" /dev/own'; true
 0 | docker run $R --rm --device-cgroup-rule 'c 1:8 r' --cap-add MKNOD $I sh -c 'mknod /tmp/r c 1 8; head -c 4 /tmp/r | wc -c; mknod /tmp/m c 1 1; cat /tmp/m'; true
-0 | docker run $R --rm --cgroup-parent $C-parent $I sh -c 'true'
+0 | docker run $R --rm --cgroup-parent $C-parent $I sh -c 'true'; remove_groups $C-parent
 0 | docker run $R --rm --cgroupns private $I cat /proc/self/cgroup
 0 | docker run $R --rm --userns host --uts host --pid host --ipc host --network host $I sh -c 'for n in uts pid ipc net user mnt; do readlink /proc/self/ns/$n; done'
 0 | docker run $R --rm --security-opt systempaths=unconfined $I sh -c 'grep -cE " /proc/(kcore|timer_list|sys|bus)" /proc/self/mountinfo'; true
@@ -140,7 +140,7 @@ export const TENDED = `
 0 | docker run -d $R --name $C --stop-signal INT $I sh -c 'trap "echo int; exit 0" INT; echo up; while :; do sleep 0.1; done' >/dev/null; until_says up docker logs $C; docker stop -t 20 $C; docker logs $C; docker inspect -f '{{.State.ExitCode}}' $C
 0 | docker run -d $R --name $C --rm $I sleep 0.2 >/dev/null; until_says '' docker ps -aq -f name=$C
 0 | docker run -d $R --name $C $I sh -c 'sleep 1000 & sleep 1000' >/dev/null; docker stop -t 0 $C; docker inspect -f '{{.State.ExitCode}}' $C
-0 | docker run -d $R --name $C --cgroup-parent /$C-parent $I sleep 1000 >/dev/null; docker exec $C cut -d: -f2- /proc/1/cgroup | sort; docker rm -f $C; find /sys/fs/cgroup -path "*$C-parent/*" -type d 2>/dev/null | wc -l; find /sys/fs/cgroup -depth -name $C-parent -exec rmdir '{}' ';' 2>/dev/null || true
+0 | docker run -d $R --name $C --cgroup-parent /$C-parent $I sleep 1000 >/dev/null; docker exec $C cut -d: -f2- /proc/1/cgroup | sort; docker rm -f $C; find /sys/fs/cgroup -path "*$C-parent/*" -type d 2>/dev/null | wc -l; remove_groups $C-parent
 0 | for n in 1 2 3 4 5; do docker run -d $R --label $C $I sleep 1000 >/dev/null & done; wait; docker ps -q -f label=$C | wc -l; docker rm -f $(docker ps -q -f label=$C) | wc -l
 `
 

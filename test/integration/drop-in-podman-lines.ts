@@ -35,7 +35,7 @@ export const RUNS = `
 0 | $P run --name $C --annotation hooked=yes $I ls -d /hook-was-here; $P rm $C >/dev/null; cd $O; python3 $F/show-states *
 126 | $P run --rm --annotation hooked=fails $I true
 0 | $P run --rm --timeout 1 $I sleep 100; c=$?; [ $c = 137 ] || [ $c = 143 ] || [ $c = 255 ]
-0 | $P run --rm --cgroup-parent /$C-parent $I cut -d: -f2- /proc/self/cgroup | sort; find /sys/fs/cgroup -depth -name "$C-parent" -exec rmdir '{}' ';' 2>/dev/null || true
+0 | $P run --rm --cgroup-parent /$C-parent $I cut -d: -f2- /proc/self/cgroup | sort; remove_groups $C-parent
 0 | for n in 1 2 3 4 5; do $P run -d --label own=$C $I sleep 1000 >/dev/null & done; wait; $P ps -q -f label=own=$C | wc -l; $P rm -t 0 -f $($P ps -q -f label=own=$C) | wc -l
 0 | (cd $F/context; $P build -q --no-cache -t $C . >$O/id; $P run --rm $C sh -c 'cat /made; pwd; id; env | sort | grep -E "^(A|PATH|HOME)="'; $P rmi $C >/dev/null)
 1 | (cd $F/context; $P build --no-cache -f Dockerfile.fails . 2>&1 | grep -vE '^(-->|STEP)' | sort; exit 1)
