@@ -73,7 +73,7 @@ test-unit: build ## no root, no network, seconds
 test-root: build ## real kernel, real processes, real clients
 	@test -n "$$(find build/js/test/integration -name '$(TESTS)')" || { echo "no test is named $(TESTS)"; exit 1; }
 	node build/js/test/harness/prepare.js
-	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node --test --test-reporter=$(REPORTER) --test-concurrency=1 $$(find build/js/test/integration -name '$(TESTS)' | sort)
+	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node build/js/test/harness/run-files.js $$(find build/js/test/integration -name '$(TESTS)' | sort)
 
 # FUZZ_SEED and FUZZ_ONLY, which a failure prints, show it again. The C part needs gcc with its sanitizers.
 fuzz: build ## every parser against broken input, FUZZ_SECONDS each
