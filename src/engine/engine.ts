@@ -8,6 +8,7 @@ import type { EngineConfig } from './config.ts'
 import type { ContainerStore } from './container/container-store.ts'
 import type { EventLog } from './events/event-log.ts'
 import type { ImageStore } from './image/image-store.ts'
+import type { PluginRegistry } from './plugin/plugin-registry.ts'
 import type { ContainerStreams } from './streams/container-streams.ts'
 
 export interface Engine {
@@ -24,4 +25,5 @@ export interface Engine {
   readonly network: Network
   readonly netns: NetnsStore
   readonly events: EventLog
+  readonly plugins: PluginRegistry
 }

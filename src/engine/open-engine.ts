@@ -24,6 +24,8 @@ import { dropOldLeases } from './image/lease.ts'
 import { instanceOf } from './instance.ts'
 import { leaveKernel } from './leave-kernel.ts'
 import { networkHandlers } from './network/handlers.ts'
+import { DOCKER_DIRECTORIES } from './plugin/plugin-place.ts'
+import { openPluginRegistry } from './plugin/plugin-registry.ts'
 import type { ContainerStreams } from './streams/container-streams.ts'
 import type { FifoStreamsDeps } from './streams/fifo-streams.ts'
 import { openShimStreams } from './streams/shim-streams.ts'
@@ -71,6 +73,7 @@ export async function openEngine(options: {
       network,
       netns: openNetnsStore(kernel),
       events: new EventLog(clock),
+      plugins: openPluginRegistry({ directories: DOCKER_DIRECTORIES, clock, log }),
     }
     await Promise.all([reconcileContainers(engine), dropOldLeases(engine)])
     const close = async () => {
