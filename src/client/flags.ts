@@ -1,6 +1,6 @@
 // Command-line flags as Docker's client reads them (spf13/pflag): a table per command, errors in its words.
 import { Failure, messageOf } from '../base/failure.ts'
-import { goQuote } from './format/go-quote.ts'
+import { goQuote } from '../base/go/go-quote.ts'
 
 export type FlagKind = 'boolean' | 'string' | 'list' | 'int' | 'uint'
 

@@ -1,7 +1,7 @@
 // The flags before the command.
 import { configDirectory } from './connection/config-file.ts'
 import type { Flag } from './flags.ts'
-import { goQuote } from './format/go-quote.ts'
+import { goQuote } from '../base/go/go-quote.ts'
 
 export function globalFlags(env: NodeJS.ProcessEnv): readonly Flag[] {
   const directory = configDirectory(undefined, env)

@@ -2,8 +2,8 @@
 import { messageOf } from '../../base/failure.ts'
 import { type Command, ExitCode, type Shell } from '../command.ts'
 import { formatInfo } from '../format/info-text.ts'
-import { goJson } from '../format/go-json.ts'
-import { compileTemplate } from '../format/template.ts'
+import { goJson } from '../../base/go/go-json.ts'
+import { compileTemplate } from '../../base/go/template.ts'
 import { INSPECT_FORMAT } from '../options/format-flags.ts'
 import { CLIENT_VERSION } from '../version.ts'
 

@@ -1,9 +1,9 @@
 // inspect: the engine's own description of objects, byte for byte as it came, or by a template.
 import { isFailure, messageOf } from '../../base/failure.ts'
 import { type Command, ExitCode, type Shell } from '../command.ts'
-import { indentJson } from '../format/go-json.ts'
-import { goQuote } from '../format/go-quote.ts'
-import { compileTemplate } from '../format/template.ts'
+import { indentJson } from '../../base/go/go-json.ts'
+import { goQuote } from '../../base/go/go-quote.ts'
+import { compileTemplate } from '../../base/go/template.ts'
 import type { Flag } from '../flags.ts'
 import { INSPECT_FORMAT } from '../options/format-flags.ts'
 import { parsePlatform } from '../options/platform.ts'

@@ -1,6 +1,6 @@
 // port: what is published, from the container's description.
 import { type Command, ExitCode } from '../command.ts'
-import { goQuote } from '../format/go-quote.ts'
+import { goQuote } from '../../base/go/go-quote.ts'
 import { joinAddress } from '../format/ports.ts'
 import { containerPath } from './container-calls.ts'
 

@@ -3,7 +3,7 @@ import { isFailure, messageOf } from '../../base/failure.ts'
 import { parseReference } from '../../oci/parse-reference.ts'
 import { familiarName } from '../../oci/parse-reference.ts'
 import { type Command, ExitCode } from '../command.ts'
-import { goQuote } from '../format/go-quote.ts'
+import { goQuote } from '../../base/go/go-quote.ts'
 
 export const tag: Command = {
   flags: [],

@@ -2,9 +2,9 @@
 import { isFailure, messageOf } from '../../base/failure.ts'
 import { type Command, ExitCode, type Shell } from '../command.ts'
 import { NEWEST_API_VERSION } from '../connection/connection.ts'
-import { goJson } from '../format/go-json.ts'
+import { goJson } from '../../base/go/go-json.ts'
 import { formatTable } from '../format/table.ts'
-import { compileTemplate } from '../format/template.ts'
+import { compileTemplate } from '../../base/go/template.ts'
 import { INSPECT_FORMAT } from '../options/format-flags.ts'
 import { CLIENT_VERSION } from '../version.ts'
 

@@ -1,7 +1,7 @@
 // Lists of rows by `--format`: a table (ours or the user's columns), json, or a template per row.
-import { goJson, sortKeys } from './go-json.ts'
+import { goJson, sortKeys } from '../../base/go/go-json.ts'
 import { formatTable } from './table.ts'
-import { compileTemplate } from './template.ts'
+import { compileTemplate } from '../../base/go/template.ts'
 
 export interface RowFormat {
   /** What the user wants; undefined and '' mean the table. */

@@ -1,5 +1,5 @@
 // What the client itself checks of a flag's value while it reads the command line.
-import { goQuote } from '../format/go-quote.ts'
+import { goQuote } from '../../base/go/go-quote.ts'
 import { isIpAddress } from './publish.ts'
 import { invalid, parseBytes } from './values.ts'
 

@@ -1,7 +1,7 @@
 // What the flags of `create` and `run` mean, as the body of POST /containers/create.
 import { readFileSync } from 'node:fs'
 import type { FlagValues } from '../flags.ts'
-import { goQuote } from '../format/go-quote.ts'
+import { goQuote } from '../../base/go/go-quote.ts'
 import { parseBpsDevice, parseExtraHost, parseIopsDevice, parseWeightDevice } from './checks.ts'
 import { cdiRequest, isCdiName, parseDevice, parseGpus } from './devices.ts'
 import { readEnvironment, readLabels } from './environment.ts'

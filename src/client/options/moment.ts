@@ -1,5 +1,5 @@
 // Moments on the command line: RFC 3339, seconds since the epoch, or a Go duration back from now.
-import { goQuote } from '../format/go-quote.ts'
+import { goQuote } from '../../base/go/go-quote.ts'
 import { invalid, parseDuration } from './values.ts'
 
 /** Seconds since the epoch, as the Engine API wants them. Undefined where nothing is given. */

@@ -1,5 +1,5 @@
 // `os[/architecture[/variant]]`
-import { goQuote } from '../format/go-quote.ts'
+import { goQuote } from '../../base/go/go-quote.ts'
 import { invalid } from './values.ts'
 
 export interface Platform {

@@ -1,6 +1,6 @@
 // Values of flags: sizes, durations, key=value pairs, CSV. Errors in Docker's words.
 import { Failure } from '../../base/failure.ts'
-import { goQuote } from '../format/go-quote.ts'
+import { goQuote } from '../../base/go/go-quote.ts'
 
 export function invalid(message: string): Failure {
   return new Failure('invalid-argument', message)

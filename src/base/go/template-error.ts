@@ -1,5 +1,5 @@
 // What is wrong with a template, in the words of Go's text/template.
-import { Failure } from '../../base/failure.ts'
+import { Failure } from '../failure.ts'
 
 /** A template without a name of its own stands as `template: :`. */
 export class TemplateError extends Failure {

@@ -1,5 +1,5 @@
 // Go's text/template, as far as `--format` needs it: fields, methods, pipelines, if, range, with, variables, and Docker's functions.
-import { messageOf } from '../../base/failure.ts'
+import { messageOf } from '../failure.ts'
 import { TemplateError } from './template-error.ts'
 import { FUNCTIONS, HEADER_FUNCTIONS, isTrue, type TemplateFunction, toText } from './template-functions.ts'
 import { type Expression, type Node, parseTemplate, type Pipeline } from './template-parser.ts'
