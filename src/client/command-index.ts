@@ -1,7 +1,8 @@
 // Every command there is: names, usage and summary here, its code loaded when it is called.
 import type { Command } from './command.ts'
+import type { Gate } from './features.ts'
 
-export interface CommandEntry {
+export interface CommandEntry extends Gate {
   /** `run`, `container run`, …: every path under which it is found. The first is the short form, where there is one. */
   readonly paths: readonly string[]
   /** What follows the path in the usage line: `[OPTIONS] IMAGE [COMMAND] [ARG...]`. */
@@ -37,6 +38,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     paths: ['completion'],
+    isHidden: true,
     usage: 'SHELL',
     summary: 'Print a script that completes command lines of this program (bash)',
     load: async () => (await import('./commands/completion.ts')).completion,
@@ -219,10 +221,15 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
 ]
 
+export interface FoundCommand {
+  entry: CommandEntry
+  /** The path that it was called by. */
+  called: string
+  rest: string[]
+}
+
 /** The longest path that the words start with. */
-export function findCommand(
-  words: readonly string[],
-): { entry: CommandEntry; called: string; rest: string[] } | undefined {
+export function findCommand(words: readonly string[]): FoundCommand | undefined {
   for (const length of [2, 1]) {
     const called = words.slice(0, length).join(' ')
     const entry = words.length >= length ? COMMANDS.find(({ paths }) => paths.includes(called)) : undefined

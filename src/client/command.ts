@@ -19,6 +19,8 @@ export interface Shell {
 }
 
 export interface Command {
+  /** What its help says where that is more than its summary. */
+  readonly description?: string
   readonly flags: readonly Flag[]
   readonly args: { min: number; max?: number }
   /** False: the first argument ends the flags. */

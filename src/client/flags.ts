@@ -1,10 +1,11 @@
 // Command-line flags as Docker's client reads them (spf13/pflag): a table per command, errors in its words.
 import { Failure, messageOf } from '../base/failure.ts'
 import { goQuote } from '../base/go/go-quote.ts'
+import type { Gate } from './features.ts'
 
 export type FlagKind = 'boolean' | 'string' | 'list' | 'int' | 'uint'
 
-export interface Flag {
+export interface Flag extends Gate {
   readonly name: string
   readonly short?: string
   readonly kind: FlagKind
@@ -25,10 +26,6 @@ export interface Flag {
   readonly check?: (value: string) => unknown
   /** Of an integer; 64 where not given. */
   readonly bits?: number
-  /** Only engines on Windows know it: refused here, and not shown. */
-  readonly isForWindows?: boolean
-  /** Only experimental engines know it. */
-  readonly isExperimental?: boolean
 }
 
 /** Values by flag name; a flag that was not given is absent. */

@@ -1,7 +1,9 @@
 // Help texts, from the same tables as the parser, laid out as the Docker CLI (spf13/cobra and pflag) does.
 import type { Command } from './command.ts'
 import { type CommandEntry, displayPath, GROUPS } from './command-index.ts'
+import { type AskFeatures, type Gate, isShown } from './features.ts'
 import type { Flag } from './flags.ts'
+import { GROUP_TRAITS } from './group-traits.ts'
 
 export const programName = 'berth'
 
@@ -10,38 +12,83 @@ export function usageLine(entry: CommandEntry, called: string): string {
   return `${programName} ${displayPath(entry, called)}${entry.usage === '' ? '' : ` ${entry.usage}`}`
 }
 
-export function formatCommandHelp(command: Command, entry: CommandEntry, called: string, columns: number): string {
-  const aliases = entry.paths.length > 1 ? `\nAliases:\n  ${aliasesOf(entry)}\n` : ''
-  const flags = command.flags.filter((flag) => !flag.hidden && !flag.isForWindows && !flag.isExperimental)
+/** @param ask what this engine lacks is left out. */
+export async function formatCommandHelp(
+  command: Command,
+  entry: CommandEntry,
+  called: string,
+  columns: number,
+  ask: AskFeatures,
+): Promise<string> {
+  const isDoubled = entry.paths.length > 1
+  const aliases = isDoubled ? `\nAliases:\n  ${aliasesOf(entry)}\n` : ''
+  const flags = await filterShown(
+    command.flags.filter((flag) => !flag.hidden),
+    ask,
+  )
   const options = flags.length === 0 ? '' : `\nOptions:\n${formatFlags(flags, columns)}\n`
-  return `Usage:  ${usageLine(entry, called)}\n\n${entry.summary}\n${aliases}${options}`
+  const description = (command.description ?? entry.summary).trim()
+  return `Usage:  ${usageLine(entry, called)}\n\n${description}\n${aliases}${options}`
 }
 
-/** The short form comes last. */
+/** The path in its group comes first, the short form last. */
 function aliasesOf({ paths }: CommandEntry): string {
-  const [first = '', ...others] = paths
-  return [...others.filter((path) => path !== 'image rmi'), first].map((path) => `${programName} ${path}`).join(', ')
+  const own = paths.filter((path) => path !== 'image rmi')
+  return [...own.filter((path) => path.includes(' ')), ...own.filter((path) => !path.includes(' '))]
+    .map((path) => `${programName} ${path}`)
+    .join(', ')
 }
 
-export function formatGroupHelp(group: string, entries: readonly CommandEntry[]): string {
-  const rows = entries.flatMap((entry) => {
-    if (entry.isHidden) return []
-    const path = entry.paths.find((each) => each.startsWith(`${group} `))
-    return path === undefined ? [] : [[path.slice(group.length + 1), entry.summary] as const]
+async function filterShown<T extends Gate>(items: readonly T[], ask: AskFeatures): Promise<T[]> {
+  const shown: T[] = []
+  for (const item of items) if (await isShown(item, ask)) shown.push(item)
+  return shown
+}
+
+export async function formatGroupHelp(
+  group: string,
+  entries: readonly CommandEntry[],
+  ask: AskFeatures,
+): Promise<string> {
+  const own = entries.filter(({ isHidden, paths }) => !isHidden && paths.some((path) => path.startsWith(`${group} `)))
+  const rows = (await filterShown(own, ask)).map(({ paths, summary }) => {
+    const path = paths.find((each) => each.startsWith(`${group} `)) ?? ''
+    return [path.slice(group.length + 1), summary] as const
   })
-  return `Usage:  ${programName} ${group} COMMAND\n\n${GROUPS[group] ?? ''}\n\nCommands:\n${formatRows(rows)}\n\nRun '${programName} ${group} COMMAND --help' for more information on a command.\n`
+  const description = GROUP_TRAITS[group]?.description ?? GROUPS[group] ?? ''
+  const list = rows.length === 0 ? '' : `\n\nCommands:\n${formatRows(rows)}`
+  return `Usage:  ${programName} ${group} COMMAND\n\n${description}${list}\n\nRun '${programName} ${group} COMMAND --help' for more information on a command.\n`
 }
 
-export function formatRootHelp(entries: readonly CommandEntry[], flags: readonly Flag[], columns: number): string {
-  const own = entries.filter(({ paths }) => !paths[0]?.includes(' '))
+export async function formatRootHelp(
+  entries: readonly CommandEntry[],
+  flags: readonly Flag[],
+  columns: number,
+  ask: AskFeatures,
+): Promise<string> {
+  const own = await filterShown(
+    entries.filter(({ paths, isHidden }) => !isHidden && !paths[0]?.includes(' ')),
+    ask,
+  )
   const rowOf = ({ paths, summary }: CommandEntry) => [paths[0] ?? '', summary] as const
   const common = own.filter((entry) => entry.rank !== undefined).sort((a, b) => (a.rank ?? 0) - (b.rank ?? 0))
   const others = own.filter((entry) => entry.rank === undefined)
+  const groups = await filterShown(
+    Object.entries(GROUPS).map(([name, summary]) => ({ ...GROUP_TRAITS[name], name, summary })),
+    ask,
+  )
+  const listed = groups.filter(({ isHidden }) => !isHidden)
+  const rowsOf = (isOfSwarm: boolean) =>
+    listed
+      .filter((group) => (group.isOfSwarm ?? false) === isOfSwarm)
+      .map(({ name, summary }) => [name, summary] as const)
+  const swarm = rowsOf(true)
   const sections = [
     `Usage:  ${programName} [OPTIONS] COMMAND`,
     'Containers, from an image to a running process',
     `Common Commands:\n${formatRows(common.map(rowOf), false)}`,
-    `Management Commands:\n${formatRows(Object.entries(GROUPS))}`,
+    `Management Commands:\n${formatRows(rowsOf(false))}`,
+    ...(swarm.length === 0 ? [] : [`Swarm Commands:\n${formatRows(swarm)}`]),
     `Commands:\n${formatRows(others.map(rowOf))}`,
     `Global Options:\n${formatFlags(flags, columns)}`,
     `Run '${programName} COMMAND --help' for more information on a command.`,

@@ -1,12 +1,14 @@
 // From words on the command line to a command, its flags and its exit code.
 import { isFailure, messageOf } from '../base/failure.ts'
 import { type Command, ExitCode, type Shell } from './command.ts'
-import { COMMANDS, type CommandEntry, displayPath, findCommand, GROUPS } from './command-index.ts'
+import { COMMANDS, type CommandEntry, displayPath, findCommand, type FoundCommand, GROUPS } from './command-index.ts'
 import { type ConfigFile, configDirectory, loadConfigFile } from './connection/config-file.ts'
 import { Connection } from './connection/connection.ts'
 import { type ResolvedEndpoint, resolveEndpoint } from './connection/endpoint.ts'
-import { type FlagValues, type ParsedArguments, parseFlags } from './flags.ts'
+import { type AskFeatures, complaintOfCommand, complaintOfFlag, featuresOf } from './features.ts'
+import { type Flag, type FlagValues, type ParsedArguments, parseFlags } from './flags.ts'
 import { globalFlags } from './global-flags.ts'
+import { GROUP_TRAITS } from './group-traits.ts'
 import { formatCommandHelp, formatGroupHelp, formatRootHelp, programName, usageLine } from './help.ts'
 import { Interruption } from './terminal/interruption.ts'
 import { print, terminalSize } from './terminal/streams.ts'
@@ -38,61 +40,111 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
     printError(`Unable to parse logging level: ${level}\n`)
     return 1
   }
+  let opened: Promise<Shell> | undefined
+  const open = () => {
+    opened ??= openShell(global.flags, env)
+    return opened
+  }
+  const ask = featuresOf(async () => (await open()).connection)
+  const world: World = { open, ask, table }
   const isHelp = global.args[0] === 'help'
   const words = isHelp ? global.args.slice(1) : global.args
   if (words.length === 0) {
     for (const notice of global.notices) printOut(notice)
-    printOut(formatRootHelp(COMMANDS, table, columns()))
+    const print = isHelp || global.flags.boolean('help') ? printOut : printError
+    print(await formatRootHelp(COMMANDS, table, columns(), ask))
+    return 0
+  }
+  if (isHelp) return runHelp(words, world)
+  const found = findCommand(words)
+  if (found === undefined) return withoutCommand(words, world)
+  return runCommand(found, world)
+}
+
+/** What a command line needs around its command. */
+interface World {
+  open: () => Promise<Shell>
+  ask: AskFeatures
+  table: readonly Flag[]
+}
+
+const isHelpFlag = (word: string) => word === '--help' || word === '-h'
+
+async function runHelp(words: readonly string[], world: World): Promise<number> {
+  if (words.some(isHelpFlag)) {
+    printOut(`Usage:  ${programName} help [command]\n\nHelp about the command\n`)
     return 0
   }
   const found = findCommand(words)
-  if (found === undefined) return withoutCommand(words, isHelp)
-  if (isHelp) {
-    if (found.rest.length > 0) return withoutCommand(words, true)
-    printOut(formatCommandHelp(await found.entry.load(), found.entry, found.called, columns()))
-    return 0
+  const [group = '', ...others] = words
+  const rest = found?.rest ?? (group in GROUPS ? others : words)
+  if (rest.length > 0) {
+    printError(`unknown help topic: ${rest.join(' ')}\n`)
+    return 1
   }
-  return runCommand(found.entry, found.called, found.rest, () => openShell(global.flags, env))
+  if (found === undefined) printOut(await formatGroupHelp(group, COMMANDS, world.ask))
+  else await showHelp(await found.entry.load(), found, world)
+  return 0
 }
 
-function withoutCommand(words: readonly string[], isHelp: boolean): number {
+/** Words that name no command: a group by itself, or something unknown. */
+async function withoutCommand(words: readonly string[], world: World): Promise<number> {
   const [group = '', next] = words
-  const isGroup = group in GROUPS
-  if (isGroup && (next === undefined || next === '--help' || next === '-h')) {
-    printOut(formatGroupHelp(group, COMMANDS))
-    return 0
-  }
-  if (isHelp) printError(`unknown help topic: ${words.join(' ')}\n`)
-  else if (isGroup)
-    printError(
-      `${programName}: unknown command: ${programName} ${group} ${next}\n\nUsage:  ${programName} ${group}\n\nRun '${programName} ${group} --help' for more information\n`,
-    )
-  else
+  if (!(group in GROUPS)) {
     printError(
       `${programName}: unknown command: ${programName} ${group}\n\nRun '${programName} --help' for more information\n`,
     )
+    return 1
+  }
+  const isAsked = words.slice(1).some(isHelpFlag)
+  if (next === undefined || isAsked) {
+    const print = isAsked ? printOut : printError
+    if (words.includes('-h')) printOut(SHORT_HELP_NOTICE)
+    print(await formatGroupHelp(group, COMMANDS, world.ask))
+    return 0
+  }
+  const usage = `\n\nUsage:  ${programName} ${group}\n\nRun '${programName} ${group} --help' for more information\n`
+  if (next.startsWith('-')) {
+    const what = next.startsWith('--') ? `unknown flag: ${next}` : `unknown shorthand flag: '${next[1]}' in ${next}`
+    printError(`${what}${usage}`)
+    return FLAG_ERROR_CODE
+  }
+  printError(`${programName}: unknown command: ${programName} ${group} ${next}${usage}`)
   return 1
 }
 
-async function runCommand(
-  entry: CommandEntry,
-  called: string,
-  words: string[],
-  openWorld: () => Promise<Shell>,
-): Promise<number> {
+const SHORT_HELP_NOTICE = 'Flag shorthand -h has been deprecated, use --help\n'
+
+async function showHelp(command: Command, { entry, called }: FoundCommand, world: World): Promise<void> {
+  const complaint = await complaintOfPath(entry, called, world.ask)
+  if (complaint !== undefined) printError(`${complaint}\n`)
+  else printOut(await formatCommandHelp(command, entry, called, columns(), world.ask))
+}
+
+/** A command's own needs, then its group's. */
+async function complaintOfPath(entry: CommandEntry, called: string, ask: AskFeatures): Promise<string | undefined> {
+  const path = displayPath(entry, called)
+  const own = await complaintOfCommand(`${programName} ${path}`, entry, ask)
+  const [group = '', verb] = path.split(' ')
+  const traits = verb === undefined ? undefined : GROUP_TRAITS[group]
+  return own ?? (traits && (await complaintOfCommand(`${programName} ${group}`, traits, ask)))
+}
+
+async function runCommand(found: FoundCommand, world: World): Promise<number> {
+  const { entry, called, rest } = found
   const path = `${programName} ${displayPath(entry, called)}`
   const usage = `\n\nUsage:  ${usageLine(entry, called)}\n\n`
   const command = await entry.load()
   let parsed: ParsedArguments
   try {
-    parsed = parseFlags(words, withHelp(command), command.interspersed ?? true)
+    parsed = parseFlags(rest, withHelp(command), command.interspersed ?? true)
   } catch (error) {
     printError(`${messageOf(error)}${usage}Run '${path} --help' for more information\n`)
     return FLAG_ERROR_CODE
   }
   for (const notice of parsed.notices) printOut(notice)
   if (parsed.flags.boolean('help')) {
-    printOut(formatCommandHelp(command, entry, called, columns()))
+    await showHelp(command, found, world)
     return 0
   }
   const wrong = checkCount(command, parsed.args)
@@ -106,8 +158,8 @@ async function runCommand(
     return 1
   }
   try {
-    const shell = await openWorld()
-    await refuseForeignFlags(shell, command, parsed.flags)
+    const shell = await world.open()
+    await refuseUnsupported(command, found, parsed.flags, world.ask)
     return await command.run(shell, parsed.args, parsed.flags, called)
   } catch (error) {
     if (error instanceof ExitCode) {
@@ -130,17 +182,18 @@ function withHelp(command: Command): Command['flags'] {
   ]
 }
 
-async function refuseForeignFlags(shell: Shell, command: Command, flags: FlagValues): Promise<void> {
+async function refuseUnsupported(
+  command: Command,
+  { entry, called }: FoundCommand,
+  flags: FlagValues,
+  ask: AskFeatures,
+): Promise<void> {
+  const complaint = await complaintOfPath(entry, called, ask)
+  if (complaint !== undefined) throw new ExitCode(1, complaint)
   const wrong: string[] = []
   for (const flag of command.flags) {
-    if (!(flag.isForWindows || flag.isExperimental) || !flags.has(flag.name)) continue
-    const { osType, isExperimental } = await shell.connection.ping()
-    if (flag.isForWindows && osType !== 'windows')
-      wrong.push(
-        `"--${flag.name}" is only supported on a Docker daemon running on windows, but the Docker daemon is running on ${osType}`,
-      )
-    if (flag.isExperimental && !isExperimental)
-      wrong.push(`"--${flag.name}" is only supported on a Docker daemon with experimental features enabled`)
+    const why = flags.isGiven(flag.name) ? await complaintOfFlag(flag.name, flag, ask) : undefined
+    if (why !== undefined) wrong.push(why)
   }
   if (wrong.length > 0) throw new ExitCode(1, wrong.join('\n'))
 }

@@ -40,7 +40,7 @@ export const images: Command = {
     FORMAT,
     { name: 'no-trunc', kind: 'boolean', usage: "Don't truncate output" },
     { name: 'quiet', short: 'q', kind: 'boolean', usage: 'Only show image IDs' },
-    { name: 'tree', kind: 'boolean', usage: 'List multi-platform images as a tree (EXPERIMENTAL)' },
+    { name: 'tree', kind: 'boolean', usage: 'List multi-platform images as a tree (EXPERIMENTAL)', since: '1.47' },
   ],
   args: { min: 0, max: 1 },
   async run(shell, [name], flags, called) {

@@ -50,7 +50,7 @@ export const inspectImages: Command = {
   flags: [
     FORMAT,
     {
-      ...{ name: 'platform', kind: 'string' },
+      ...{ name: 'platform', kind: 'string', since: '1.49' },
       usage: `Inspect a specific platform of the multi-platform image.
 If the image or the server is not multi-platform capable, the command will error out if the platform does not match.
 'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)`,

@@ -7,7 +7,10 @@ export const pull: Command = {
   flags: [
     { name: 'all-tags', short: 'a', kind: 'boolean', usage: 'Download all tagged images in the repository' },
     { name: 'disable-content-trust', kind: 'boolean', usage: 'Skip image verification', default: 'true' },
-    { name: 'platform', kind: 'string', usage: 'Set platform if server is multi-platform capable' },
+    {
+      ...{ name: 'platform', kind: 'string', since: '1.32' },
+      usage: 'Set platform if server is multi-platform capable',
+    },
     { name: 'quiet', short: 'q', kind: 'boolean', usage: 'Suppress verbose output' },
   ],
   args: { min: 1, max: 1 },

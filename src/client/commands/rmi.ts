@@ -8,7 +8,7 @@ export const rmi: Command = {
     { name: 'force', short: 'f', kind: 'boolean', usage: 'Force removal of the image' },
     { name: 'no-prune', kind: 'boolean', usage: 'Do not delete untagged parents' },
     {
-      ...{ name: 'platform', kind: 'list', type: 'strings' },
+      ...{ name: 'platform', kind: 'list', type: 'strings', since: '1.50' },
       usage: 'Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
     },
   ],

@@ -48,6 +48,8 @@ export interface Ping {
   apiVersion: string
   osType: string
   isExperimental: boolean
+  /** `inactive`, `active/manager`, …; undefined where the engine does not say. */
+  swarm: string | undefined
 }
 
 /** One engine. Calls reject with Failure whose text is the engine's own. */
@@ -68,7 +70,8 @@ export class Connection {
 
   /** `1.50`, or what the engine speaks where that is older; asked once. */
   async version(): Promise<string> {
-    return this.#endpoint.apiVersion ?? olderOf((await this.ping()).apiVersion)
+    const theirs = this.#endpoint.apiVersion ?? (await this.ping()).apiVersion
+    return this.#endpoint.apiVersion === undefined && isOlder(NEWEST_API_VERSION, theirs) ? NEWEST_API_VERSION : theirs
   }
 
   ping(): Promise<Ping> {
@@ -180,6 +183,7 @@ export class Connection {
         apiVersion: response.headers.get('api-version') ?? '1.24',
         osType: response.headers.get('ostype') ?? '',
         isExperimental: response.headers.get('docker-experimental') === 'true',
+        swarm: response.headers.get('swarm'),
       }
     } catch (error) {
       stream.destroy()
@@ -228,12 +232,11 @@ function formatQuery(query: NonNullable<ApiCall['query']>): string {
   return pairs.length === 0 ? '' : `?${pairs.join('&')}`
 }
 
-/** The lower of the engine's newest version and ours. */
-function olderOf(theirs: string): string {
-  const number = (version: string) => version.split('.').map(Number)
-  const [major = 1, minor = 24] = number(theirs)
-  const [ourMajor = 1, ourMinor = 0] = number(NEWEST_API_VERSION)
-  return major > ourMajor || (major === ourMajor && minor > ourMinor) ? NEWEST_API_VERSION : theirs
+/** Whether version `a` of the API came before `b`. */
+export function isOlder(a: string, b: string): boolean {
+  const [major = 0, minor = 0] = a.split('.').map(Number)
+  const [otherMajor = 0, otherMinor = 0] = b.split('.').map(Number)
+  return major < otherMajor || (major === otherMajor && minor < otherMinor)
 }
 
 function failureOf(status: number, text: string, reason: string): Failure {

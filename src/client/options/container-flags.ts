@@ -13,8 +13,8 @@ const yes = (name: string, usage: string, more: More = {}): Flag => ({ name, kin
 const int = (name: string, usage: string, more: More = {}): Flag => ({ name, kind: 'int', usage, ...more })
 const bytes = (name: string, usage: string, more: More = {}): Flag =>
   text(name, usage, { type: 'bytes', check: parseBytes, ...more })
-const duration = (name: string, usage: string): Flag =>
-  text(name, `${usage} (ms|s|m|h) (default 0s)`, { type: 'duration', check: parseDuration })
+const duration = (name: string, usage: string, more: More = {}): Flag =>
+  text(name, `${usage} (ms|s|m|h) (default 0s)`, { type: 'duration', check: parseDuration, ...more })
 const device = (name: string, usage: string, parse: (value: string) => unknown): Flag =>
   list(name, usage, { check: parse, default: '[]' })
 
@@ -25,6 +25,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   list('annotation', 'Add an annotation to the container (passed through to the OCI runtime)', {
     type: 'map',
     default: 'map[]',
+    since: '1.43',
   }),
   list('attach', 'Attach to STDIN, STDOUT or STDERR', { short: 'a', check: check.checkAttach }),
   {
@@ -41,16 +42,17 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   text(
     'cgroupns',
     "Cgroup namespace to use (host|private)\n'host':    Run the container in the Docker host's cgroup namespace\n'private': Run the container in its own private cgroup namespace\n'':        Use the cgroup namespace as configured by the\n           default-cgroupns-mode option on the daemon (default)",
+    { since: '1.41' },
   ),
   text('cidfile', 'Write the container ID to the file'),
   int('cpu-count', 'CPU count (Windows only)', { isForWindows: true }),
   int('cpu-percent', 'CPU percent (Windows only)', { isForWindows: true }),
   int('cpu-period', 'Limit CPU CFS (Completely Fair Scheduler) period'),
   int('cpu-quota', 'Limit CPU CFS (Completely Fair Scheduler) quota'),
-  int('cpu-rt-period', 'Limit CPU real-time period in microseconds'),
-  int('cpu-rt-runtime', 'Limit CPU real-time runtime in microseconds'),
+  int('cpu-rt-period', 'Limit CPU real-time period in microseconds', { since: '1.25' }),
+  int('cpu-rt-runtime', 'Limit CPU real-time runtime in microseconds', { since: '1.25' }),
   int('cpu-shares', 'CPU shares (relative weight)', { short: 'c' }),
-  text('cpus', 'Number of CPUs', { type: 'decimal', check: parseCpus }),
+  text('cpus', 'Number of CPUs', { type: 'decimal', check: parseCpus, since: '1.25' }),
   text('cpuset-cpus', 'CPUs in which to allow execution (0-3, 0,1)'),
   text('cpuset-mems', 'MEMs in which to allow execution (0-3, 0,1)'),
   list('device', 'Add a host device to the container'),
@@ -71,21 +73,23 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   list('expose', 'Expose a port or a range of ports'),
   list('gpus', "GPU devices to add to the container ('all' to pass all GPUs)", {
     type: 'gpu-request',
+    since: '1.40',
     check: parseGpus,
   }),
   list('group-add', 'Add additional groups to join'),
   text('health-cmd', 'Command to run to check health'),
   duration('health-interval', 'Time between running the check'),
   int('health-retries', 'Consecutive failures needed to report unhealthy'),
-  duration('health-start-interval', 'Time between running the check during the start period'),
+  duration('health-start-interval', 'Time between running the check during the start period', { since: '1.44' }),
   duration(
     'health-start-period',
     'Start period for the container to initialize before starting health-retries countdown',
+    { since: '1.29' },
   ),
   duration('health-timeout', 'Maximum time to allow one check to run'),
   yes('help', 'Print usage'),
   text('hostname', 'Container host name', { short: 'h' }),
-  yes('init', 'Run an init inside the container that forwards signals and reaps processes'),
+  yes('init', 'Run an init inside the container that forwards signals and reaps processes', { since: '1.25' }),
   yes('interactive', 'Keep STDIN open even if not attached', { short: 'i' }),
   bytes('io-maxbandwidth', 'Maximum IO bandwidth limit for the system drive (Windows only)', { isForWindows: true }),
   {
@@ -119,7 +123,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   int('oom-score-adj', "Tune host's OOM preferences (-1000 to 1000)"),
   text('pid', 'PID namespace to use'),
   int('pids-limit', 'Tune container pids limit (set -1 for unlimited)'),
-  text('platform', 'Set platform if server is multi-platform capable'),
+  text('platform', 'Set platform if server is multi-platform capable', { since: '1.32' }),
   yes('privileged', 'Give extended privileges to this container'),
   list('publish', "Publish a container's port(s) to the host", { short: 'p' }),
   yes('publish-all', 'Publish all exposed ports to random ports', { short: 'P' }),
@@ -131,7 +135,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   list('security-opt', 'Security Options'),
   bytes('shm-size', 'Size of /dev/shm'),
   text('stop-signal', 'Signal to stop the container'),
-  int('stop-timeout', 'Timeout (in seconds) to stop a container'),
+  int('stop-timeout', 'Timeout (in seconds) to stop a container', { since: '1.25' }),
   list('storage-opt', 'Storage driver options for the container'),
   list('sysctl', 'Sysctl options', { type: 'map', default: 'map[]', check: check.checkSysctl }),
   list('tmpfs', 'Mount a tmpfs directory'),
