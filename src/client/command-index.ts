@@ -1,5 +1,6 @@
 // Every command there is: names, usage and summary here, its code loaded when it is called.
 import type { Command } from './command.ts'
+import { CONTEXT_COMMANDS } from './command-tables/contexts.ts'
 import type { Gate } from './features.ts'
 
 export interface CommandEntry extends Gate {
@@ -18,6 +19,7 @@ export interface CommandEntry extends Gate {
 /** Nouns that only group commands. */
 export const GROUPS: Record<string, string> = {
   container: 'Manage containers',
+  context: 'Manage contexts',
   image: 'Manage images',
   system: 'Manage Berth',
 }
@@ -219,6 +221,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'Block until one or more containers stop, then print their exit codes',
     load: async () => (await import('./commands/small-verbs.ts')).wait,
   },
+  ...CONTEXT_COMMANDS,
 ]
 
 export interface FoundCommand {

@@ -1,6 +1,7 @@
 // A command of the client: what the parser and the help must know of it, and what it does.
 import type { ConfigFile } from './connection/config-file.ts'
 import type { Connection } from './connection/connection.ts'
+import type { HostAndTls } from './connection/endpoint.ts'
 import type { Flag, FlagValues } from './flags.ts'
 import type { Interruption } from './terminal/interruption.ts'
 
@@ -9,6 +10,10 @@ export interface Shell {
   /** Resolved when first asked for: help and bad command lines need no engine. */
   readonly connection: Connection
   readonly config: ConfigFile
+  /** Where config.json and the contexts are. */
+  readonly configDirectory: string
+  /** What flags and environment say of the engine, without any context. Throws in the Docker CLI's words. */
+  resolveDefault(): HostAndTls
   /** The name of the context that the engine came from. */
   readonly context: string
   readonly isDebug: boolean

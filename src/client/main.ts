@@ -3,8 +3,8 @@ import { isFailure, messageOf } from '../base/failure.ts'
 import { type Command, ExitCode, type Shell } from './command.ts'
 import { COMMANDS, type CommandEntry, displayPath, findCommand, type FoundCommand, GROUPS } from './command-index.ts'
 import { type ConfigFile, configDirectory, loadConfigFile } from './connection/config-file.ts'
-import { Connection } from './connection/connection.ts'
-import { type ResolvedEndpoint, resolveEndpoint } from './connection/endpoint.ts'
+import { Connection, type Endpoint } from './connection/connection.ts'
+import { chooseContext, type EndpointFlags, resolveDefault, resolveEndpoint } from './connection/endpoint.ts'
 import { type AskFeatures, complaintOfCommand, complaintOfFlag, featuresOf } from './features.ts'
 import { type Flag, type FlagValues, type ParsedArguments, parseFlags } from './flags.ts'
 import { globalFlags } from './global-flags.ts'
@@ -213,28 +213,42 @@ function checkCount({ args }: Command, given: readonly string[]): string | undef
 async function openShell(flags: FlagValues, env: NodeJS.ProcessEnv): Promise<Shell> {
   const directory = configDirectory(flags.text('config'), env)
   const config: ConfigFile = loadConfigFile(directory, printError)
-  const resolved: ResolvedEndpoint = await resolveEndpoint(
-    {
-      hosts: flags.list('host'),
-      context: flags.text('context'),
-      tls: flags.boolean('tls') ?? false,
-      tlsVerify: flags.boolean('tlsverify'),
-      tlsCaCert: flags.text('tlscacert'),
-      tlsCert: flags.text('tlscert'),
-      tlsKey: flags.text('tlskey'),
-    },
-    config,
-    directory,
-    env,
-  )
+  const given: EndpointFlags = {
+    hosts: flags.list('host'),
+    context: flags.text('context') || undefined,
+    tls: flags.boolean('tls') ?? false,
+    tlsVerify: flags.boolean('tlsverify'),
+    tlsCaCert: flags.text('tlscacert'),
+    tlsCert: flags.text('tlscert'),
+    tlsKey: flags.text('tlskey'),
+  }
+  const context = chooseContext(given, config, env)
+  const ofDefault = () => resolveDefault(given, directory, env)
+  const connect = await prepareConnection(() => resolveEndpoint(context, ofDefault, config, directory, env))
   return {
-    connection: new Connection(resolved.endpoint),
-    context: resolved.context,
+    get connection() {
+      return connect()
+    },
+    context,
     config,
+    configDirectory: directory,
+    resolveDefault: ofDefault,
     env,
     isDebug: flags.boolean('debug') ?? false,
     interruption: new Interruption(),
     print: printOut,
     printError,
+  }
+}
+
+/** Commands that speak to no engine work with a context that leads nowhere: what is wrong with it is thrown when it is used. */
+async function prepareConnection(resolve: () => Promise<Endpoint>): Promise<() => Connection> {
+  try {
+    const connection = new Connection(await resolve())
+    return () => connection
+  } catch (error) {
+    return () => {
+      throw error
+    }
   }
 }

@@ -1,6 +1,7 @@
 // port: what is published, from the container's description.
 import { type Command, ExitCode } from '../command.ts'
 import { goQuote } from '../../base/go/go-quote.ts'
+import { compareNaturally } from '../format/natural-order.ts'
 import { joinAddress } from '../format/ports.ts'
 import { containerPath } from './container-calls.ts'
 
@@ -41,17 +42,4 @@ function requirePort<T>(ports: Record<string, T[] | null>, wanted: string, name:
   if (!bindings || bindings.length === 0)
     throw new ExitCode(1, `Error: No public port '${wanted}' published for ${name}`)
   return bindings
-}
-
-/** Digits count as numbers. */
-function compareNaturally(a: string, b: string): number {
-  const parts = (text: string) => text.match(/\d+|\D+/g) ?? []
-  const [left, right] = [parts(a), parts(b)]
-  for (let index = 0; index < Math.min(left.length, right.length); index++) {
-    const [x = '', y = ''] = [left[index], right[index]]
-    if (x === y) continue
-    if (/^\d/.test(x) && /^\d/.test(y) && Number(x) !== Number(y)) return Number(x) - Number(y)
-    return x < y ? -1 : 1
-  }
-  return left.length - right.length
 }

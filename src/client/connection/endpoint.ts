@@ -18,34 +18,44 @@ export interface EndpointFlags {
   tlsKey: string | undefined
 }
 
-export interface ResolvedEndpoint {
-  endpoint: Endpoint
-  /** `default` unless a context was chosen. */
-  context: string
+/** Where the engine is, with what its connection needs. */
+export interface HostAndTls {
+  host: string
+  tls: TlsFiles | undefined
+}
+
+/** The name of the context that the engine comes from; `default` is what flags and environment say. */
+export function chooseContext(flags: EndpointFlags, config: ConfigFile, env: NodeJS.ProcessEnv): string {
+  if (flags.hosts.length > 0 && flags.context !== undefined)
+    throw new Failure('invalid-argument', 'conflicting options: cannot specify both --host and --context')
+  if (flags.context !== undefined) return flags.context
+  if (flags.hosts.length > 0 || env['BERTH_HOST'] || env['DOCKER_HOST']) return 'default'
+  return env['DOCKER_CONTEXT'] || config.currentContext || 'default'
 }
 
 /** Throws in the Docker CLI's words; nothing is connected yet. */
 export async function resolveEndpoint(
-  flags: EndpointFlags,
+  context: string,
+  resolveDefault: () => HostAndTls,
   config: ConfigFile,
   directory: string,
   env: NodeJS.ProcessEnv,
-): Promise<ResolvedEndpoint> {
-  if (flags.hosts.length > 1) throw failedTo('Specify only one -H')
-  if (flags.hosts.length > 0 && flags.context !== undefined)
-    throw new Failure('invalid-argument', 'conflicting options: cannot specify both --host and --context')
-  const envHost = env['BERTH_HOST'] || env['DOCKER_HOST']
-  const context =
-    flags.context ??
-    (flags.hosts.length > 0 || envHost ? 'default' : env['DOCKER_CONTEXT'] || config.currentContext || 'default')
-  if (context !== 'default') {
-    const { loadContext } = await import('./context-store.ts')
-    const { host, tls } = loadContext(directory, context)
-    return { context, endpoint: makeEndpoint(host, tls, config, env) }
+): Promise<Endpoint> {
+  if (context === 'default') {
+    const { host, tls } = resolveDefault()
+    return makeEndpoint(host, tls, config, env)
   }
+  const { loadContext } = await import('./context-store.ts')
+  const { host, tls } = loadContext(directory, context)
+  return makeEndpoint(host, tls, config, env)
+}
+
+/** What flags and environment say, without any context. */
+export function resolveDefault(flags: EndpointFlags, directory: string, env: NodeJS.ProcessEnv): HostAndTls {
+  if (flags.hosts.length > 1) throw failedTo('Specify only one -H')
   const tls = tlsFiles(flags, directory, env)
-  const host = flags.hosts[0] || (envHost ?? '') || (tls === undefined ? DEFAULT_HOST : 'tcp://localhost:2376')
-  return { context, endpoint: makeEndpoint(host.trim(), tls, config, env) }
+  const given = flags.hosts[0] || env['BERTH_HOST'] || env['DOCKER_HOST']
+  return { host: (given || (tls === undefined ? DEFAULT_HOST : 'tcp://localhost:2376')).trim(), tls }
 }
 
 export function failedTo(why: string): Failure {
