@@ -37,6 +37,7 @@ export const ROUTES = [
 
   route('GET', '/containers/json'),
   route('GET', '/containers/{id}/json'),
+  route('GET', '/containers/{id}/checkpoints', '1.25'),
   route('GET', '/containers/{id}/top'),
   route('GET', '/containers/{id}/logs'),
   route('GET', '/containers/{id}/stats'),
@@ -54,6 +55,8 @@ export const ROUTES = [
   route('POST', '/containers/{id}/unpause'),
   route('POST', '/containers/{id}/update'),
   route('POST', '/containers/{id}/exec'),
+  route('POST', '/containers/{id}/checkpoints', '1.25'),
+  route('DELETE', '/containers/{id}/checkpoints/{checkpoint}', '1.25'),
   route('DELETE', '/containers/{id}'),
 
   route('POST', '/exec/{id}/start'),

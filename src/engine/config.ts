@@ -39,6 +39,8 @@ export interface EngineConfig {
   noNewPrivileges: boolean
   init: boolean
   liveRestore: boolean
+  /** Checkpoints can be started from. */
+  experimental: boolean
   dns: string[]
   dnsSearch: string[]
   dnsOptions: string[]

@@ -11,6 +11,7 @@ import { openBridgeNetwork } from '../network/bridge-network.ts'
 import { openNetnsStore } from '../network/netns-store.ts'
 import type { NetworkOptions } from '../network/network.ts'
 import type { EngineConfig } from './config.ts'
+import { checkpointHandlers } from './checkpoint/handlers.ts'
 import { ContainerStore } from './container/container-store.ts'
 import { containerHandlers } from './container/handlers.ts'
 import { reconcileContainers } from './container/reconcile.ts'
@@ -94,6 +95,7 @@ function allHandlers(engine: Engine): Handlers {
     ...imageHandlers(engine),
     ...networkHandlers(engine),
     ...containerHandlers(engine),
+    ...checkpointHandlers(engine),
     ...execHandlers(engine),
   }
 }

@@ -144,7 +144,7 @@ describe('signals and stops', () => {
     assert.equal(dead.status, 409)
     assert.match(dead.text, /is not running/)
     const unknown = await api(`POST /containers/${id}/kill?signal=FOO`)
-    assert.deepEqual([unknown.status, unknown.text], [400, 'Invalid signal: FOO'])
+    assert.deepEqual([unknown.status, unknown.text], [400, `cannot kill container: ${id}: invalid signal: FOO`])
     await engine.ok('rm', id)
   })
 

@@ -68,6 +68,13 @@ function ofShim({ type, options }: ShimSetting): Runtime {
   return { name: type, options: create(AnySchema, { typeUrl: OTHER_OPTIONS, value: OtherOptions.encode(given) }) }
 }
 
+/** For a task that begins from the images in a directory. Throws Docker's words for a runtime that has no such thing. */
+export function restoreOptions(engine: Host, name: string, criuImagePath: string): Any {
+  const { name: shim, options } = containerdRuntime(engine, name)
+  if (shim !== RUNC_SHIM) throw new Failure('invalid-argument', `checkpoint is not supported by runtime ${name}`)
+  return runcOptions({ ...(options === undefined ? {} : Options.decode(options.value)), criuImagePath })
+}
+
 function runcOptions(options: Parameters<typeof Options.encode>[0]): Any {
   return create(AnySchema, { typeUrl: RUNC_OPTIONS, value: Options.encode(options) })
 }

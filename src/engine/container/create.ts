@@ -10,7 +10,7 @@ import type { Image } from '../image/image-store.ts'
 import type { Container, ContainerRecord } from './container.ts'
 import { initialState } from './container-state.ts'
 import { generateName } from './generate-name.ts'
-import { commandOf, prepareConfig } from './prepare-config.ts'
+import { checkLate, checkRequest, commandOf, prepareConfig } from './prepare-config.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { parseContainerName } from './rename.ts'
 import { prepareSnapshot, removeSnapshot } from './tasks.ts'
@@ -28,10 +28,11 @@ export async function createContainer(
   engine: Engine,
   options: CreateOptions,
 ): Promise<{ container: Container; warnings: string[] }> {
-  const name = options.name === '' ? undefined : parseContainerName(options.name)
+  const checked = checkRequest(engine, options.request)
   const image = await engine.images.require(options.request.Image ?? '')
   const id = generateId()
-  const { config, hostConfig, warnings } = prepareConfig(engine, id, options.request, image)
+  const { config, hostConfig, warnings } = prepareConfig(engine, id, checked, image)
+  const name = options.name === '' ? undefined : parseContainerName(options.name)
   await using undo = new UndoStack((error) =>
     engine.log.warn('undo of a create failed', { container: id, error: messageOf(error) }),
   )
@@ -53,6 +54,7 @@ export async function createContainer(
     ...planVolumes(engine, config, hostConfig, inheritMounts(engine, hostConfig)),
   })
   undo.defer(() => engine.containers.delete(container))
+  checkLate(hostConfig)
   const prepared = prepareSnapshot(engine, id, image.chainId)
   undo.defer(async () => {
     await prepared.catch(() => {})

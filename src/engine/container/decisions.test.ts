@@ -23,7 +23,7 @@ test('signals go by number and by name, with or without SIG, in any case', () =>
   ]
   for (const [text, number] of table) assert.equal(parseSignal(text), number, text)
   for (const text of ['0', '65', 'FOO', '-9', '', 'SIG', 'constructor', '9x'])
-    assert.throws(() => parseSignal(text), { code: 'invalid-argument', message: `Invalid signal: ${text}` })
+    assert.throws(() => parseSignal(text), { code: 'invalid-argument', message: `invalid signal: ${text}` })
 })
 
 test('a failed start has the exit code that its text stands for', () => {

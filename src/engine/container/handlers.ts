@@ -5,13 +5,15 @@ import { parseFilters } from '../http/filters.ts'
 import { isTrue, parseInteger } from '../http/query.ts'
 import type { ApiRequest, ApiResponse, Handlers } from '../http/route.ts'
 import { logsHandler } from '../logs/handler.ts'
+import { requireCheckpoint } from '../checkpoint/checkpoint-directory.ts'
+import { adaptRequest, adaptUpdate, versionWarnings } from './adapt-request.ts'
 import { attachClient, requireAttachable } from './attach.ts'
 import type { Container } from './container.ts'
 import { createContainer } from './create.ts'
 import { decodeCreateRequest, decodeUpdate } from './decode-create-request.ts'
 import { parseDetachKeys } from './detach-keys.ts'
 import { inspectContainer } from './inspect.ts'
-import { killContainer } from './kill.ts'
+import { killByName } from './kill.ts'
 import { resolveListFilter } from './list-filters.ts'
 import { listContainers } from './list.ts'
 import { pauseContainer, unpauseContainer } from './pause.ts'
@@ -21,6 +23,7 @@ import { renameContainer } from './rename.ts'
 import { resizeContainer } from './resize.ts'
 import { restartContainer } from './restart.ts'
 import { measureSizes } from './sizes.ts'
+import { specHost } from './spec-facts.ts'
 import { startContainer } from './start.ts'
 import { watchStats } from './stats.ts'
 import type { StopOptions } from './stop.ts'
@@ -41,14 +44,15 @@ export function containerHandlers(engine: Engine): Handlers {
     'POST /containers/create': (request) => create(engine, request),
     'GET /containers/json': (request) => list(engine, request),
     'GET /containers/{id}/json': (request) => inspect(engine, find(request), request),
-    'POST /containers/{id}/start': verb((container) => startContainer(engine, container, { isAutomatic: false })),
+    'POST /containers/{id}/start': (request) => start(engine, request),
     'POST /containers/{id}/stop': verb((container, request) => stopContainer(engine, container, stopOptions(request))),
     'POST /containers/{id}/restart': verb((container, request) =>
       restartContainer(engine, container, stopOptions(request)),
     ),
-    'POST /containers/{id}/kill': verb((container, request) =>
-      killContainer(engine, container, request.query.get('signal') ?? ''),
-    ),
+    'POST /containers/{id}/kill': async (request) => {
+      await killByName(engine, request.params['id'] ?? '', request.query.get('signal') ?? '')
+      return NO_CONTENT
+    },
     'POST /containers/{id}/pause': verb((container) => pauseContainer(engine, container)),
     'POST /containers/{id}/unpause': verb((container) => unpauseContainer(engine, container)),
     'POST /containers/{id}/rename': verb((container, request) =>
@@ -59,8 +63,9 @@ export function containerHandlers(engine: Engine): Handlers {
       return { kind: 'empty', status: 200 }
     },
     'POST /containers/{id}/update': async (request) => {
-      const warnings = await updateContainer(engine, find(request), decodeUpdate(await request.json()))
-      return { kind: 'json', status: 200, body: { Warnings: warnings } }
+      const changes = adaptUpdate(decodeUpdate(await request.json()), request.version)
+      const warnings = await updateContainer(engine, find(request), changes)
+      return { kind: 'json', status: 200, body: { Warnings: warnings.length === 0 ? null : warnings } }
     },
     'DELETE /containers/{id}': verb((container, { query }) => {
       if (isTrue(query, 'link'))
@@ -84,12 +89,38 @@ export function containerHandlers(engine: Engine): Handlers {
 }
 
 async function create(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
-  const body = decodeCreateRequest(await request.json())
+  const { version } = request
+  const { cgroupVersion } = specHost(engine)
+  const body = adaptRequest(decodeCreateRequest(await request.json()), version, { cgroupVersion })
   const { container, warnings } = await createContainer(engine, {
     name: request.query.get('name') ?? '',
     request: body,
   })
-  return { kind: 'json', status: 201, body: { Id: container.id, Warnings: warnings } }
+  return {
+    kind: 'json',
+    status: 201,
+    body: { Id: container.id, Warnings: [...warnings, ...versionWarnings(body, version)] },
+  }
+}
+
+/** A body that says anything was for versions that are no longer spoken. */
+async function start(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
+  const { headers } = request.raw
+  const BODY_BYTES_MAX = 7
+  if (Number(headers['content-length'] ?? 0) > BODY_BYTES_MAX || headers['transfer-encoding'] !== undefined)
+    throw new Failure(
+      'invalid-argument',
+      'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24',
+    )
+  const checkpoint = request.query.get('checkpoint') ?? ''
+  if (checkpoint !== '' && !engine.config.experimental)
+    throw new Failure('invalid-argument', 'checkpoint is only supported in experimental mode')
+  const name = request.params['id'] ?? ''
+  const container = engine.containers.require(name)
+  if (request.query.get('checkpoint-dir')) throw new Failure('forbidden', 'custom checkpointdir is not supported')
+  const saved = checkpoint === '' ? {} : { checkpoint: requireCheckpoint(container, container.name, '', checkpoint) }
+  await startContainer(engine, container, { isAutomatic: false, ...saved })
+  return NO_CONTENT
 }
 
 async function list(engine: Engine, request: ApiRequest): Promise<ApiResponse> {

@@ -1,5 +1,5 @@
 // GET /containers/{id}/json: everything there is to know about a container.
-import type { ContainerConfig } from '../../api/container-types.ts'
+import type { ContainerConfig, HostConfig } from '../../api/container-types.ts'
 import type { ApiVersion } from '../http/route.ts'
 import { isAlive } from './container-state.ts'
 import type { Engine } from '../engine.ts'
@@ -39,7 +39,7 @@ export function inspectContainer(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: runningExecIds(engine, container),
-    HostConfig: record.hostConfig,
+    HostConfig: inspectHostConfig(engine, record.hostConfig, version),
     ...(record.image.manifest === undefined || !version.atLeast('1.48')
       ? {}
       : { ImageManifestDescriptor: record.image.manifest }),
@@ -53,9 +53,43 @@ export function inspectContainer(
   }
 }
 
+/** Fields and the version that brought them. */
+const NEWER_FIELDS = [
+  ['DeviceCgroupRules', '1.28'],
+  ['Init', '1.37'],
+  ['MaskedPaths', '1.38'],
+  ['ReadonlyPaths', '1.38'],
+  ['DeviceRequests', '1.40'],
+  ['CgroupnsMode', '1.41'],
+  ['Annotations', '1.43'],
+] as const satisfies readonly (readonly [keyof HostConfig, `${number}.${number}`])[]
+
+/** And those that are gone. */
+const FORMER_FIELDS = [
+  ['KernelMemory', '1.42'],
+  ['KernelMemoryTCP', '1.52'],
+] as const satisfies readonly (readonly [keyof HostConfig, `${number}.${number}`])[]
+
+/** Only what the client's version knows; the engine's limits are shown where the container has none of its own. */
+function inspectHostConfig(engine: Engine, hostConfig: HostConfig, version: ApiVersion): HostConfig {
+  const shown: HostConfig = { ...hostConfig }
+  for (const [field, since] of NEWER_FIELDS) if (!version.atLeast(since)) delete shown[field]
+  for (const [field, until] of FORMER_FIELDS) if (version.atLeast(until)) delete shown[field]
+  const own = new Set((hostConfig.Ulimits ?? []).map(({ Name }) => Name))
+  const inherited = Object.values(engine.config.defaultUlimits)
+    .filter(({ name }) => !own.has(name))
+    .map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft }))
+  if (inherited.length > 0) shown.Ulimits = [...(hostConfig.Ulimits ?? []), ...inherited]
+  return shown
+}
+
 /** The address of the interface is its network's affair since 1.44; the field itself is gone since 1.52. */
 function inspectConfig({ record }: Container, version: ApiVersion): ContainerConfig {
   const { MacAddress, ...config } = record.config
+  if (config.Healthcheck?.StartInterval !== undefined && !version.atLeast('1.44')) {
+    const { StartInterval: _, ...health } = config.Healthcheck
+    config.Healthcheck = health
+  }
   return MacAddress && !version.atLeast('1.52') ? { ...config, MacAddress } : config
 }
 

@@ -13,11 +13,19 @@ import { parseSignal } from './signals.ts'
 const { SIGKILL } = constants.signals
 const KILL_LIMIT_MS = 10_000
 
-/** SIGKILL, which is the default, is waited for; any other signal is only sent. */
-export async function killContainer(engine: Engine, container: Container, signalText: string): Promise<void> {
-  const signal = signalText === '' ? SIGKILL : parseSignal(signalText)
-  if (!countsAsRunning(container.state))
-    throw new Failure('conflict', `cannot kill container: ${container.name}: ${notRunning(container).message}`)
+/** SIGKILL, which is the default, is waited for; any other signal is only sent. Every failure names the container as the client did. */
+export async function killByName(engine: Engine, name: string, signalText: string): Promise<void> {
+  try {
+    await killContainer(engine, name, signalText === '' ? SIGKILL : parseSignal(signalText))
+  } catch (error) {
+    if (!isFailure(error)) throw error
+    throw new Failure(error.code, `cannot kill container: ${name}: ${error.message}`, { cause: error })
+  }
+}
+
+async function killContainer(engine: Engine, name: string, signal: number): Promise<void> {
+  const container = engine.containers.require(name)
+  if (!countsAsRunning(container.state)) throw notRunning(container)
   if (signal === SIGKILL) await killAndWait(engine, container)
   else await sendSignal(engine, container, signal)
 }

@@ -1,7 +1,13 @@
 // From a create request to the configuration that is stored: image, defaults, checks.
-import type { ContainerConfig, ContainerCreateRequest, HostConfig } from '../../api/container-types.ts'
 import { existsSync } from 'node:fs'
-import { Failure } from '../../base/failure.ts'
+import { posix } from 'node:path'
+import type {
+  ContainerConfig,
+  ContainerCreateRequest,
+  HostConfig,
+  NetworkingConfig,
+} from '../../api/container-types.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { shortId } from '../../base/ids.ts'
 import type { ResourcesSpec } from '../../oci/runtime-spec.ts'
 import type { Engine } from '../engine.ts'
@@ -11,12 +17,13 @@ import { chooseMacAddress } from './networking-config.ts'
 import { parsePort } from './port-bindings.ts'
 import { adaptHostConfig } from './spec/adapt-host-config.ts'
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './spec/build-runtime-spec.ts'
-import { discardLimits } from './spec/discard-limits.ts'
 import { mergeImageConfig } from './spec/merge-image-config.ts'
 import { buildResources } from './spec/resources.ts'
 import { validateCreate } from './spec/validate-create.ts'
-import { validateHostConfig } from './spec/validate-host-config.ts'
-import { limitFacts, specHost, validationFacts } from './spec-facts.ts'
+import { parseSecurityOptions } from './spec/security-options.ts'
+import { validateHostConfig, validateStorage } from './spec/validate-host-config.ts'
+import { specHost, validationFacts } from './spec-facts.ts'
+import { isSysctlOn } from '../system/host-facts.ts'
 
 export interface PreparedConfig {
   config: ContainerConfig
@@ -24,37 +31,59 @@ export interface PreparedConfig {
   warnings: string[]
 }
 
-/** Throws invalid-argument in Docker's words. */
-export function prepareConfig(
-  engine: Engine,
-  id: string,
-  request: ContainerCreateRequest,
-  image: Image,
-): PreparedConfig {
-  const { HostConfig: requestedHost, NetworkingConfig: networking, ...requested } = request
-  const macAddress = chooseMacAddress(requested, requestedHost ?? {}, networking)
+/** A request that has been judged; the image is looked for next. */
+export interface CheckedRequest {
+  config: ContainerConfig
+  /** Without nulls, and without what the warnings say is discarded. */
+  hostConfig: HostConfig
+  networking: NetworkingConfig | null | undefined
+  warnings: string[]
+}
+
+/** What can be told without the image. Throws invalid-argument in Docker's words. */
+export function checkRequest(engine: Engine, request: ContainerCreateRequest): CheckedRequest {
+  const { HostConfig: given, NetworkingConfig: networking, ...config } = request
+  const hostConfig = withoutNulls(given ?? {})
+  const warnings = validateCreate(config, hostConfig, validationFacts(engine))
+  if (!['host', 'none'].includes(hostConfig.NetworkMode ?? '') && !isSysctlOn('net.ipv4.ip_forward'))
+    warnings.push('IPv4 forwarding is disabled. Networking will not work.')
+  return { config, hostConfig, networking, warnings }
+}
+
+/** Throws invalid-argument in Docker's words, and `unknown` where Docker calls it its own failure. */
+export function prepareConfig(engine: Engine, id: string, checked: CheckedRequest, image: Image): PreparedConfig {
+  const { networking, warnings } = checked
+  const requested = { ...checked.config }
+  const macAddress = chooseMacAddress(requested, checked.hostConfig, networking)
   if (macAddress !== undefined) requested.MacAddress = macAddress
+  const hostConfig = withDefaults(engine, checked.hostConfig)
+  checkOthers(engine, hostConfig)
   const merged = mergeImageConfig(normalizePorts(requested), image.config.config ?? {})
-  // What was asked for is judged before defaults make it look as if more had been.
-  const warnings = validateCreate(merged, withoutNulls(requestedHost ?? {}), validationFacts(engine))
-  const allowedHost = { ...requestedHost }
-  warnings.push(...discardLimits(allowedHost, limitFacts(engine)))
-  const hostConfig = withDefaults(engine, allowedHost)
+  if (merged.WorkingDir) merged.WorkingDir = posix.normalize(merged.WorkingDir).replace(/(?<=.)\/$/, '')
   checkLogConfig(hostConfig.LogConfig?.Type ?? '', hostConfig.LogConfig?.Config ?? {})
   checkBindSources(hostConfig)
-  checkOthers(engine, hostConfig)
   if (!merged.Hostname) merged.Hostname = hostConfig.NetworkMode === 'host' ? specHost(engine).hostname : shortId(id)
   return { config: completeConfig(merged), hostConfig, warnings }
 }
 
-/** Whose namespaces are to be shared must be there; a network's owner is known by its id, which no renaming changes. Not a 404: a client would pull the image. */
+/** The last checks, once the name is taken. Throws `unknown`: Docker answers 500 for them. */
+export function checkLate(hostConfig: HostConfig): void {
+  try {
+    parseSecurityOptions(hostConfig.SecurityOpt ?? [], { noNewPrivileges: false })
+  } catch (error) {
+    throw new Failure('unknown', messageOf(error), { cause: error })
+  }
+  validateStorage(hostConfig)
+}
+
+/** Who shares a namespace is known by its id, which no renaming changes. A network's owner may come later. Not a 404: a client would pull the image. */
 function checkOthers(engine: Engine, hostConfig: HostConfig): void {
-  for (const mode of ['NetworkMode', 'PidMode', 'IpcMode'] as const) {
+  for (const mode of ['PidMode', 'IpcMode', 'NetworkMode'] as const) {
     const [, name] = /^container:(.+)$/.exec(hostConfig[mode] ?? '') ?? []
     if (name === undefined) continue
     const other = engine.containers.find(name)
-    if (other === undefined) throw new Failure('invalid-argument', `No such container: ${name}`)
-    if (mode === 'NetworkMode') hostConfig.NetworkMode = `container:${other.id}`
+    if (other !== undefined) hostConfig[mode] = `container:${other.id}`
+    else if (mode !== 'NetworkMode') throw new Failure('invalid-argument', `No such container: ${name}`)
   }
 }
 
@@ -84,13 +113,15 @@ function normalizePorts(config: ContainerConfig): ContainerConfig {
   return { ...config, ExposedPorts: Object.fromEntries(ports) }
 }
 
-/** Throws invalid-argument. Returns warnings. */
-export function checkUpdatedConfig(engine: Engine, config: ContainerConfig, hostConfig: HostConfig): string[] {
-  return validateHostConfig(config, withoutNulls(hostConfig), validationFacts(engine))
+/** The part of an update that needs no container. Throws invalid-argument. Returns warnings; what they say is discarded is gone from `changes`. */
+export function checkUpdate(engine: Engine, changes: HostConfig): string[] {
+  return validateHostConfig(changes, validationFacts(engine), true)
 }
 
-export function resourcesOf(hostConfig: HostConfig): ResourcesSpec {
-  return buildResources(hostConfig, () => [])
+/** What of an update the runtime is told. No limit of processes at all is a limit, too: it takes one away. */
+export function updatedResources(changes: HostConfig): ResourcesSpec {
+  const isUnlimited = changes.PidsLimit != null && changes.PidsLimit <= 0
+  return { ...buildResources(changes, () => []), ...(isUnlimited ? { pids: { limit: -1 } } : {}) }
 }
 
 /** What Docker's clients expect to find whatever was sent. */

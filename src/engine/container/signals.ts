@@ -20,7 +20,7 @@ export function parseSignal(text: string): number {
 }
 
 function invalidSignal(text: string): Failure {
-  return new Failure('invalid-argument', `Invalid signal: ${text}`)
+  return new Failure('invalid-argument', `invalid signal: ${text}`)
 }
 
 function makeTable(): Record<string, number> {

@@ -3,7 +3,6 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import type { Engine } from '../engine.ts'
 import { OWN_RUNTIMES } from '../settings/runtime-setting.ts'
 import { cgroupFacts } from '../system/cgroup-facts.ts'
-import type { LimitFacts } from './spec/discard-limits.ts'
 import { readSpecHost } from './spec/spec-host.ts'
 import type { SpecDefaults, SpecHost } from './spec/spec-input.ts'
 import type { ValidationFacts } from './spec/validate-host-config.ts'
@@ -19,7 +18,6 @@ const INIT_NAMES = [
 interface Facts {
   host: SpecHost
   validation: ValidationFacts
-  limits: LimitFacts
 }
 
 const gathered = new WeakMap<Engine, Facts>()
@@ -30,10 +28,6 @@ export function specHost(engine: Engine): SpecHost {
 
 export function validationFacts(engine: Engine): ValidationFacts {
   return factsOf(engine).validation
-}
-
-export function limitFacts(engine: Engine): LimitFacts {
-  return factsOf(engine).limits
 }
 
 export function specDefaults(engine: Engine): SpecDefaults {
@@ -61,11 +55,10 @@ function gather({ config }: Engine): Facts {
   const host = readSpecHost({ cgroupVersion })
   return {
     host,
-    limits: cgroupFacts(),
     validation: {
       runtimes: [...OWN_RUNTIMES, ...Object.keys(config.runtimes)],
       capabilities: host.capabilities,
-      cgroupVersion,
+      controls: cgroupFacts(),
       cpus: readIndexes('/sys/devices/system/cpu/online'),
       memoryNodes: readIndexes('/sys/devices/system/node/online'),
     },

@@ -32,6 +32,8 @@ const START_SUBJECT = 'failed to start task for container: '
 export interface StartOptions {
   /** By a restart policy: counts and marks of earlier runs stay. */
   isAutomatic: boolean
+  /** Directory of the images that the processes are brought back from. */
+  checkpoint?: string
 }
 
 /** Resolves once the first process has been executed. Throws not-modified when it runs already. Everything is undone on failure. */
@@ -41,7 +43,7 @@ export async function startContainer(engine: Engine, container: Container, optio
       requireStartable(container)
       if (!options.isAutomatic) forgetPast(container)
       await container.cleanup
-      await run(engine, container)
+      await run(engine, container, options.checkpoint)
     })
   } catch (error) {
     // `--rm` holds for a container that never came up, too; a refusal says nothing about it.
@@ -51,7 +53,7 @@ export async function startContainer(engine: Engine, container: Container, optio
   }
 }
 
-async function run(engine: Engine, container: Container): Promise<void> {
+async function run(engine: Engine, container: Container, checkpoint?: string): Promise<void> {
   await using undo = new UndoStack((error) =>
     engine.log.warn('undo of a start failed', { container: container.id, error: messageOf(error) }),
   )
@@ -76,7 +78,7 @@ async function run(engine: Engine, container: Container): Promise<void> {
     if (isNetworkFirst) await joinNetwork(engine, container, undo)
     writeNetworkFiles(engine, container)
     await recorded
-    const created = createTask(engine, container, mounts)
+    const created = createTask(engine, container, mounts, checkpoint)
     created.catch(() => {}) // awaited below
     undo.defer(async () => {
       await created.catch(() => {})

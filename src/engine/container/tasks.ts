@@ -4,7 +4,7 @@ import { isFailure } from '../../base/failure.ts'
 import { RUNTIME_SPEC_TYPE } from '../../containerd/client/any.ts'
 import type { Engine } from '../engine.ts'
 import type { Container, SnapshotMount } from './container.ts'
-import { containerdRuntime, specFor } from './containerd-runtime.ts'
+import { containerdRuntime, restoreOptions, specFor } from './containerd-runtime.ts'
 import { formatRuntimeSpec } from './spec/format-runtime-spec.ts'
 
 export const SNAPSHOTTER = 'overlayfs'
@@ -67,13 +67,21 @@ export async function deleteContainerdRecord(engine: Engine, id: string): Promis
   await ignoreMissing(engine.containerd.containers.delete({ id }))
 }
 
-/** The process exists and waits. Returns its pid. */
-export async function createTask(engine: Engine, container: Container, rootfs: SnapshotMount[]): Promise<number> {
+/** The process exists and waits. Returns its pid. `checkpoint`: the directory of the images that it is brought back from. */
+export async function createTask(
+  engine: Engine,
+  container: Container,
+  rootfs: SnapshotMount[],
+  checkpoint?: string,
+): Promise<number> {
   const { pid } = await engine.containerd.tasks.create({
     containerId: container.id,
     rootfs,
     ...(await engine.streams.open(container)),
     terminal: container.hasTerminal,
+    ...(checkpoint === undefined
+      ? {}
+      : { options: restoreOptions(engine, container.record.hostConfig.Runtime ?? '', checkpoint) }),
   })
   return pid
 }

@@ -20,6 +20,8 @@ test('names may be of any case, with and without CAP_', () => {
   assert.ok(!choose([], ['Kill']).includes('CAP_KILL'))
   assert.deepEqual(choose(['ALL'], ['mknod']), without('CAP_MKNOD'))
   assert.deepEqual(choose([], ['ALL']), [])
+  assert.ok(choose(['kill'], ['kill']).includes('CAP_KILL'))
+  assert.ok(!choose(['kill', 'all'], ['kill']).includes('CAP_KILL'))
 })
 
 test('nobody gets what the daemon has not got', () => {

@@ -39,7 +39,8 @@ export function chooseCapabilities(request: CapabilityRequest): string[] {
   if (drop.includes(ALL)) return add.includes(ALL) ? [...request.available] : add
   const base = add.includes(ALL) ? request.available : DEFAULTS
   const kept = base.filter((name) => !drop.includes(name))
-  return [...new Set([...kept, ...add.filter((name) => name !== ALL && !drop.includes(name))])]
+  // What is named in both lists is added, except where everything is.
+  return add.includes(ALL) ? kept : [...new Set([...kept, ...add])]
 }
 
 function normalizeCapabilities(names: readonly string[], field: string, available: readonly string[]): string[] {

@@ -24,6 +24,7 @@ export function parseSecurityOptions(
   }
   for (const option of options) {
     if (option === 'no-new-privileges') parsed.noNewPrivileges = true
+    else if (option === 'writable-cgroups') parsed.writableCgroups = true
     else if (option !== 'disable') applyOption(parsed, option)
   }
   return parsed

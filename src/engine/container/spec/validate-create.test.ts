@@ -3,7 +3,13 @@ import { test } from 'node:test'
 import type { ContainerConfig, HostConfig } from '../../../api/container-types.ts'
 import { validateCreate } from './validate-create.ts'
 
-const FACTS = { cpus: [0, 1], memoryNodes: [0], cgroupVersion: 1, runtimes: ['runc'] } as const
+const CONTROLS = {
+  ...{ memory: true, swap: true, memoryReservation: true, memorySwappiness: true, kernelMemory: true },
+  ...{ oomKillDisable: true, pids: true, cpuQuota: true, cpuShares: true, cpuRealtime: true, cpuset: true },
+  ...{ blkioWeight: true, blkioWeightDevice: true, blkioThrottle: true },
+}
+const FACTS = { cpus: [0, 1], memoryNodes: [0], controls: CONTROLS, runtimes: ['runc'] } as const
+const NO_CONTROLS = Object.fromEntries(Object.keys(CONTROLS).map((key) => [key, false])) as unknown as typeof CONTROLS
 const check = (hostConfig: HostConfig, config: ContainerConfig = {}): string[] =>
   validateCreate(config, hostConfig, FACTS)
 const MB = 1 << 20
@@ -17,7 +23,7 @@ test("bad host configurations are refused in Docker's words", () => {
     ],
     [{ MemorySwap: 64 * MB }, 'You should always set the Memory limit when using Memoryswap limit, see usage'],
     [{ MemorySwappiness: 101 }, 'Invalid value: 101, valid memory swappiness range is 0-100'],
-    [{ NanoCpus: 3e9 }, 'Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available'],
+    [{ NanoCpus: 3e9 }, 'range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available'],
     [{ NanoCpus: 1e9, CpuQuota: 2000 }, 'Conflicting options: Nano CPUs and CPU Quota cannot both be set'],
     [{ CpuPeriod: 10 }, 'CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)'],
     [{ CpuQuota: 10 }, 'CPU cfs quota can not be less than 1ms (i.e. 1000)'],
@@ -56,7 +62,11 @@ test("bad host configurations are refused in Docker's words", () => {
       'invalid mount config for type "tmpfs": field BindOptions must not be specified',
     ],
     [{ DeviceCgroupRules: ['x'] }, "invalid device cgroup rule format: 'x'"],
-    [{ SecurityOpt: ['foo=bar'] }, 'invalid --security-opt 2: "foo=bar"'],
+    [{ Isolation: 'hyperv' }, "invalid isolation (hyperv): linux only supports 'default'"],
+    [{ IOMaximumIOps: 5 }, 'invalid option: QoS maximum IOPs configuration is not supported on linux'],
+    [{ CpuShares: -5 }, 'invalid CPU shares (-5): value must be a positive integer'],
+    [{ Annotations: { '': 'x' } }, 'invalid Annotations: the empty string is not permitted as an annotation key'],
+    [{ KernelMemory: MB }, 'Minimum kernel memory limit allowed is 6MB'],
     [{ CapAdd: ['nope'] }, 'invalid CapAdd: unknown capability: "CAP_NOPE"'],
     [{ Runtime: 'nope' }, 'unknown or invalid runtime name: nope'],
     [
@@ -81,6 +91,11 @@ test("bad configurations are refused in Docker's words", () => {
     [{ WorkingDir: 'x' }, {}, "the working directory 'x' is invalid, it needs to be an absolute path"],
     [{ Env: ['=x'] }, {}, 'invalid environment variable: =x'],
     [{ Healthcheck: { Interval: 5 } }, {}, 'Interval in Healthcheck cannot be less than 1ms'],
+    [{ StopSignal: 'FOO' }, {}, 'invalid signal: FOO'],
+    // Options come before the configuration, and it before what the machine has a say in.
+    [{ StopSignal: 'FOO' }, { Isolation: 'x', Memory: 1 }, "invalid isolation (x): linux only supports 'default'"],
+    [{ StopSignal: 'FOO' }, { Memory: 1 }, 'invalid signal: FOO'],
+    [{}, { CapAdd: ['x'], Memory: 1 }, 'invalid CapAdd: unknown capability: "CAP_X"'],
     [{ Hostname: 'h' }, { UTSMode: 'host' }, 'conflicting options: hostname and the UTS mode'],
     [{ Hostname: 'h' }, { NetworkMode: 'container:x' }, 'conflicting options: hostname and the network mode'],
   ]
@@ -98,4 +113,31 @@ test('what is in order passes, what is unwise warns', () => {
   }
   assert.deepEqual(check(good, { Env: ['A=b', 'C'], WorkingDir: '/' }), [])
   assert.match(check({ OomKillDisable: true })[0] ?? '', /^OOM killer is disabled for the container/)
+})
+
+test('a limit without a controller goes, with a warning each', () => {
+  const hostConfig: HostConfig = {
+    ...{ Memory: 64 * MB, MemorySwap: -1, MemorySwappiness: 5, PidsLimit: 3, CpuShares: 512, CpusetCpus: '0' },
+    ...{ BlkioWeight: 100, BlkioDeviceReadBps: [{ Path: '/dev/null', Rate: 1 }], OomKillDisable: true, CpuPercent: 5 },
+  }
+  assert.deepEqual(validateCreate({}, hostConfig, { ...FACTS, controls: NO_CONTROLS }), [
+    'Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded.',
+    'Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.',
+    'Your kernel does not support OomKillDisable. OomKillDisable discarded.',
+    'Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. PIDs limit discarded.',
+    'Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded.',
+    'linux does not support CPU percent. Percent discarded.',
+    'Your kernel does not support cpuset or the cgroup is not mounted. Cpuset discarded.',
+    'Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.',
+    'Your kernel does not support BPS Block I/O read limit or the cgroup is not mounted. Block I/O BPS read limit discarded.',
+  ])
+  assert.deepEqual(hostConfig, { OomKillDisable: null })
+})
+
+test('memory without a controller of swap is limited without swap', () => {
+  const hostConfig: HostConfig = { Memory: 64 * MB }
+  assert.deepEqual(validateCreate({}, hostConfig, { ...FACTS, controls: { ...CONTROLS, swap: false } }), [
+    'Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.',
+  ])
+  assert.deepEqual(hostConfig, { Memory: 64 * MB, MemorySwap: -1 })
 })

@@ -1,25 +1,30 @@
 // A create request as a whole, before anything is made for it.
 import type { ContainerConfig, HealthConfig, HostConfig } from '../../../api/container-types.ts'
 import { Failure } from '../../../base/failure.ts'
-import { type ValidationFacts, validateHostConfig } from './validate-host-config.ts'
+import { parseSignal } from '../signals.ts'
+import { type ValidationFacts, validateHostConfig, validateOptions } from './validate-host-config.ts'
 
 const MILLISECOND_NS = 1_000_000
 
-/** Throws Failure('invalid-argument') in Docker's words; answers the warnings of the response. */
+/**
+ * Before the image is known. Throws Failure('invalid-argument') in Docker's words; answers the warnings of the response, and takes away from `hostConfig`
+ * what they say is discarded.
+ */
 export function validateCreate(config: ContainerConfig, hostConfig: HostConfig, facts: ValidationFacts): string[] {
+  validateOptions(config, hostConfig, facts)
   const directory = config.WorkingDir ?? ''
   if (directory !== '' && !directory.startsWith('/'))
     refuse(`the working directory '${directory}' is invalid, it needs to be an absolute path`)
+  if (config.StopSignal) parseSignal(config.StopSignal)
   for (const variable of config.Env ?? []) {
     if (variable === '' || variable.startsWith('=')) refuse(`invalid environment variable: ${variable}`)
     if (variable.includes('\0')) refuse(`invalid environment variable: ${variable.slice(0, variable.indexOf('\0'))}`)
   }
+  if (config.Healthcheck != null) checkHealth(config.Healthcheck)
   for (const argument of [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])])
     if (argument.includes('\0')) refuse('invalid argument: contains a null byte')
-  if (config.StopTimeout != null && config.StopTimeout < -1) refuse('invalid stop timeout')
-  if (config.Healthcheck != null) checkHealth(config.Healthcheck)
   checkHostname(config)
-  return validateHostConfig(config, hostConfig, facts)
+  return validateHostConfig(hostConfig, facts)
 }
 
 function checkHealth(health: HealthConfig): void {

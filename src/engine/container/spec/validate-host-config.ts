@@ -1,11 +1,10 @@
 // Options that contradict each other or say nothing that a daemon could do, in Docker's words.
-import type { ContainerConfig, HostConfig } from '../../../api/container-types.ts'
+import type { ContainerConfig, HostConfig, Ulimit } from '../../../api/container-types.ts'
 import { Failure } from '../../../base/failure.ts'
 import { CAPABILITIES, chooseCapabilities } from './capabilities.ts'
 import { parseDeviceRule } from './devices.ts'
 import { isShimName } from '../../settings/runtime-setting.ts'
 import { validateMounts } from './parse-bind.ts'
-import { parseSecurityOptions } from './security-options.ts'
 import { type ResourceFacts, validateResources } from './validate-resources.ts'
 
 export interface ValidationFacts extends ResourceFacts {
@@ -15,36 +14,73 @@ export interface ValidationFacts extends ResourceFacts {
   capabilities?: readonly string[]
 }
 
-/** Throws Failure('invalid-argument'); answers warnings. */
-export function validateHostConfig(config: ContainerConfig, hostConfig: HostConfig, facts: ValidationFacts): string[] {
+/** What contradicts itself whatever the machine is like. Comes before the image is looked for. Throws Failure('invalid-argument'). */
+export function validateOptions(config: ContainerConfig, hostConfig: HostConfig, { controls }: ResourceFacts): void {
   checkNetworkMode(config, hostConfig)
-  checkModes(hostConfig)
   if (hostConfig.UTSMode === 'host' && config.Hostname) refuse('conflicting options: hostname and the UTS mode')
+  const { Isolation: isolation = '' } = hostConfig
+  if (!['', 'default'].includes(isolation.toLowerCase()))
+    refuse(`invalid isolation (${isolation}): linux only supports 'default'`)
+  if ((hostConfig.IOMaximumBandwidth ?? 0) !== 0)
+    refuse('invalid option: QoS maximum bandwidth configuration is not supported on linux')
+  if ((hostConfig.IOMaximumIOps ?? 0) !== 0)
+    refuse('invalid option: QoS maximum IOPs configuration is not supported on linux')
+  const { CpuRealtimePeriod: period = 0, CpuRealtimeRuntime: runtime = 0, CpuShares: shares = 0 } = hostConfig
+  if ((period !== 0 || runtime !== 0) && !controls.cpuRealtime)
+    refuse('kernel does not support CPU real-time scheduler')
+  if (period !== 0 && runtime > period) refuse('cpu real-time runtime cannot be higher than cpu real-time period')
+  if (controls.cpuShares && shares < 0) refuse(`invalid CPU shares (${shares}): value must be a positive integer`)
+}
+
+/**
+ * What the machine or the daemon has a say in. Throws Failure('invalid-argument'); answers warnings, and takes away from `hostConfig` what they say is
+ * discarded.
+ */
+export function validateHostConfig(hostConfig: HostConfig, facts: ValidationFacts, isUpdate = false): string[] {
   checkRestartPolicy(hostConfig)
-  const warnings = validateResources(hostConfig, facts)
+  validateMounts(hostConfig)
+  checkExtraHosts(hostConfig)
+  checkPorts(hostConfig)
+  checkCapabilities(hostConfig, facts)
+  if (Object.hasOwn(hostConfig.Annotations ?? {}, ''))
+    refuse('invalid Annotations: the empty string is not permitted as an annotation key')
+  const warnings = validateResources(hostConfig, facts, isUpdate)
+  checkModes(hostConfig)
   const score = hostConfig.OomScoreAdj ?? 0
   if (score < -1000 || score > 1000) refuse(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`)
-  if ((hostConfig.ShmSize ?? 0) < 0) refuse('SHM size can not be less than 0')
-  checkExtraHosts(hostConfig)
-  checkPorts(config, hostConfig)
-  // No quota is kept, so none is promised.
-  if (Object.keys(hostConfig.StorageOpt ?? {}).length > 0)
-    throw new Failure('unknown', "--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
-  validateMounts(hostConfig)
-  for (const rule of hostConfig.DeviceCgroupRules ?? []) parseDeviceRule(rule)
-  parseSecurityOptions(hostConfig.SecurityOpt ?? [], { noNewPrivileges: false })
-  chooseCapabilities({
-    add: hostConfig.CapAdd ?? [],
-    drop: hostConfig.CapDrop ?? [],
-    privileged: hostConfig.Privileged === true,
-    available: facts.capabilities ?? CAPABILITIES,
-  })
+  if (hostConfig.NetworkMode === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0)
+    warnings.push('Published ports are discarded when using host network mode')
   if (hostConfig.Runtime && !facts.runtimes.includes(hostConfig.Runtime) && !isShimName(hostConfig.Runtime))
     refuse(`unknown or invalid runtime name: ${hostConfig.Runtime}`)
-  if (hostConfig.Isolation && hostConfig.Isolation !== 'default')
-    refuse(`invalid isolation '${hostConfig.Isolation}' on linux`)
+  if (!['', 'host', 'private'].includes(hostConfig.CgroupnsMode ?? ''))
+    refuse(`invalid cgroup namespace mode: ${hostConfig.CgroupnsMode}`)
+  for (const rule of hostConfig.DeviceCgroupRules ?? []) parseDeviceRule(rule)
+  for (const ulimit of hostConfig.Ulimits ?? []) checkUlimit(ulimit)
   return warnings
 }
+
+/** What Docker finds out only as it makes the container: the daemon's failure rather than the client's. Throws Failure('unknown'). */
+export function validateStorage(hostConfig: HostConfig): void {
+  for (const key of Object.keys(hostConfig.StorageOpt ?? {}))
+    throw new Failure(
+      'unknown',
+      // No quota is kept, so none is promised.
+      key.toLowerCase() === 'size'
+        ? "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
+        : `unknown option ${key}`,
+    )
+}
+
+function checkCapabilities({ CapAdd, CapDrop, Privileged }: HostConfig, facts: ValidationFacts): void {
+  chooseCapabilities({
+    add: CapAdd ?? [],
+    drop: CapDrop ?? [],
+    privileged: Privileged === true,
+    available: facts.capabilities ?? CAPABILITIES,
+  })
+}
+
+const NO_LINKS = "can't be used with links. This would result in undefined behavior"
 
 function checkNetworkMode(config: ContainerConfig, hostConfig: HostConfig): void {
   const mode = hostConfig.NetworkMode ?? ''
@@ -52,18 +88,12 @@ function checkNetworkMode(config: ContainerConfig, hostConfig: HostConfig): void
   const links = (hostConfig.Links ?? []).length > 0
   if (mode === 'container' || mode === 'container:')
     refuse('invalid network mode: invalid container format container:<name|id>')
-  if (mode === 'host' && links)
-    refuse(
-      "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
-    )
+  if (mode === 'host' && links) refuse(`conflicting options: host type networking ${NO_LINKS}`)
   if ((mode === 'host' || ofContainer) && config.MacAddress)
     refuse('conflicting options: mac-address and the network mode')
   if (!ofContainer) return
   if (config.Hostname) refuse('conflicting options: hostname and the network mode')
-  if (links)
-    refuse(
-      "conflicting options: container type network can't be used with links. This would result in undefined behavior",
-    )
+  if (links) refuse(`conflicting options: container type network ${NO_LINKS}`)
   if ((hostConfig.Dns ?? []).length > 0) refuse('conflicting options: dns and the network mode')
   if ((hostConfig.ExtraHosts ?? []).length > 0)
     refuse('conflicting options: custom host-to-IP mapping and the network mode')
@@ -75,18 +105,12 @@ function checkNetworkMode(config: ContainerConfig, hostConfig: HostConfig): void
 
 const OF_CONTAINER = /^container:[^:]+$/
 
-function checkModes({
-  IpcMode = '',
-  PidMode = '',
-  UTSMode = '',
-  CgroupnsMode = '',
-  UsernsMode = '',
-}: HostConfig): void {
+function checkModes({ IpcMode = '', PidMode = '', UTSMode = '', UsernsMode = '', ShmSize = 0 }: HostConfig): void {
   if (!['', 'none', 'private', 'shareable', 'host'].includes(IpcMode) && !OF_CONTAINER.test(IpcMode))
     refuse(`invalid IPC mode: ${IpcMode}`)
   if (!['', 'host'].includes(PidMode) && !OF_CONTAINER.test(PidMode)) refuse(`invalid PID mode: ${PidMode}`)
+  if (ShmSize < 0) refuse('SHM size can not be less than 0')
   if (!['', 'host'].includes(UTSMode)) refuse(`invalid UTS mode: ${UTSMode}`)
-  if (!['', 'host', 'private'].includes(CgroupnsMode)) refuse(`invalid cgroup namespace mode: ${CgroupnsMode}`)
   if (!['', 'host'].includes(UsernsMode)) refuse(`invalid USER mode: ${UsernsMode}`)
 }
 
@@ -135,8 +159,8 @@ function isAddress(text: string): boolean {
 
 const PORT = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(\w+))?$/
 
-function checkPorts(config: ContainerConfig, hostConfig: HostConfig): void {
-  for (const text of [...Object.keys(config.ExposedPorts ?? {}), ...Object.keys(hostConfig.PortBindings ?? {})]) {
+function checkPorts(hostConfig: HostConfig): void {
+  for (const text of Object.keys(hostConfig.PortBindings ?? {})) {
     const [, first = '', last = first, protocol = 'tcp'] = PORT.exec(text) ?? []
     if (first === '' || Number(first) < 1 || Number(last) > 65535 || Number(last) < Number(first))
       refuse(`invalid port specification: ${JSON.stringify(text)}`)
@@ -150,6 +174,15 @@ function checkPorts(config: ContainerConfig, hostConfig: HostConfig): void {
         refuse(`invalid port specification: ${JSON.stringify(HostPort)}`)
       if (HostIp !== '' && !isAddress(HostIp)) refuse(`invalid IP address: ${HostIp}`)
     }
+}
+
+const ULIMITS =
+  'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' ')
+
+function checkUlimit({ Name: name = '', Soft: soft = 0, Hard: hard = 0 }: Ulimit): void {
+  if (!ULIMITS.includes(name)) refuse(`invalid ulimit type: ${name}`)
+  if (hard !== -1 && (soft === -1 || soft > hard))
+    refuse(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`)
 }
 
 function refuse(text: string): never {

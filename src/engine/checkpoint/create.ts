@@ -1,0 +1,73 @@
+// POST /containers/{id}/checkpoints: the processes of a running container into files, by criu.
+import { create } from '@bufbuild/protobuf'
+import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { packMessage } from '../../containerd/client/any.ts'
+import { CheckpointOptionsSchema } from '../../gen/runc/options_pb.ts'
+import type { Container } from '../container/container.ts'
+import { notRunning } from '../container/container.ts'
+import { isAlive } from '../container/container-state.ts'
+import { publishContainerEvent } from '../container/publish-event.ts'
+import type { Engine } from '../engine.ts'
+import { checkpointsDirectory, requireCheckpointId, UNFINISHED } from './checkpoint-directory.ts'
+
+export interface CheckpointRequest {
+  id: string
+  /** '' is the container's own. */
+  directory: string
+  /** The processes end once they are saved. */
+  exit: boolean
+}
+
+/**
+ * Resolves when everything is on disk. A checkpoint has its name only once it is whole: a crash leaves a draft, which the next checkpoint of that
+ * name replaces, and which goes with the container.
+ */
+export async function createCheckpoint(
+  engine: Engine,
+  container: Container,
+  name: string,
+  request: CheckpointRequest,
+): Promise<void> {
+  if (!isAlive(container.state)) throw notRunning(container)
+  requireCheckpointId(request.id)
+  const parent = checkpointsDirectory(container, request.directory)
+  const path = join(parent, request.id)
+  const draft = `${path}${UNFINISHED}`
+  const occupied = lstatSync(path, { throwIfNoEntry: false })
+  if (occupied !== undefined) {
+    const reason = occupied.isDirectory()
+      ? `checkpoint with name ${request.id} already exists for container ${name}`
+      : `${path} exists and is not a directory`
+    throw new Failure('unknown', `cannot checkpoint container ${name}: ${reason}`)
+  }
+  try {
+    mkdirSync(parent, { recursive: true, mode: 0o700 })
+    rmSync(draft, { recursive: true, force: true })
+    mkdirSync(draft, { mode: 0o700 })
+    await takeCheckpoint(engine, container, draft, request.exit)
+    renameSync(draft, path)
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true })
+    throw new Failure('unknown', `Cannot checkpoint container ${name}: ${messageOf(error)}`, { cause: error })
+  }
+  publishContainerEvent(engine, container, 'checkpoint')
+}
+
+/** As dockerd asks: connections, outside sockets and locks are saved as well, and the network namespace is made anew by whoever restores. */
+async function takeCheckpoint(engine: Engine, container: Container, path: string, exit: boolean): Promise<void> {
+  const options = create(CheckpointOptionsSchema, {
+    exit,
+    openTcp: true,
+    externalUnixSockets: true,
+    fileLocks: true,
+    emptyNamespaces: ['network'],
+    terminal: container.hasTerminal,
+    imagePath: path,
+  })
+  await engine.containerd.tasks.checkpoint({
+    containerId: container.id,
+    options: packMessage(CheckpointOptionsSchema, options),
+  })
+}
