@@ -18,6 +18,7 @@ export interface CommandEntry extends Gate {
 
 /** Nouns that only group commands. */
 export const GROUPS: Record<string, string> = {
+  checkpoint: 'Manage checkpoints',
   container: 'Manage containers',
   context: 'Manage contexts',
   image: 'Manage images',
@@ -37,6 +38,30 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: '[OPTIONS] CONTAINER',
     summary: 'Attach local standard input, output, and error streams to a running container',
     load: async () => (await import('./commands/attach.ts')).attach,
+  },
+  {
+    paths: ['checkpoint create'],
+    since: '1.25',
+    isExperimental: true,
+    usage: '[OPTIONS] CONTAINER CHECKPOINT',
+    summary: 'Create a checkpoint from a running container',
+    load: async () => (await import('./commands/checkpoint.ts')).checkpointCreate,
+  },
+  {
+    paths: ['checkpoint ls', 'checkpoint list'],
+    since: '1.25',
+    isExperimental: true,
+    usage: '[OPTIONS] CONTAINER',
+    summary: 'List checkpoints for a container',
+    load: async () => (await import('./commands/checkpoint.ts')).checkpointList,
+  },
+  {
+    paths: ['checkpoint rm', 'checkpoint remove'],
+    since: '1.25',
+    isExperimental: true,
+    usage: '[OPTIONS] CONTAINER CHECKPOINT',
+    summary: 'Remove a checkpoint',
+    load: async () => (await import('./commands/checkpoint.ts')).checkpointRemove,
   },
   {
     paths: ['completion'],
@@ -135,6 +160,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/pull.ts')).pull,
   },
   {
+    paths: ['container prune'],
+    since: '1.25',
+    usage: '[OPTIONS]',
+    summary: 'Remove all stopped containers',
+    load: async () => (await import('./commands/container-prune.ts')).containerPrune,
+  },
+  {
     paths: containers('rename'),
     usage: 'CONTAINER NEW_NAME',
     summary: 'Rename a container',
@@ -207,6 +239,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: CONTAINERS,
     summary: 'Unpause all processes within one or more containers',
     load: async () => (await import('./commands/small-verbs.ts')).unpause,
+  },
+  {
+    paths: containers('update'),
+    usage: `[OPTIONS] ${CONTAINERS}`,
+    summary: 'Update configuration of one or more containers',
+    load: async () => (await import('./commands/update.ts')).update,
   },
   {
     paths: ['version'],

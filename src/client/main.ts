@@ -117,7 +117,7 @@ const SHORT_HELP_NOTICE = 'Flag shorthand -h has been deprecated, use --help\n'
 
 async function showHelp(command: Command, { entry, called }: FoundCommand, world: World): Promise<void> {
   const complaint = await complaintOfPath(entry, called, world.ask)
-  if (complaint !== undefined) printError(`${complaint}\n`)
+  if (complaint !== undefined) printOut(`${complaint}\n`)
   else printOut(await formatCommandHelp(command, entry, called, columns(), world.ask))
 }
 

@@ -40,7 +40,7 @@ export interface EngineConfig {
   init: boolean
   liveRestore: boolean
   /** Checkpoints can be started from. */
-  experimental: boolean
+  isExperimental: boolean
   dns: string[]
   dnsSearch: string[]
   dnsOptions: string[]

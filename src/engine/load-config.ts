@@ -68,7 +68,7 @@ function buildConfig(values: ReadonlyMap<string, SettingValue>): EngineConfig {
     noNewPrivileges: get('no-new-privileges', false),
     init: get('init', false),
     liveRestore: true,
-    experimental: get('experimental', false),
+    isExperimental: get('experimental', false),
     dns: get<string[]>('dns', []),
     dnsSearch: get<string[]>('dns-search', []),
     dnsOptions: get<string[]>('dns-opts', []),

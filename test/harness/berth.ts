@@ -28,7 +28,9 @@ export interface TestEngine extends AsyncDisposable {
 }
 
 /** Starts an engine and waits until it answers. Disposal removes its containers, stops it, deletes its directory. */
-export async function startEngine(options: { args?: readonly string[]; directory?: string } = {}): Promise<TestEngine> {
+export async function startEngine(
+  options: { args?: readonly string[]; directory?: string; env?: Record<string, string> } = {},
+): Promise<TestEngine> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'berth-test-')))
   const socketPath = `${directory}/engine.sock`
   const host = `unix://${socketPath}`
@@ -54,6 +56,7 @@ export async function startEngine(options: { args?: readonly string[]; directory
     child = spawn(join(BIN, 'berthd'), [...args, ...(options.args ?? [])], {
       stdio: ['ignore', output, output],
       detached: true,
+      env: { ...process.env, ...options.env },
     })
     const started = child
     await eventually(`the engine answers (${directory})`, 15_000, async () => {

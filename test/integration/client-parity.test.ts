@@ -87,11 +87,11 @@ after(async () => {
 })
 
 const COMMANDS =
-  'run create start stop kill rm ps logs exec attach inspect pull images rmi tag version info port top stats rename restart pause unpause wait events'.split(
+  'run create start stop kill rm ps logs exec attach inspect pull images rmi tag version info port top stats rename restart pause unpause wait events update'.split(
     ' ',
   )
 const GROUPED =
-  'container run,container ls,container list,container ps,container rm,container remove,container inspect,container stats,image ls,image list,image rm,image remove,image inspect,image pull,image tag,system info,system events'.split(
+  'container run,container ls,container list,container ps,container rm,container remove,container inspect,container stats,container update,container prune,checkpoint create,checkpoint ls,image ls,image list,image rm,image remove,image inspect,image pull,image tag,system info,system events'.split(
     ',',
   )
 
@@ -109,7 +109,7 @@ describe('wrong command lines', { skip: skipWithoutDocker28 }, () => {
     test(`${command} --bogus`, () => assertSame([command, '--bogus']))
     test(`${command} -Z`, () => assertSame([command, '-Z']))
   }
-  for (const command of 'run create start stop kill rm logs exec attach inspect pull rmi tag port top rename restart pause unpause wait'.split(
+  for (const command of 'run create start stop kill rm logs exec attach inspect pull rmi tag port top rename restart pause unpause wait update'.split(
     ' ',
   ))
     test(`${command} without arguments`, () => assertSame([command]))

@@ -10,6 +10,8 @@ export interface ConfigFile {
   currentContext?: string
   detachKeys?: string
   psFormat?: string
+  /** Added to the filters of every prune. */
+  pruneFilters?: string[]
   imagesFormat?: string
   statsFormat?: string
   proxies?: Record<string, Record<string, string>>

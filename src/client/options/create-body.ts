@@ -8,6 +8,7 @@ import { readEnvironment, readLabels } from './environment.ts'
 import { parseMount, parseTmpfs, parseVolumes } from './mounts.ts'
 import { buildNetworks, checkMac } from './networks.ts'
 import { parsePublish } from './publish.ts'
+import { parseRestartPolicy } from './restart-policy.ts'
 import {
   cutPair,
   invalid,
@@ -98,7 +99,7 @@ function buildHostConfig(flags: FlagValues, binds: string[], portBindings: objec
     ContainerIDFile: flags.text('cidfile') ?? '',
     LogConfig: readLogConfig(flags),
     PortBindings: portBindings,
-    RestartPolicy: parseRestart(flags.text('restart') ?? 'no'),
+    RestartPolicy: parseRestartPolicy(flags.text('restart') ?? 'no'),
     AutoRemove: flags.boolean('rm') ?? false,
     VolumeDriver: flags.text('volume-driver') ?? '',
     VolumesFrom: orNull(flags.list('volumes-from')),
@@ -175,17 +176,6 @@ function requireMode(flags: FlagValues, flag: string, name: string, valid: RegEx
   const mode = flags.text(flag) ?? ''
   if (!valid.test(mode)) throw invalid(`--${flag}: invalid ${name} mode`)
   return mode
-}
-
-function parseRestart(policy: string): object {
-  if (policy === '') return { Name: '', MaximumRetryCount: 0 }
-  const colon = policy.indexOf(':')
-  const name = colon < 0 ? policy : policy.slice(0, colon)
-  const count = colon < 0 ? '' : policy.slice(colon + 1)
-  if (colon === 0) throw invalid('invalid restart policy format: no policy provided before colon')
-  if (count !== '' && !/^[+-]?\d+$/.test(count))
-    throw invalid('invalid restart policy format: maximum retry count must be an integer')
-  return { Name: name, MaximumRetryCount: Number(count) }
 }
 
 function readLogConfig(flags: FlagValues): object {

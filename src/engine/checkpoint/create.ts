@@ -1,7 +1,7 @@
 // POST /containers/{id}/checkpoints: the processes of a running container into files, by criu.
 import { create } from '@bufbuild/protobuf'
 import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { packMessage } from '../../containerd/client/any.ts'
 import { CheckpointOptionsSchema } from '../../gen/runc/options_pb.ts'
@@ -32,20 +32,14 @@ export async function createCheckpoint(
 ): Promise<void> {
   if (!isAlive(container.state)) throw notRunning(container)
   requireCheckpointId(request.id)
-  const parent = checkpointsDirectory(container, request.directory)
-  const path = join(parent, request.id)
+  const path = join(checkpointsDirectory(container, request.directory), request.id)
   const draft = `${path}${UNFINISHED}`
-  const occupied = lstatSync(path, { throwIfNoEntry: false })
-  if (occupied !== undefined) {
-    const reason = occupied.isDirectory()
-      ? `checkpoint with name ${request.id} already exists for container ${name}`
-      : `${path} exists and is not a directory`
-    throw new Failure('unknown', `cannot checkpoint container ${name}: ${reason}`)
+  try {
+    makeDraft(path, draft, `checkpoint with name ${request.id} already exists for container ${name}`)
+  } catch (error) {
+    throw new Failure('unknown', `cannot checkpoint container ${name}: ${messageOf(error)}`, { cause: error })
   }
   try {
-    mkdirSync(parent, { recursive: true, mode: 0o700 })
-    rmSync(draft, { recursive: true, force: true })
-    mkdirSync(draft, { mode: 0o700 })
     await takeCheckpoint(engine, container, draft, request.exit)
     renameSync(draft, path)
   } catch (error) {
@@ -53,6 +47,14 @@ export async function createCheckpoint(
     throw new Failure('unknown', `Cannot checkpoint container ${name}: ${messageOf(error)}`, { cause: error })
   }
   publishContainerEvent(engine, container, 'checkpoint')
+}
+
+function makeDraft(path: string, draft: string, taken: string): void {
+  const occupied = lstatSync(path, { throwIfNoEntry: false })
+  if (occupied !== undefined) throw new Error(occupied.isDirectory() ? taken : `${path} exists and is not a directory`)
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  rmSync(draft, { recursive: true, force: true })
+  mkdirSync(draft, { mode: 0o700 })
 }
 
 /** As dockerd asks: connections, outside sockets and locks are saved as well, and the network namespace is made anew by whoever restores. */

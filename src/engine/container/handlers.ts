@@ -113,7 +113,7 @@ async function start(engine: Engine, request: ApiRequest): Promise<ApiResponse> 
       'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24',
     )
   const checkpoint = request.query.get('checkpoint') ?? ''
-  if (checkpoint !== '' && !engine.config.experimental)
+  if (checkpoint !== '' && !engine.config.isExperimental)
     throw new Failure('invalid-argument', 'checkpoint is only supported in experimental mode')
   const name = request.params['id'] ?? ''
   const container = engine.containers.require(name)

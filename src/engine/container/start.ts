@@ -89,7 +89,7 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
       await nextTurn()
       await joinNetwork(engine, container, undo)
     }
-    await runTask(engine, container, created)
+    await runTask(engine, container, created, checkpoint !== undefined)
   } catch (error) {
     noteFailure(container, error)
     throw error
@@ -97,12 +97,19 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
   undo.commit()
 }
 
-async function runTask(engine: Engine, container: Container, created: Promise<number>): Promise<void> {
+/** Who serves the streams of a process that is brought back is there only with the process itself. */
+async function runTask(
+  engine: Engine,
+  container: Container,
+  created: Promise<void>,
+  isBroughtBack: boolean,
+): Promise<void> {
   container.state.oomKilled = false
-  const pid = await explained(container, CREATE_SUBJECT, created)
-  await connectWaitingClients(engine, container)
+  await explained(container, CREATE_SUBJECT, created)
+  if (!isBroughtBack) await connectWaitingClients(engine, container)
   const startedAtMs = engine.clock.now()
-  await explained(container, START_SUBJECT, startTask(engine, container))
+  const pid = await explained(container, START_SUBJECT, startTask(engine, container))
+  if (isBroughtBack) await connectWaitingClients(engine, container)
   const { record, state } = container
   record.hasRun = true
   state.status = 'running'

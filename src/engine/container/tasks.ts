@@ -67,14 +67,14 @@ export async function deleteContainerdRecord(engine: Engine, id: string): Promis
   await ignoreMissing(engine.containerd.containers.delete({ id }))
 }
 
-/** The process exists and waits. Returns its pid. `checkpoint`: the directory of the images that it is brought back from. */
+/** The process exists and waits. `checkpoint`: the directory of the images that it is brought back from; then it is not there before the start. */
 export async function createTask(
   engine: Engine,
   container: Container,
   rootfs: SnapshotMount[],
   checkpoint?: string,
-): Promise<number> {
-  const { pid } = await engine.containerd.tasks.create({
+): Promise<void> {
+  await engine.containerd.tasks.create({
     containerId: container.id,
     rootfs,
     ...(await engine.streams.open(container)),
@@ -83,12 +83,13 @@ export async function createTask(
       ? {}
       : { options: restoreOptions(engine, container.record.hostConfig.Runtime ?? '', checkpoint) }),
   })
-  return pid
 }
 
-export async function startTask(engine: Engine, container: Container): Promise<void> {
+/** Returns the pid of the first process: what is brought back from a checkpoint has none before. */
+export async function startTask(engine: Engine, container: Container): Promise<number> {
   await engine.streams.starting(container)
-  await engine.containerd.tasks.start({ containerId: container.id, execId: '' })
+  const { pid } = await engine.containerd.tasks.start({ containerId: container.id, execId: '' })
+  return pid
 }
 
 /** Kills what still runs. A task that is not there is no error. */
