@@ -1,6 +1,7 @@
 // Every command there is: names, usage and summary here, its code loaded when it is called.
 import type { Command } from './command.ts'
 import { CONTEXT_COMMANDS } from './command-tables/contexts.ts'
+import { REGISTRY_COMMANDS } from './command-tables/registries.ts'
 import type { Gate } from './features.ts'
 
 export interface CommandEntry extends Gate {
@@ -260,6 +261,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/small-verbs.ts')).wait,
   },
   ...CONTEXT_COMMANDS,
+  ...REGISTRY_COMMANDS,
 ]
 
 export interface FoundCommand {

@@ -32,6 +32,8 @@ export interface PullOptions {
   fd: OutputFd
   /** Every tag of the repository. */
   allTags?: boolean
+  /** A credential helper that does not work is a failure. */
+  needsCredentials?: boolean
 }
 
 /** Throws what the engine reports in band. */
@@ -45,7 +47,7 @@ export async function pullImage(shell: Shell, image: string, options: PullOption
       tag: reference.digest ?? reference.tag,
       platform: options.platform?.toLowerCase(),
     },
-    headers: await readAuthHeader(image, shell.config, shell.env),
+    headers: await readAuthHeader(image, shell.config, shell.env, options.needsCredentials),
   })
   await showProgress(readJsonLines(body), options.isQuiet ? undefined : options.fd)
 }

@@ -3,12 +3,11 @@ import assert from 'node:assert/strict'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { after, before, describe, test } from 'node:test'
-import { type CommandResult, must, run } from '../harness/command.ts'
+import { assertSameStory, PROGRAMS, type StorySetting, tell } from '../harness/client-stories.ts'
+import { must } from '../harness/command.ts'
 import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
-import { BIN } from '../harness/root.ts'
 
 let directory: string
-const PROGRAMS = { docker: 'docker', berth: `${BIN}/berth` }
 const ENV = { DOCKER_HOST: '', BERTH_HOST: '', DOCKER_CONTEXT: '', TERM: 'xterm' }
 
 before(async () => {
@@ -21,26 +20,11 @@ before(async () => {
 
 after(() => rm(directory, { recursive: true, force: true }))
 
-const normalise = (text: string) =>
-  text
-    .replace(/\bberth\b(?!-)/g, 'docker')
-    .replaceAll('unix:///run/docker.sock', 'unix:///var/run/docker.sock')
-    .replaceAll(/\/config-(docker|berth)/g, '/config')
-    .replace(/ {2,}/g, '  ') // columns are as wide as the default host
-
-/** Lines run one after the other by one program in a configuration of its own. */
-async function runLines(program: keyof typeof PROGRAMS, name: string, lines: readonly string[]) {
-  const config = `${directory}/${name}/config-${program}`
-  await must(['mkdir', '-p', config])
-  const results: CommandResult[] = []
-  for (const line of lines) {
-    const words = line.replaceAll('DIR', directory).replaceAll('OWN', config)
-    const command = `cd ${config}; ${words.replaceAll('$P', PROGRAMS[program])}`
-    const { code, stdout, stderr } = await run(['sh', '-c', command], { env: { ...ENV, DOCKER_CONFIG: config } })
-    results.push({ code, stdout: normalise(stdout), stderr: normalise(stderr) })
-  }
-  return { config, results }
-}
+const setting = (): StorySetting => ({
+  directory,
+  env: ENV,
+  mask: (text) => text.replaceAll('unix:///run/docker.sock', 'unix:///var/run/docker.sock').replace(/ {2,}/g, '  '), // columns are as wide as the default host
+})
 
 const STORIES: Record<string, string[]> = {
   'made, listed, described, used, removed': [
@@ -141,23 +125,18 @@ const STORIES: Record<string, string[]> = {
 }
 
 describe('contexts', { skip: skipWithoutDocker28 }, () => {
-  for (const [title, lines] of Object.entries(STORIES))
-    test(title, async () => {
-      const theirs = await runLines('docker', title.replaceAll(' ', '-'), lines)
-      const ours = await runLines('berth', title.replaceAll(' ', '-'), lines)
-      for (const [index, line] of lines.entries())
-        assert.deepEqual(
-          ours.results[index],
-          theirs.results[index],
-          `${line} after ${lines.slice(0, index).join('; ')}`,
-        )
-    })
+  for (const [title, lines] of Object.entries(STORIES)) test(title, () => assertSameStory(title, lines, setting()))
 
   test('what one writes the other reads', async () => {
-    const ours = await runLines('berth', 'both', [
-      '$P context create two --docker host=tcp://h:2376,ca=DIR/cert,cert=DIR/cert,key=DIR/key --description d',
-      '$P context use two',
-    ])
+    const ours = await tell(
+      'berth',
+      'both',
+      [
+        '$P context create two --docker host=tcp://h:2376,ca=DIR/cert,cert=DIR/cert,key=DIR/key --description d',
+        '$P context use two',
+      ],
+      setting(),
+    )
     const env = { ...ENV, DOCKER_CONFIG: ours.config }
     const read = (program: string) => must([program, 'context', 'inspect', 'two'], { env })
     assert.equal(await read(PROGRAMS.berth), await read('docker'))
@@ -168,10 +147,12 @@ describe('contexts', { skip: skipWithoutDocker28 }, () => {
   })
 
   test('nobody else can read the keys, and no draft of a file stays', async () => {
-    const { config } = await runLines('berth', 'modes', [
-      '$P context create two --docker host=tcp://h:2376,ca=DIR/cert,cert=DIR/cert,key=DIR/key',
-      '$P context use two',
-    ])
+    const { config } = await tell(
+      'berth',
+      'modes',
+      ['$P context create two --docker host=tcp://h:2376,ca=DIR/cert,cert=DIR/cert,key=DIR/key', '$P context use two'],
+      setting(),
+    )
     const [id = ''] = await readdir(`${config}/contexts/tls`)
     const files = await readdir(`${config}/contexts/tls/${id}/docker`)
     assert.deepEqual(files.sort(), ['ca.pem', 'cert.pem', 'key.pem'])
@@ -183,7 +164,7 @@ describe('contexts', { skip: skipWithoutDocker28 }, () => {
   })
 
   test('what config.json says beside contexts stays', async () => {
-    const { config } = await runLines('berth', 'kept', ['$P context create aa --docker host=unix:///x'])
+    const { config } = await tell('berth', 'kept', ['$P context create aa --docker host=unix:///x'], setting())
     const before = { psFormat: 'table {{.ID}}', ours: { a: 1 }, auths: { r: { auth: 'YTpi' } } }
     await writeFile(`${config}/config.json`, JSON.stringify(before))
     await must([PROGRAMS.berth, 'context', 'use', 'aa'], { env: { ...ENV, DOCKER_CONFIG: config } })

@@ -17,7 +17,7 @@ const ABSENT: Record<string, string> = {
   manifest: 'lists of manifests are made by whoever builds them',
   trust: 'the engine verifies no signatures',
   ...Object.fromEntries(
-    'checkpoint config network node plugin secret service stack swarm volume commit cp diff export history import load login logout push save search update'
+    'checkpoint config network node plugin secret service stack swarm volume commit cp diff export history import load push save search update'
       .split(' ')
       .flatMap((name) => [name, `container ${name}`, `image ${name}`])
       .concat('container prune', 'image prune', 'system df', 'system prune')

@@ -93,7 +93,7 @@ async function createOrPull(shell: Shell, body: CreateBody, flags: FlagValues): 
   const isQuiet = flags.boolean('quiet') ?? false
   const pull = async () => {
     const { pullImage } = await import('../pull-image.ts')
-    await pullImage(shell, body.Image, { platform, isQuiet, fd: 2 })
+    await pullImage(shell, body.Image, { platform, isQuiet, fd: 2, needsCredentials: true })
   }
   const size = terminalSize(1)
   body.HostConfig['ConsoleSize'] = [size?.rows ?? 0, size?.columns ?? 0]

@@ -1,50 +1,75 @@
-// What `docker login` left in config.json, as the header the engine wants.
+// The credentials of registries: found for a request, kept by `login`, dropped by `logout`.
 import type { ConfigFile } from './config-file.ts'
 
-const HUB = 'https://index.docker.io/v1/'
+/** Docker Hub's key, everywhere. */
+export const HUB = 'https://index.docker.io/v1/'
 
-/** `X-Registry-Auth` for the registry that `name` lives on; no header where nothing is known of it. */
+export interface Credentials {
+  username: string
+  password: string
+  /** In place of a password. */
+  identitytoken?: string
+}
+
+/**
+ * `X-Registry-Auth` for the registry that `name` lives on; no header where nothing is known of it. `isStrict`: what a credential helper
+ * complains of is thrown; else its credentials are none, as the Docker CLI has it in all commands but run and create.
+ */
 export async function readAuthHeader(
   name: string,
   config: ConfigFile,
   env: NodeJS.ProcessEnv,
+  isStrict = false,
 ): Promise<Record<string, string>> {
   const [first = ''] = name.split('/')
   const isRemote = name.includes('/') && /[.:]|^localhost$/.test(first)
   const key = isRemote && first !== 'docker.io' && first !== 'index.docker.io' ? first : HUB
-  const helper = config.credHelpers?.[key] ?? config.credsStore
-  const found =
-    fromEnvironment(env['DOCKER_AUTH_CONFIG'], key) ??
-    (helper === undefined ? fromFile(config, key) : await fromHelper(helper, key))
-  if (found === undefined) return {}
-  return { 'X-Registry-Auth': Buffer.from(JSON.stringify({ ...found, serveraddress: key })).toString('base64url') }
-}
-
-type Credentials = { username: string; password: string } | { identitytoken: string }
-
-function fromEnvironment(text: string | undefined, key: string): Credentials | undefined {
-  return text ? fromFile(JSON.parse(text) as ConfigFile, key) : undefined
-}
-
-function fromFile(config: ConfigFile, key: string): Credentials | undefined {
-  const entry = config.auths?.[key] ?? config.auths?.[`https://${key}`] ?? config.auths?.[`http://${key}`]
-  if (entry?.identitytoken) return { identitytoken: entry.identitytoken }
-  if (!entry?.auth) return undefined
-  const text = Buffer.from(entry.auth, 'base64').toString('utf8')
-  const colon = text.indexOf(':')
-  return colon < 0 ? undefined : { username: text.slice(0, colon), password: text.slice(colon + 1) }
-}
-
-/** docker-credential-helpers' protocol: the server on standard input, JSON on standard output. */
-async function fromHelper(helper: string, key: string): Promise<Credentials | undefined> {
-  if (!/^[\w.-]+$/.test(helper)) return undefined
-  const { spawnSync } = await import('node:child_process')
-  const { status, stdout } = spawnSync(`docker-credential-${helper}`, ['get'], {
-    input: key,
-    encoding: 'utf8',
-    timeout: 30_000,
+  const found = await findCredentials(config, key, env).catch((error: unknown) => {
+    if (isStrict) throw error
+    return undefined
   })
-  if (status !== 0) return undefined
-  const { Username, Secret } = JSON.parse(stdout) as { Username: string; Secret: string }
-  return Username === '<token>' ? { identitytoken: Secret } : { username: Username, password: Secret }
+  if (found === undefined) return {}
+  const { username, password, identitytoken } = found
+  const auth = identitytoken ? { identitytoken } : { username, password }
+  return { 'X-Registry-Auth': Buffer.from(JSON.stringify({ ...auth, serveraddress: key })).toString('base64url') }
+}
+
+/** Undefined where nobody knows any for this registry. */
+export async function findCredentials(
+  config: ConfigFile,
+  key: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Credentials | undefined> {
+  const given = env['DOCKER_AUTH_CONFIG']
+  const fromEnvironment = given ? findInFile(JSON.parse(given) as ConfigFile, key) : undefined
+  if (fromEnvironment !== undefined) return fromEnvironment
+  const helper = helperFor(config, key)
+  if (helper === undefined) return findInFile(config, key)
+  const { getFromHelper } = await import('./credential-helper.ts')
+  return getFromHelper(helper, key)
+}
+
+/** The program that keeps the credentials of a registry: `pass` stands for docker-credential-pass. */
+export function helperFor(config: ConfigFile, key: string): string | undefined {
+  return config.credHelpers?.[key] || config.credsStore || undefined
+}
+
+function findInFile(config: ConfigFile, key: string): Credentials | undefined {
+  const auths = config.auths ?? {}
+  // Older clients wrote addresses where newer ones write hosts.
+  const entry = auths[key] ?? Object.entries(auths).find(([address]) => hostOf(address) === key)?.[1]
+  if (entry === undefined) return undefined
+  const text = Buffer.from(entry.auth ?? '', 'base64').toString('utf8')
+  const colon = text.indexOf(':')
+  const [username, password] =
+    colon < 0
+      ? [entry.username ?? '', entry.password ?? '']
+      : [text.slice(0, colon), text.slice(colon + 1).replace(/\0+$/, '')]
+  if (entry.identitytoken) return { username, password: '', identitytoken: entry.identitytoken }
+  return username === '' && password === '' ? undefined : { username, password }
+}
+
+/** `https://host:5000/v2/` is `host:5000`. */
+export function hostOf(address: string): string {
+  return address.replace(/^[a-z]+:\/\//, '').replace(/\/.*$/, '')
 }
