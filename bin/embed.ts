@@ -12,8 +12,7 @@ import { embedContainerd } from '../src/containerd/client/client.ts'
 import { openContainerd } from '../src/containerd/open-containerd.ts'
 import { openTasks } from '../src/containerd/open-tasks.ts'
 import type { Engine } from '../src/engine/engine.ts'
-import { listenOn, parseListenAddress } from '../src/engine/http/listen.ts'
-import { createApiServer } from '../src/engine/http/server.ts'
+import { serveApi } from '../src/engine/serve-api.ts'
 import { loadConfig } from '../src/engine/load-config.ts'
 import { openEngine } from '../src/engine/open-engine.ts'
 import { lockDataRoot } from '../src/engine/pid-file.ts'
@@ -58,12 +57,9 @@ export async function openBerth(options: BerthOptions): Promise<Berth> {
   return {
     engine,
     async listen(address) {
-      const server = createApiServer({ handlers, log })
-      await listenOn(server, parseListenAddress(address), config.group, log)
-      closing.defer(() => {
-        server.close()
-        server.closeAllConnections()
-      })
+      const settings = { ...config, hosts: [address] }
+      const api = await serveApi({ config: settings, handlers, plugins: engine.plugins, activated: [], log })
+      closing.defer(() => api.close())
     },
     [Symbol.asyncDispose]: () => closing[Symbol.asyncDispose](),
   }

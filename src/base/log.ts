@@ -15,15 +15,15 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 /** As the original daemons' log library (logrus) spells it. */
 const LEVEL_NAMES: Partial<Record<LogLevel, string>> = { warn: 'warning' }
 
-/** Writes to standard error whatever is at `minimum` or above. */
+/** Writes to standard error whatever is at `minimum` or above; a function is asked anew for every line. */
 export function createLog(
-  minimum: LogLevel,
+  minimum: LogLevel | (() => LogLevel),
   write: (line: string) => void = (line) => process.stderr.write(line),
   format: LogFormat = 'text',
 ): Log {
   const formatLine = format === 'json' ? formatJson : formatText
   const at = (level: LogLevel) => (message: string, fields?: LogFields) => {
-    if (LEVELS.indexOf(level) >= LEVELS.indexOf(minimum))
+    if (LEVELS.indexOf(level) >= LEVELS.indexOf(typeof minimum === 'string' ? minimum : minimum()))
       write(formatLine(LEVEL_NAMES[level] ?? level, message, fields))
   }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }

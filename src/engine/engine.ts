@@ -26,4 +26,6 @@ export interface Engine {
   readonly netns: NetnsStore
   readonly events: EventLog
   readonly plugins: PluginRegistry
+  /** `isEnding`: containers that stop now are stopped by the engine's end, not by a user. */
+  readonly phase: { isEnding: boolean }
 }

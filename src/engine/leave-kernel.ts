@@ -19,7 +19,7 @@ export async function leaveKernel(engine: Engine): Promise<void> {
   } catch (error) {
     engine.log.warn('the bridge network could not be removed', { error: messageOf(error) })
   }
-  removeCgroupParent(engine.config.cgroupParent)
+  if (engine.config.cgroupDriver === 'cgroupfs') removeCgroupParent(engine.config.cgroupParent)
 }
 
 /** In every hierarchy; one that still holds a group stays. */

@@ -10,6 +10,7 @@ import { openNativeKernel } from '../linux/native-kernel.ts'
 import { openBridgeNetwork } from '../network/bridge-network.ts'
 import { openNetnsStore } from '../network/netns-store.ts'
 import type { NetworkOptions } from '../network/network.ts'
+import { requireAuthorizationPlugins } from './authz/require-plugins.ts'
 import type { EngineConfig } from './config.ts'
 import { checkpointHandlers } from './checkpoint/handlers.ts'
 import { ContainerStore } from './container/container-store.ts'
@@ -75,7 +76,9 @@ export async function openEngine(options: {
       netns: openNetnsStore(kernel),
       events: new EventLog(clock),
       plugins: openPluginRegistry({ directories: DOCKER_DIRECTORIES, clock, log }),
+      phase: { isEnding: false },
     }
+    await requireAuthorizationPlugins(engine.plugins, config.authorizationPlugins)
     await Promise.all([reconcileContainers(engine), dropOldLeases(engine)])
     const close = async () => {
       images.close()

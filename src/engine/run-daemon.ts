@@ -1,20 +1,22 @@
 // berthd from its command line to its last signal.
-import type { Server } from 'node:http'
 import { BERTH_VERSION } from '../api/versions.ts'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/failure.ts'
 import { createLog, type Log } from '../base/log.ts'
+import { Mutex } from '../base/mutex.ts'
 import { UndoStack } from '../base/undo-stack.ts'
 import { connectContainerd } from '../containerd/client/client.ts'
+import { openNativeKernel } from '../linux/native-kernel.ts'
+import { releaseStartPagesSoon } from '../linux/release-pages.ts'
+import { connectServiceManager, type ServiceManager } from '../linux/service-manager.ts'
 import type { EngineConfig } from './config.ts'
 import { superviseContainerd } from './containerd/supervise-containerd.ts'
-import { listenOn, parseListenAddress } from './http/listen.ts'
-import { createApiServer } from './http/server.ts'
-import { releaseStartPagesSoon } from '../linux/release-pages.ts'
-import { loadConfig } from './load-config.ts'
-import { openNativeKernel } from '../linux/native-kernel.ts'
+import type { Engine } from './engine.ts'
+import { takeActivatedSockets } from './http/activated-sockets.ts'
+import { loadConfig, type LoadedConfig } from './load-config.ts'
 import { lockDataRoot, removePidFile, writePidFile } from './pid-file.ts'
 import { formatHelp } from './settings/parse-flags.ts'
+import { nextStopSignal } from './stop-signals.ts'
 
 const PROGRAM = 'berthd'
 /** A containerd that died is back within half a second; a request waits for it rather than fail. */
@@ -30,13 +32,11 @@ export interface Surroundings {
 /** Resolves with the exit code once the daemon has been told to go, or could not start. */
 export async function runDaemon(surroundings: Surroundings): Promise<number> {
   try {
-    const { action, config, ignoredKeys } = loadConfig(surroundings.argv)
-    if (action === 'help') return print(formatHelp(PROGRAM))
-    if (action === 'version') return print(`Berth version ${BERTH_VERSION}\n`)
-    if (action === 'validate') return print('configuration OK\n')
-    const log = createLog(config.logLevel)
-    for (const key of ignoredKeys) log.warn('a directive of the configuration file has no effect', { key })
-    await serveUntilTold(config, log, surroundings)
+    const loaded = loadConfig(surroundings.argv)
+    if (loaded.action === 'help') return print(formatHelp(PROGRAM))
+    if (loaded.action === 'version') return print(`Berth version ${BERTH_VERSION}\n`)
+    if (loaded.action === 'validate') return await validate(loaded.config)
+    await serveUntilTold(loaded, surroundings)
     return 0
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`)
@@ -44,12 +44,29 @@ export async function runDaemon(surroundings: Surroundings): Promise<number> {
   }
 }
 
-async function serveUntilTold(config: EngineConfig, log: Log, surroundings: Surroundings): Promise<void> {
-  const told = nextSignal()
+/** On standard error, where Docker says it. */
+async function validate(config: EngineConfig): Promise<number> {
+  const { loadTlsOptions } = await import('./http/tls-context.ts')
+  loadTlsOptions(config.tls)
+  process.stderr.write('configuration OK\n')
+  return 0
+}
+
+async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings): Promise<void> {
+  const { config } = loaded
+  const log = createLog(() => config.logLevel, undefined, config.logFormat)
+  for (const warning of loaded.warnings) log.warn(warning)
+  const told = nextStopSignal(log)
+  process.on('SIGHUP', () => {}) // a reload that comes too early must not kill
   await using closing = new UndoStack((error) => log.warn('shutdown', { error: messageOf(error) }))
-  lockDataRoot(openNativeKernel(), config.dataRoot)
-  writePidFile(config.pidFile, PROGRAM)
-  closing.defer(() => removePidFile(config.pidFile))
+  const kernel = openNativeKernel()
+  using manager = connectServiceManager(kernel, process.env, log)
+  const activated = takeActivatedSockets(process.env)
+  lockDataRoot(kernel, config.dataRoot)
+  if (config.pidFile !== '') {
+    writePidFile(config.pidFile, PROGRAM)
+    closing.defer(() => removePidFile(config.pidFile))
+  }
   const address = config.containerdAddress ?? startContainerd(config, log, surroundings, closing)
   const containerd = connectContainerd({
     address,
@@ -59,16 +76,40 @@ async function serveUntilTold(config: EngineConfig, log: Log, surroundings: Surr
   closing.defer(() => containerd.close())
   // The other daemon loads while this one does.
   const { openEngine } = await import('./open-engine.ts')
-  const { handlers, close } = await openEngine({ config, containerd, log, shimPath: surroundings.shimPath })
+  const { engine, handlers, close } = await openEngine({ config, containerd, log, shimPath: surroundings.shimPath })
   closing.defer(close)
-  for (const host of config.hosts) {
-    const server = createApiServer({ handlers, log })
-    await listenOn(server, parseListenAddress(host), config.group, log)
-    closing.defer(() => closeServer(server))
-  }
+  closing.defer(() => endContainers(engine))
+  const { serveApi } = await import('./serve-api.ts')
+  const api = await serveApi({ config, handlers, plugins: engine.plugins, activated, log })
+  closing.defer(() => {
+    manager.stopping()
+    api.close()
+  })
+  reloadOnHangup(engine, loaded, manager)
+  manager.ready()
   log.info('Daemon has completed initialization')
   releaseStartPagesSoon()
-  log.info(`Processing signal '${await told}'`)
+  await told
+}
+
+/** Unlike Docker's, containers outlive the engine unless it is told otherwise. */
+async function endContainers(engine: Engine): Promise<void> {
+  if (engine.config.liveRestore) return
+  const { stopAllContainers } = await import('./container/stop-all.ts')
+  await stopAllContainers(engine)
+}
+
+/** One after another, in the order of the signals. */
+function reloadOnHangup(engine: Engine, loaded: LoadedConfig, manager: ServiceManager): void {
+  const turn = new Mutex()
+  process.on('SIGHUP', () => {
+    void turn.run(async () => {
+      const { reloadConfig } = await import('./reload.ts')
+      manager.reloading()
+      await reloadConfig(engine, loaded)
+      manager.ready()
+    })
+  })
 }
 
 function startContainerd(config: EngineConfig, log: Log, surroundings: Surroundings, closing: UndoStack): string {
@@ -83,20 +124,6 @@ function startContainerd(config: EngineConfig, log: Log, surroundings: Surroundi
   })
   closing.defer(() => containerd.stop())
   return containerd.address
-}
-
-/** The listener goes at once, and with it the socket's file; clients that still wait see their connection end. */
-function closeServer(server: Server): void {
-  server.close()
-  server.closeAllConnections()
-}
-
-/** SIGHUP would reload in Docker; here it must at least not kill. */
-function nextSignal(): Promise<NodeJS.Signals> {
-  process.on('SIGHUP', () => {})
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
-  })
 }
 
 function print(text: string): number {

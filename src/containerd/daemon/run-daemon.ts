@@ -16,7 +16,7 @@ import { CONTAINERD_VERSION } from '../services/version.ts'
 import { dumpOnSignal } from './dump-state.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { arrangeOwnProcess } from './own-process.ts'
-import { connectServiceManager } from './service-manager.ts'
+import { connectServiceManager } from '../../linux/service-manager.ts'
 
 /** Of a call that does something; those that wait for events are cut at once. systemd would wait 90 s, dockerd 15 s. */
 const GRACE_MS = 3_000

@@ -34,7 +34,11 @@ export function containerdRuntime(engine: Host, name: string): Runtime {
   if (setting === undefined) throw new Failure('invalid-argument', `unknown or invalid runtime name: ${name}`)
   if (setting.shim !== undefined) return ofShim(setting.shim)
   const binaryName = setting.args.length === 0 ? setting.path : writeWrapper(engine, name, setting)
-  return { name: RUNC_SHIM, options: runcOptions({ binaryName, ...rootOf(engine, name) }) }
+  return { name: RUNC_SHIM, options: runcOptions({ binaryName, ...rootOf(engine, name), ...cgroupsOf(engine) }) }
+}
+
+function cgroupsOf({ config }: Host): { systemdCgroup?: true } {
+  return config.cgroupDriver === 'systemd' ? { systemdCgroup: true } : {}
 }
 
 /**
@@ -50,9 +54,14 @@ export function specFor(engine: Host, name: string, spec: RuntimeSpec): RuntimeS
 
 /** Of our own containerd it is the built-in runtime; another has its own runc. */
 function builtIn(engine: Host, name: string): Runtime {
-  if (engine.peer.isOwn) return { name: RUNC_SHIM }
+  const cgroups = cgroupsOf(engine)
+  if (engine.peer.isOwn)
+    return cgroups.systemdCgroup ? { name: RUNC_SHIM, options: runcOptions(cgroups) } : { name: RUNC_SHIM }
   const binaryName = name === 'berth-runc' ? name : ''
-  return { name: RUNC_SHIM, options: runcOptions({ binaryName, ...rootOf(engine, name || OWN_RUNTIMES[0]) }) }
+  return {
+    name: RUNC_SHIM,
+    options: runcOptions({ binaryName, ...rootOf(engine, name || OWN_RUNTIMES[0]), ...cgroups }),
+  }
 }
 
 /** As with dockerd: a runtime's state is this engine's, not the host's. */

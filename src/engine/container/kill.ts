@@ -51,7 +51,7 @@ export async function sendSignal(engine: Engine, container: Container, signal: n
     if (!countsAsRunning(state)) return
     const isStop = meansStop(container, signal)
     if (isStop) container.isToldToExit = true
-    record.wasStopped = true
+    if (!engine.phase.isEnding) record.wasStopped = true
     container.saveState()
     if (isStop && cancelRestart(container)) return container.waiters.tellStopped(container.exitStatus())
     if (state.status === 'restarting') return

@@ -22,7 +22,7 @@ export function writeNetworkFiles(engine: Engine, container: Container): void {
 export function writeHostsFile(engine: Engine, container: Container): void {
   const { config, hostConfig, endpoint } = container.record
   const kind = networkKind(container)
-  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateways: [engine.network.describe().gateway] }
+  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateways: hostGateways(engine) }
   const hosts =
     kind === 'host'
       ? formatHostNetworkHostsFile(readTextIfExists('/etc/hosts') ?? '', extra)
@@ -35,13 +35,18 @@ export function writeHostsFile(engine: Engine, container: Container): void {
   writeFileSync(hostsPath(container), hosts, { mode: FILE_MODE })
 }
 
+function hostGateways({ config, network }: Engine): string[] {
+  return config.hostGatewayAddresses.length > 0 ? config.hostGatewayAddresses : [network.describe().gateway]
+}
+
 function hostnameOf(container: Container): string {
   return networkKind(container) === 'host' ? hostHostname() : (container.record.config.Hostname ?? '')
 }
 
 function resolvConf(engine: Engine, container: Container): string {
   const { hostConfig } = container.record
-  const host = hostResolvConf(readTextIfExists)
+  const own = engine.config.resolvConf
+  const host = own === '' ? hostResolvConf(readTextIfExists) : (readTextIfExists(own) ?? '')
   const overrides = {
     nameservers: chosen(hostConfig.Dns, engine.config.dns),
     searches: chosen(hostConfig.DnsSearch, engine.config.dnsSearch),

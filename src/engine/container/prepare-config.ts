@@ -143,10 +143,16 @@ function completeConfig(config: ContainerConfig): ContainerConfig {
 
 function withDefaults(engine: Engine, given: HostConfig): HostConfig {
   const { cgroupVersion, maskedSystemPaths } = specHost(engine)
+  const { config } = engine
   const isPrivileged = given.Privileged === true
   const adapted = adaptHostConfig(
     { ...EMPTY_HOST_CONFIG, ...withoutNulls(given) },
-    { cgroupVersion, init: engine.config.init },
+    {
+      cgroupVersion,
+      shmBytes: config.defaultShmBytes,
+      ipcMode: config.defaultIpcMode,
+      cgroupnsMode: config.defaultCgroupnsMode,
+    },
   )
   const masked = given.MaskedPaths ?? [...DEFAULT_MASKED_PATHS, ...maskedSystemPaths]
   const readonly = given.ReadonlyPaths ?? [...DEFAULT_READONLY_PATHS]

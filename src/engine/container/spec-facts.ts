@@ -1,5 +1,6 @@
 // The machine and the daemon as specs and checks need to know them, gathered once per engine.
 import { existsSync, readFileSync, statfsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Engine } from '../engine.ts'
 import { OWN_RUNTIMES } from '../settings/runtime-setting.ts'
 import { cgroupFacts } from '../system/cgroup-facts.ts'
@@ -8,16 +9,19 @@ import type { SpecDefaults, SpecHost } from './spec/spec-input.ts'
 import type { ValidationFacts } from './spec/validate-host-config.ts'
 
 const CGROUP2_MAGIC = 0x63677270
-const INIT_NAMES = [
-  '/usr/libexec/docker/docker-init',
-  '/usr/bin/docker-init',
-  '/usr/local/bin/docker-init',
-  '/usr/bin/tini-static',
+const INIT_NAMES = ['docker-init', 'tini-static']
+const INIT_DIRECTORIES = [
+  '/usr/local/libexec/docker',
+  '/usr/libexec/docker',
+  '/usr/local/lib/docker',
+  '/usr/lib/docker',
+  '/usr/local/libexec',
+  '/usr/libexec',
 ]
 
 interface Facts {
   host: SpecHost
-  validation: ValidationFacts
+  validation: Omit<ValidationFacts, 'runtimes'>
 }
 
 const gathered = new WeakMap<Engine, Facts>()
@@ -26,8 +30,9 @@ export function specHost(engine: Engine): SpecHost {
   return factsOf(engine).host
 }
 
+/** Runtimes may change while the engine runs. */
 export function validationFacts(engine: Engine): ValidationFacts {
-  return factsOf(engine).validation
+  return { ...factsOf(engine).validation, runtimes: [...OWN_RUNTIMES, ...Object.keys(engine.config.runtimes)] }
 }
 
 export function specDefaults(engine: Engine): SpecDefaults {
@@ -36,27 +41,50 @@ export function specDefaults(engine: Engine): SpecDefaults {
     cgroupParent: config.cgroupParent,
     noNewPrivileges: config.noNewPrivileges,
     init: config.init,
-    initPath: INIT_NAMES.find((path) => existsSync(path)),
+    initPath: findInit(config.initPath),
     ulimits: config.defaultUlimits,
+    seccomp: seccompProfile(config.seccompProfile),
+    cgroupDriver: config.cgroupDriver,
   }
 }
+
+/** A path as it is; a name as Docker looks for it, then along PATH. */
+function findInit(configured: string | undefined): string | undefined {
+  if (configured?.startsWith('/')) return existsSync(configured) ? configured : undefined
+  const directories = [...INIT_DIRECTORIES, ...(process.env['PATH'] ?? '').split(':').filter((path) => path !== '')]
+  const names = configured === undefined ? INIT_NAMES : [configured]
+  const paths = names.flatMap((name) => directories.map((directory) => join(directory, name)))
+  return paths.find((path) => existsSync(path))
+}
+
+/** The file was checked when the daemon started; it is read once. */
+function seccompProfile(setting: string): NonNullable<SpecDefaults['seccomp']> {
+  if (setting === 'builtin' || setting === 'unconfined') return setting
+  let text = profiles.get(setting)
+  if (text === undefined) {
+    text = readFileSync(setting, 'utf8')
+    profiles.set(setting, text)
+  }
+  return { profile: text }
+}
+
+const profiles = new Map<string, string>()
 
 function factsOf(engine: Engine): Facts {
   let facts = gathered.get(engine)
   if (facts === undefined) {
-    facts = gather(engine)
+    facts = gather()
     gathered.set(engine, facts)
   }
   return facts
 }
 
-function gather({ config }: Engine): Facts {
+function gather(): Facts {
   const cgroupVersion = statfsSync('/sys/fs/cgroup').type === CGROUP2_MAGIC ? 2 : 1
   const host = readSpecHost({ cgroupVersion })
   return {
     host,
     validation: {
-      runtimes: [...OWN_RUNTIMES, ...Object.keys(config.runtimes)],
       capabilities: host.capabilities,
       controls: cgroupFacts(),
       cpus: readIndexes('/sys/devices/system/cpu/online'),

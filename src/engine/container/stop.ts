@@ -9,14 +9,13 @@ import { killAndWait, sendSignal } from './kill.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { parseSignal } from './signals.ts'
 
-const DEFAULT_TIMEOUT_SECONDS = 10
 /** When the signal could not even be sent. */
 const FAILED_SIGNAL_GRACE_MS = 2000
 
 export interface StopOptions {
   /** Undefined: the container's own, or SIGTERM. */
   signal: string | undefined
-  /** Undefined: the container's own, or ten; negative: for ever. */
+  /** Undefined: the container's own, or the engine's; negative: for ever. */
   timeoutSeconds: number | undefined
 }
 
@@ -25,7 +24,7 @@ export async function stopContainer(engine: Engine, container: Container, option
   if (!countsAsRunning(container.state)) throw new Failure('not-modified', 'container is already stopped')
   const { config } = container.record
   const signal = chooseSignal(options.signal, config.StopSignal)
-  const timeoutSeconds = options.timeoutSeconds ?? config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS
+  const timeoutSeconds = options.timeoutSeconds ?? config.StopTimeout ?? engine.config.defaultStopTimeoutSeconds
 
   const giveUp = new AbortController()
   const stopped = container.waiters.nextStop(giveUp.signal)

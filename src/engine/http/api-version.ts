@@ -4,12 +4,12 @@ import { Failure } from '../../base/failure.ts'
 import type { ApiVersion } from './route.ts'
 
 /** `text` is what stood after `/v`; undefined where the path had none. Throws in Docker's words. */
-export function negotiateVersion(text: string | undefined): ApiVersion {
+export function negotiateVersion(text: string | undefined, oldest: string = API_VERSION_MIN): ApiVersion {
   const version = text ?? API_VERSION
-  if (compareVersions(version, API_VERSION_MIN) < 0)
+  if (compareVersions(version, oldest) < 0)
     throw new Failure(
       'invalid-argument',
-      `client version ${version} is too old. Minimum supported API version is ${API_VERSION_MIN}, please upgrade your client to a newer version`,
+      `client version ${version} is too old. Minimum supported API version is ${oldest}, please upgrade your client to a newer version`,
     )
   if (compareVersions(version, API_VERSION) > 0)
     throw new Failure(

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { RouteKey } from '../../api/routes.ts'
 import { hijackHead, type StreamKind, takeSocket } from './hijack.ts'
 import { readJsonBody } from './json-body.ts'
-import { API_HEADERS } from './respond.ts'
+import type { HeaderPairs } from './respond.ts'
 import type { ApiRequest, ApiVersion } from './route.ts'
 
 export interface ExchangeParts {
@@ -16,6 +16,8 @@ export interface ExchangeParts {
   response: ServerResponse
   /** The body, where node:http did not read it: requests that ask for an upgrade. */
   upgradeBody: (() => Promise<Buffer>) | undefined
+  /** What every answer carries. */
+  common: HeaderPairs
 }
 
 export class Exchange implements ApiRequest {
@@ -68,12 +70,12 @@ export class Exchange implements ApiRequest {
   }
 
   async hijack(contentType: StreamKind): Promise<Duplex> {
-    const { key, request } = this.#parts
+    const { key, request, common } = this.#parts
     const isUpgrade = 'upgrade' in request.headers
     // Older clients and those that did not ask for an upgrade know one media type only.
     const kind = isUpgrade && this.version.atLeast('1.42') ? contentType : 'raw'
     const socket = await this.takeOver()
-    const headers = key === 'POST /exec/{id}/start' ? API_HEADERS : []
+    const headers = key === 'POST /exec/{id}/start' ? common : []
     socket.write(hijackHead({ isUpgrade, kind, headers }))
     return socket
   }

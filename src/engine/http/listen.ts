@@ -1,49 +1,105 @@
-// Where the API listens: `-H unix:///run/berth.sock`, `-H tcp://127.0.0.1:2375`.
-import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
+// Opens the sockets that the API listens on: unix sockets, TCP with TLS or plain, and those that systemd has opened before.
+import { chmodSync, chownSync, mkdirSync, readFileSync, readlinkSync, statSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { createConnection } from 'node:net'
 import { dirname } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
+import { type ActivatedSockets, chooseActivated } from './activated-sockets.ts'
+import { formatListenAddress, type ListenAddress } from './listen-address.ts'
 
-export type ListenAddress = { kind: 'unix'; path: string } | { kind: 'tcp'; host: string; port: number }
+/** Docker's own, which many hosts do not have. */
+const DEFAULT_GROUP = 'docker'
 
-/** Throws `invalid bind address (x): …` in Docker's manner. */
-export function parseListenAddress(text: string): ListenAddress {
-  const [, scheme, rest] = /^(?:(\w+):\/\/)?(.*)$/s.exec(text) ?? []
-  if (scheme === 'unix') {
-    if (rest === undefined || !rest.startsWith('/')) throw invalidAddress(text, 'the path of a socket must be absolute')
-    return { kind: 'unix', path: rest }
-  }
-  if (scheme === undefined || scheme === 'tcp') return parseTcp(text, rest ?? '')
-  throw invalidAddress(text, `unsupported proto ${scheme}`)
+export interface ListenOptions {
+  /** A server that does not listen yet: with TLS for TCP where that is on, plain for unix sockets always. */
+  makeServer(isTls: boolean): Server
+  readonly isTls: boolean
+  readonly group: string
+  readonly activated: ActivatedSockets
+  readonly log: Log
 }
 
-/** Opens the socket. A stale one of a dead daemon is replaced; one that answers is somebody's, and stays. */
-export async function listenOn(server: Server, address: ListenAddress, group: string, log: Log): Promise<void> {
-  if (address.kind === 'unix') {
-    await removeStaleSocket(address.path)
-    mkdirSync(dirname(address.path), { recursive: true, mode: 0o755 })
-    // Closed to everyone until its owner and mode are right.
-    const mask = process.umask(0o177)
-    try {
-      await opened(server, { path: address.path })
-    } finally {
-      process.umask(mask)
-    }
-    grantGroup(address.path, group, log)
-    log.info(`API listen on ${address.path}`)
-  } else {
-    log.warn('[DEPRECATION NOTICE]: API is accessible without encryption: who can connect is root on this host', {
-      host: `tcp://${address.host}:${address.port}`,
-    })
-    await opened(server, { host: address.host, port: address.port })
-    log.info(`API listen on ${address.host}:${address.port}`)
+/** Resolves with the servers that listen now; the caller closes them. Throws Failure where the socket cannot be had. */
+export async function listenOn(address: ListenAddress, options: ListenOptions): Promise<Server[]> {
+  switch (address.kind) {
+    case 'unix':
+      return [await listenOnPath(address.path, options)]
+    case 'tcp':
+      return [await listenOnPort(address, options)]
+    case 'fd':
+      return await listenOnDescriptors(address.name, options)
   }
 }
 
-function opened(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** A stale socket of a dead daemon is replaced; one that answers is somebody's, and stays. */
+async function listenOnPath(path: string, { makeServer, group, log }: ListenOptions): Promise<Server> {
+  const gid = findGroup(group)
+  if (gid === undefined && group !== '' && group !== DEFAULT_GROUP)
+    throw new Failure('invalid-argument', `failed to load listeners: group ${group} not found`)
+  await removeStaleSocket(path)
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+  const server = makeServer(false)
+  // Closed to everyone until its owner and mode are right.
+  const mask = process.umask(0o177)
+  try {
+    await opened(server, { path })
+  } finally {
+    process.umask(mask)
+  }
+  if (gid === undefined && group !== '')
+    log.warn(`could not change group ${path} to ${group}: group ${group} not found`)
+  if (gid !== undefined) chownSync(path, 0, gid)
+  chmodSync(path, gid === undefined ? 0o600 : 0o660)
+  log.info(`API listen on ${path}`)
+  return server
+}
+
+async function listenOnPort(
+  address: ListenAddress & { kind: 'tcp' },
+  { makeServer, isTls, log }: ListenOptions,
+): Promise<Server> {
+  if (!isTls)
+    log.warn(
+      'Binding to IP address without --tlsverify is insecure and gives root access on this machine to everyone who has access to your network.',
+      { host: formatListenAddress(address) },
+    )
+  const server = makeServer(isTls)
+  await opened(server, { host: address.host, port: address.port })
+  log.info(`API listen on ${described(server)}`)
+  return server
+}
+
+/** Whoever may connect to a path that systemd made is systemd's decision; TCP has TLS where it is on. */
+async function listenOnDescriptors(
+  name: string,
+  { makeServer, isTls, activated, log }: ListenOptions,
+): Promise<Server[]> {
+  const servers: Server[] = []
+  for (const fd of chooseActivated(activated, name)) {
+    const server = makeServer(isTls && !isUnixSocket(fd))
+    await opened(server, { fd })
+    servers.push(server)
+    log.info(`API listen on ${described(server)}`)
+  }
+  return servers
+}
+
+/** By the kernel's list of them. What is not in it counts as TCP, which is the safe mistake. */
+function isUnixSocket(fd: number): boolean {
+  const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
+  const rows = readFileSync('/proc/net/unix', 'utf8').split('\n')
+  return inode !== undefined && rows.some((row) => row.trim().split(/ +/)[6] === inode)
+}
+
+function described(server: Server): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') return address ?? ''
+  return formatListenAddress({ kind: 'tcp', host: address.address, port: address.port }).slice('tcp://'.length)
+}
+
+function opened(server: Server, where: { path: string } | { host: string; port: number } | { fd: number }) {
+  return new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(where, () => {
       server.off('error', reject)
@@ -73,18 +129,6 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
-/** The group may talk to the daemon; where it does not exist only root may. */
-function grantGroup(path: string, group: string, log: Log): void {
-  const gid = findGroup(group)
-  if (gid === undefined) {
-    if (group !== '') log.warn(`could not change group ${path} to ${group}: group ${group} not found`)
-    chmodSync(path, 0o600)
-    return
-  }
-  chownSync(path, 0, gid)
-  chmodSync(path, 0o660)
-}
-
 function findGroup(group: string): number | undefined {
   if (/^\d+$/.test(group)) return Number(group)
   for (const line of readFileSync('/etc/group', 'utf8').split('\n')) {
@@ -92,14 +136,4 @@ function findGroup(group: string): number | undefined {
     if (name === group && group !== '') return Number(gid)
   }
   return undefined
-}
-
-function parseTcp(text: string, rest: string): ListenAddress {
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:/]*)):(\d{1,5})\/?$/.exec(rest) ?? []
-  if (port === undefined || Number(port) > 65535) throw invalidAddress(text, 'expected host:port')
-  return { kind: 'tcp', host: bracketed ?? (plain || '127.0.0.1'), port: Number(port) }
-}
-
-function invalidAddress(text: string, reason: string): Failure {
-  return new Failure('invalid-argument', `invalid bind address (${text}): ${reason}`)
 }

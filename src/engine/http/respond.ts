@@ -4,7 +4,7 @@ import { BERTH_VERSION, API_VERSION } from '../../api/versions.ts'
 import { messageOf } from '../../base/failure.ts'
 import type { ApiResponse } from './route.ts'
 
-type HeaderPairs = readonly (readonly [name: string, value: string])[]
+export type HeaderPairs = readonly (readonly [name: string, value: string])[]
 
 /** On every answer of a known route. */
 export const VERSION_HEADERS: HeaderPairs = [
@@ -13,27 +13,42 @@ export const VERSION_HEADERS: HeaderPairs = [
   ['Server', `Docker/${BERTH_VERSION} (linux)`],
 ]
 
-/** Missing on answers to requests of an unsupported version, as in Docker. */
-export const API_HEADERS: HeaderPairs = [...VERSION_HEADERS, ['Docker-Experimental', 'false']]
+/** On every answer to a request of a supported version. */
+export function apiHeaders(isExperimental: boolean): HeaderPairs {
+  return [...VERSION_HEADERS, ['Docker-Experimental', String(isExperimental)]]
+}
 
 export async function writeResponse(response: ServerResponse, answer: ApiResponse, common: HeaderPairs): Promise<void> {
+  if (answer.kind === 'hijacked') return
+  const body = bodyOf(answer)
+  if (body !== undefined) return writeWhole(response, answer.status, headersOf(answer), body, common)
+  writeHead(response, answer.status, headersOf(answer), common)
+  if (answer.kind === 'stream') {
+    response.flushHeaders()
+    await answer.write(response)
+  }
+  response.end()
+}
+
+type Written = Exclude<ApiResponse, { kind: 'hijacked' }>
+
+/** Undefined where there is none, or where it is a stream. */
+export function bodyOf(answer: Written): Buffer | undefined {
+  if (answer.kind === 'json') return Buffer.from(encodeJson(answer.body))
+  return answer.kind === 'text' ? Buffer.from(answer.body) : undefined
+}
+
+/** But those that every answer has, and the length of a body. */
+export function headersOf(answer: Written): HeaderPairs {
   switch (answer.kind) {
     case 'json':
-      return writeWhole(response, answer.status, 'application/json', encodeJson(answer.body), common)
+      return [['Content-Type', 'application/json']]
     case 'text':
-      return writeWhole(response, answer.status, 'text/plain; charset=utf-8', answer.body, common, answer.headers)
+      return [['Content-Type', 'text/plain; charset=utf-8'], ...(answer.headers ?? [])]
     case 'empty':
-      writeHead(response, answer.status, emptyHeaders(answer.status), common)
-      response.end()
-      return
+      return emptyHeaders(answer.status)
     case 'stream':
-      writeHead(response, answer.status, [['Content-Type', answer.contentType]], common)
-      response.flushHeaders()
-      await answer.write(response)
-      response.end()
-      return
-    case 'hijacked':
-      return
+      return [['Content-Type', answer.contentType]]
   }
 }
 
@@ -49,9 +64,15 @@ export function writeError(
     writeHead(response, status, [], common)
     response.end()
   } else if (asText) {
-    const headers: HeaderPairs = [['X-Content-Type-Options', 'nosniff']]
-    writeWhole(response, status, 'text/plain; charset=utf-8', `${messageOf(error)}\n`, common, headers)
-  } else writeWhole(response, status, 'application/json', encodeJson({ message: messageOf(error) }), common)
+    const headers: HeaderPairs = [
+      ['Content-Type', 'text/plain; charset=utf-8'],
+      ['X-Content-Type-Options', 'nosniff'],
+    ]
+    writeWhole(response, status, headers, Buffer.from(`${messageOf(error)}\n`), common)
+  } else {
+    const answer = { kind: 'json', status, body: { message: messageOf(error) } } as const
+    writeWhole(response, status, headersOf(answer), Buffer.from(encodeJson(answer.body)), common)
+  }
 }
 
 /** As Go's encoder ends it. */
@@ -62,15 +83,14 @@ export function encodeJson(value: unknown): string {
 function writeWhole(
   response: ServerResponse,
   status: number,
-  contentType: string,
-  body: string,
+  headers: HeaderPairs,
+  body: Buffer,
   common: HeaderPairs,
-  extra: HeaderPairs = [],
 ): void {
-  const bytes = Buffer.from(body)
-  const headers: HeaderPairs = [['Content-Type', contentType], ['Content-Length', String(bytes.length)], ...extra]
-  writeHead(response, status, headers, common)
-  response.end(bytes)
+  const [type, ...others] = headers
+  const length = ['Content-Length', String(body.length)] as const
+  writeHead(response, status, [...(type === undefined ? [] : [type]), length, ...others], common)
+  response.end(body)
 }
 
 /** One array for Node: setHeader costs a map entry each, and this is on every request's path. */

@@ -58,7 +58,8 @@ const handlers: Handlers = {
 }
 
 const server = createApiServer({ handlers, log: silentLog })
-before(() => listenOn(server, { kind: 'unix', path: socketPath }, '', silentLog))
+const listening = { makeServer: () => server, isTls: false, group: '', activated: [], log: silentLog }
+before(() => listenOn({ kind: 'unix', path: socketPath }, listening))
 after(() => {
   server.closeAllConnections()
   server.close()

@@ -1,7 +1,9 @@
 // The HTTP front door: from a connection's bytes to a handler and back. Docker's version rules, headers, error bodies and hijacking.
 import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { TlsOptions } from 'node:tls'
 import type { RouteKey } from '../../api/routes.ts'
 import { compareVersions } from '../../api/versions.ts'
 import { isFailure, messageOf } from '../../base/failure.ts'
@@ -10,8 +12,17 @@ import { negotiateVersion } from './api-version.ts'
 import { statusOf } from './error-status.ts'
 import { Exchange } from './exchange.ts'
 import { hijackFailure } from './hijack.ts'
-import { API_HEADERS, VERSION_HEADERS, writeError, writeResponse } from './respond.ts'
-import type { Handler, Handlers } from './route.ts'
+import {
+  apiHeaders,
+  bodyOf,
+  type HeaderPairs,
+  headersOf,
+  VERSION_HEADERS,
+  writeError,
+  writeResponse,
+} from './respond.ts'
+import { type Admission, readAtMost, type RequestGuard } from './request-guard.ts'
+import type { ApiResponse, Handler, Handlers } from './route.ts'
 import { cleanPath, matchRoute, type RouteMatch } from './router.ts'
 import { takeUpgradeBody } from './upgrade-body.ts'
 
@@ -19,26 +30,41 @@ import { takeUpgradeBody } from './upgrade-body.ts'
 const HEADER_BYTES_MAX = 256 * 1024
 const HEADERS_TIMEOUT_MS = 5 * 60_000
 
+/** Of plain servers Node's own have it: a client's end of input must not end its output. The types do not know the option. */
+const HALF_OPEN: object = { allowHalfOpen: true }
+
 /** Its failures are raw text, even before the connection is hijacked. */
 const RAW_ERROR_ROUTE: RouteKey = 'POST /containers/{id}/attach'
 
-interface Served {
+export interface ApiServerOptions {
   readonly handlers: Handlers
   readonly log: Log
+  /** Of our oldest version where nothing is said. */
+  readonly minApiVersion?: string
+  readonly isExperimental?: boolean
+  readonly tls?: TlsOptions | undefined
+  readonly guard?: RequestGuard
+}
+
+interface Served extends ApiServerOptions {
+  readonly headers: HeaderPairs
   /** The exchange that a connection is busy with. */
   readonly busy: WeakMap<Duplex, Exchange>
 }
 
 /** Not listening yet: see listen.ts. */
-export function createApiServer(options: { handlers: Handlers; log: Log }): Server {
-  const served: Served = { ...options, busy: new WeakMap() }
-  const server = createServer({
+export function createApiServer(options: ApiServerOptions): Server {
+  const headers = apiHeaders(options.isExperimental ?? false)
+  const served: Served = { ...options, headers, busy: new WeakMap() }
+  const settings = {
     // Clients pool connections and expect them to stay; an upload takes as long as it takes.
     keepAliveTimeout: 0,
     requestTimeout: 0,
     headersTimeout: HEADERS_TIMEOUT_MS,
     maxHeaderSize: HEADER_BYTES_MAX,
-  })
+  }
+  const server =
+    options.tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...options.tls, ...HALF_OPEN })
   // A half-closed connection still gets its answer. node:http has this property but no option for it.
   Object.assign(server, { httpAllowHalfOpen: true })
   server.on('request', (request, response) => void serve(served, request, response, undefined))
@@ -80,13 +106,17 @@ interface Job {
 async function answer(served: Served, job: Job): Promise<void> {
   const { match, request, response } = job
   let exchange: Exchange | undefined
-  let common = VERSION_HEADERS
+  let common: HeaderPairs = []
   try {
-    const version = negotiateVersion(match.version)
-    common = API_HEADERS
-    exchange = new Exchange({ ...job, key: match.key, params: match.params, version })
+    const admission = served.guard?.isOn() ? await admit(served.guard, job) : undefined
+    common = VERSION_HEADERS
+    const version = negotiateVersion(match.version, served.minApiVersion)
+    common = served.headers
+    exchange = new Exchange({ ...job, key: match.key, params: match.params, version, common })
     served.busy.set(request.socket, exchange)
-    await writeResponse(response, await job.handler(exchange), common)
+    const found = await job.handler(exchange)
+    if (admission) await release(admission, found, common)
+    await writeResponse(response, found, common)
   } catch (error) {
     await report(served, job, exchange, common, error)
   } finally {
@@ -94,11 +124,33 @@ async function answer(served: Served, job: Job): Promise<void> {
   }
 }
 
+/** The body that was read for it is given to the handler again. */
+async function admit(guard: RequestGuard, job: Job): Promise<Admission> {
+  const { request, response, upgradeBody } = job
+  const readBody = async (bytesMax: number) => {
+    const body = await (upgradeBody?.() ?? readAtMost(request, bytesMax))
+    if (body !== undefined && body.length <= bytesMax) return body
+    response.shouldKeepAlive = false // the rest is never read
+    return undefined
+  }
+  const admission = await guard.admit(request, readBody)
+  const { body } = admission
+  if (body !== undefined) job.upgradeBody = async () => body
+  return admission
+}
+
+/** A stream is released before it begins, a connection that was handed over is past releasing. */
+async function release(admission: Admission, answer: ApiResponse, common: HeaderPairs): Promise<void> {
+  if (answer.kind === 'hijacked') return
+  const headers = Object.fromEntries([...common, ...headersOf(answer)])
+  await admission.release({ status: answer.status, headers, body: bodyOf(answer) })
+}
+
 async function report(
   served: Served,
   job: Job,
   exchange: Exchange | undefined,
-  common: typeof API_HEADERS,
+  common: HeaderPairs,
   error: unknown,
 ): Promise<void> {
   const { match, request, response } = job

@@ -8,16 +8,25 @@ export interface Flags {
   readonly values: ReadonlyMap<string, SettingValue>
   readonly configFile: string | undefined
   readonly action: 'run' | 'help' | 'version' | 'validate'
+  /** To be told to whoever started the daemon. */
+  readonly warnings: readonly string[]
 }
 
 /** Flags without a key in daemon.json. */
-const OWN_FLAGS: readonly Setting[] = [
+const OWN_FLAGS: readonly Flag[] = [
   { key: '', flag: 'config-file', kind: 'string', help: 'Daemon configuration file' },
   { key: '', flag: 'validate', kind: 'bool', help: 'Validate daemon configuration and exit' },
   { key: '', flag: 'version', short: 'v', kind: 'bool', help: 'Print version information and quit' },
   { key: '', flag: 'help', short: 'h', kind: 'bool', help: 'Print usage' },
+  { key: '', flag: 'restart', short: 'r', kind: 'bool', help: '', isHidden: true },
 ]
-const FLAGS = [...SETTINGS, ...OWN_FLAGS]
+const FLAGS: readonly Flag[] = [...SETTINGS.filter(hasFlag), ...OWN_FLAGS]
+
+type Flag = Setting & { readonly flag: string }
+
+function hasFlag(setting: Setting): setting is Flag {
+  return setting.flag !== undefined
+}
 
 /** Throws in the words of Docker's parser. */
 export function parseFlags(argv: readonly string[]): Flags {
@@ -32,19 +41,40 @@ export function parseFlags(argv: readonly string[]): Flags {
     store.set(key, addText(setting, store.get(key), value))
   }
   const action = (['help', 'version', 'validate'] as const).find((name) => own.get(name) === true) ?? 'run'
-  return { values, configFile: own.get('config-file') as string | undefined, action }
+  const warnings = own.has('restart')
+    ? ['Flag --restart has been deprecated, Please use a restart policy on docker run']
+    : []
+  return { values, configFile: own.get('config-file') as string | undefined, action, warnings }
+}
+
+/** What stands behind a flag in the help, as Docker's parser names it. */
+const KIND_WORDS: Record<Setting['kind'], string> = {
+  string: ' string',
+  bool: '',
+  int: ' int',
+  bytes: ' bytes',
+  ip: ' ip',
+  ips: ' ipSlice',
+  list: ' list',
+  map: ' map',
+  switches: ' map',
+  ulimits: ' ulimit',
+  runtimes: ' runtime',
+  any: ' list',
 }
 
 export function formatHelp(program: string): string {
-  const lines = FLAGS.map(({ flag, short, kind, help }) => {
-    const names = `${short ? `-${short}, ` : '    '}--${flag}${kind === 'bool' ? '' : ` ${kind === 'ulimits' ? 'ulimit' : kind}`}`
-    return { flag, text: `  ${names.padEnd(40)} ${help}` }
-  }).sort((a, b) => (a.flag < b.flag ? -1 : 1))
+  const lines = FLAGS.filter(({ isHidden }) => !isHidden)
+    .map(({ flag, short, kind, help }) => {
+      const names = `${short ? `-${short}, ` : '    '}--${flag}${KIND_WORDS[kind]}`
+      return { flag, text: `  ${names.padEnd(42)} ${help}` }
+    })
+    .sort((a, b) => (a.flag < b.flag ? -1 : 1))
   return `\nUsage:  ${program} [OPTIONS]\n\nA self-sufficient runtime for containers.\n\nOptions:\n${lines.map((line) => line.text).join('\n')}\n`
 }
 
 /** `--flag`, `--flag=value`, `-x`, `-xvalue`, `-x=value`. */
-function splitArgument(argument: string): { setting: Setting; text: string | undefined } {
+function splitArgument(argument: string): { setting: Flag; text: string | undefined } {
   const long = /^--([^=]+)(?:=(.*))?$/s.exec(argument)
   if (long) {
     const setting = FLAGS.find(({ flag }) => flag === long[1])
@@ -58,7 +88,7 @@ function splitArgument(argument: string): { setting: Setting; text: string | und
   return { setting, text: short[2] === '' && short[3] === '' ? undefined : short[3] }
 }
 
-function addText(setting: Setting, before: SettingValue | undefined, text: string): SettingValue {
+function addText(setting: Flag, before: SettingValue | undefined, text: string): SettingValue {
   try {
     return addFlagText(setting.kind, before, text)
   } catch (error) {

@@ -1,5 +1,7 @@
 // Values of settings: from a flag's text, from JSON, and back to text as Go prints them.
+import { isIP } from 'node:net'
 import { Failure } from '../../base/failure.ts'
+import { parseByteSize } from './byte-size.ts'
 import { addRuntime, type RuntimeSetting, runtimesFromJson } from './runtime-setting.ts'
 import type { Setting, SettingKind } from './setting-table.ts'
 
@@ -15,6 +17,7 @@ export type SettingValue =
   | number
   | string[]
   | Record<string, string>
+  | Record<string, boolean>
   | Record<string, Ulimit>
   | Record<string, RuntimeSetting>
 
@@ -27,8 +30,17 @@ export function addFlagText(kind: SettingKind, before: SettingValue | undefined,
       return parseBoolean(text)
     case 'int':
       return parseInteger(text)
+    case 'bytes':
+      return parseByteSize(text)
+    case 'ip':
+      return parseAddress(text)
+    case 'ips':
+      return [...((before as string[] | undefined) ?? []), ...text.split(',').map(parseAddress)]
     case 'list':
+    case 'any':
       return [...((before as string[] | undefined) ?? []), text]
+    case 'switches':
+      return { ...(before as Record<string, boolean> | undefined), ...parseSwitch(text) }
     case 'map':
       return { ...(before as Record<string, string> | undefined), ...parsePair(text) }
     case 'ulimits': {
@@ -49,16 +61,22 @@ export function fromJson(setting: Setting, value: unknown): SettingValue {
       return typeof value === 'boolean' ? value : mismatch(setting, value, 'bool')
     case 'int':
       return typeof value === 'number' && Number.isSafeInteger(value) ? value : mismatch(setting, value, 'int')
+    case 'bytes':
+      if (typeof value !== 'string' || value === '')
+        throw invalid(`invalid size: ${JSON.stringify(JSON.stringify(value))}`)
+      return parseByteSize(value)
+    case 'ip':
+      return typeof value === 'string' ? parseJsonAddress(value) : mismatch(setting, value, 'net.IP')
+    case 'ips':
+      return listFromJson(setting, value, '[]net.IP').map(parseJsonAddress)
     case 'list':
-      if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
-        return mismatch(setting, value, '[]string')
-      return value
-    case 'map': {
-      if (!isObject(value)) return mismatch(setting, value, 'map[string]string')
-      const wrong = Object.values(value).find((item) => typeof item !== 'string')
-      if (wrong !== undefined) return mismatch(setting, wrong, 'string')
-      return value as Record<string, string>
-    }
+      return listFromJson(setting, value, '[]string')
+    case 'map':
+      return mapFromJson<string>(setting, value, 'string')
+    case 'switches':
+      return mapFromJson<boolean>(setting, value, 'bool')
+    case 'any':
+      return []
     case 'ulimits':
       if (!isObject(value)) return mismatch(setting, value, 'map[string]*container.Ulimit')
       return Object.fromEntries(
@@ -67,6 +85,23 @@ export function fromJson(setting: Setting, value: unknown): SettingValue {
     case 'runtimes':
       return runtimesFromJson(value)
   }
+}
+
+function listFromJson(setting: Setting, value: unknown, wanted: string): string[] {
+  if (!Array.isArray(value)) return mismatch(setting, value, wanted)
+  const wrong = value.findIndex((item) => typeof item !== 'string')
+  return wrong < 0 ? value : mismatch(setting, value[wrong], 'string')
+}
+
+function mapFromJson<T extends string | boolean>(
+  setting: Setting,
+  value: unknown,
+  wanted: 'string' | 'bool',
+): Record<string, T> {
+  if (!isObject(value)) return mismatch(setting, value, `map[string]${wanted}`)
+  const type = wanted === 'bool' ? 'boolean' : wanted
+  const wrong = Object.keys(value).find((name) => typeof value[name] !== type)
+  return wrong === undefined ? (value as Record<string, T>) : mismatch(setting, value[wrong], wanted)
 }
 
 /** As Go's `%v`: `[a b]`, `map[k:v]`. */
@@ -92,6 +127,25 @@ function parseBoolean(text: string): boolean {
 function parseInteger(text: string): number {
   if (/^[+-]?\d{1,15}$/.test(text)) return Number(text)
   throw new Failure('invalid-argument', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
+}
+
+/** In the words of the flag parser. */
+function parseAddress(text: string): string {
+  if (isIP(text.trim()) !== 0) return text.trim()
+  throw invalid(`invalid string being converted to IP address: ${text}`)
+}
+
+function parseJsonAddress(text: string): string {
+  if (text === '' || isIP(text) !== 0) return text
+  throw invalid(`invalid IP address: ${text}`)
+}
+
+/** `name`, or `name=bool`. */
+function parseSwitch(text: string): Record<string, boolean> {
+  const equals = text.indexOf('=')
+  const name = equals < 0 ? text : text.slice(0, equals)
+  if (name === '') throw invalid(`invalid feature: ${text}`)
+  return { [name]: equals < 0 || parseBoolean(text.slice(equals + 1)) }
 }
 
 function parsePair(text: string): Record<string, string> {
@@ -130,4 +184,8 @@ function mismatch(setting: Setting, value: unknown, wanted: string): never {
     'invalid-argument',
     `json: cannot unmarshal ${got} into Go struct field Config.${setting.key} of type ${wanted}`,
   )
+}
+
+function invalid(message: string): Failure {
+  return new Failure('invalid-argument', message)
 }

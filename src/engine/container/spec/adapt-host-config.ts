@@ -1,21 +1,25 @@
 // What the daemon fills in where a request leaves a host configuration open; inspect shows the result.
 import type { HostConfig } from '../../../api/container-types.ts'
 
-const SHM_BYTES = 64 << 20
 const CPU_SHARES_MIN = 2
 const CPU_SHARES_MAX = 262_144
 
+export interface HostConfigDefaults {
+  cgroupVersion: 1 | 2
+  networkMode?: string
+  shmBytes: number
+  ipcMode: string
+  /** Undefined: by the version of the control groups. */
+  cgroupnsMode: 'host' | 'private' | undefined
+}
+
 /** A new value; what the request says stays. */
-export function adaptHostConfig(
-  hostConfig: HostConfig,
-  facts: { cgroupVersion: 1 | 2; init: boolean; networkMode?: string },
-): HostConfig {
+export function adaptHostConfig(hostConfig: HostConfig, facts: HostConfigDefaults): HostConfig {
   const adapted: HostConfig = { ...hostConfig }
   if (!adapted.NetworkMode || adapted.NetworkMode === 'default') adapted.NetworkMode = facts.networkMode ?? 'bridge'
-  if (!adapted.ShmSize) adapted.ShmSize = SHM_BYTES
-  if (!adapted.IpcMode) adapted.IpcMode = 'private'
-  if (!adapted.CgroupnsMode)
-    adapted.CgroupnsMode = facts.cgroupVersion === 2 && adapted.Privileged !== true ? 'private' : 'host'
+  if (!adapted.ShmSize) adapted.ShmSize = facts.shmBytes
+  if (!adapted.IpcMode) adapted.IpcMode = facts.ipcMode
+  if (!adapted.CgroupnsMode) adapted.CgroupnsMode = cgroupnsMode(adapted, facts)
   if (!adapted.RestartPolicy?.Name) adapted.RestartPolicy = { Name: 'no', MaximumRetryCount: 0 }
   // Without a word on swap, as much swap as memory.
   if ((adapted.Memory ?? 0) > 0 && (adapted.MemorySwap ?? 0) === 0) adapted.MemorySwap = (adapted.Memory ?? 0) * 2
@@ -25,4 +29,10 @@ export function adaptHostConfig(
   if (adapted.PidsLimit != null && adapted.PidsLimit <= 0) adapted.PidsLimit = null
   adapted.OomKillDisable ??= false
   return adapted
+}
+
+/** With version 1 a privileged container sees the host's groups, whatever the daemon says. */
+function cgroupnsMode({ Privileged: isPrivileged }: HostConfig, facts: HostConfigDefaults): 'host' | 'private' {
+  if (facts.cgroupVersion === 1 && isPrivileged === true) return 'host'
+  return facts.cgroupnsMode ?? (facts.cgroupVersion === 2 ? 'private' : 'host')
 }

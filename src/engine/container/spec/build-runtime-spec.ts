@@ -97,11 +97,13 @@ function buildNamespaces(input: SpecInput): NonNullable<LinuxSpec['namespaces']>
 
 function hasPrivateCgroupns({ hostConfig, host }: SpecInput): boolean {
   const mode = hostConfig.CgroupnsMode ?? ''
-  return mode === 'private' || (mode === '' && host.cgroupVersion === 2 && hostConfig.Privileged !== true)
+  return mode === 'private' || (mode === '' && host.cgroupVersion === 2)
 }
 
-/** `/docker/<id>`, or under the parent that the container or the daemon names. It can't climb out. */
+/** `/docker/<id>`, or under the parent that the container or the daemon names. It can't climb out. systemd's form names a slice. */
 function cgroupsPath({ id, hostConfig, defaults }: SpecInput): string {
+  if (defaults.cgroupDriver === 'systemd')
+    return `${hostConfig.CgroupParent || defaults.cgroupParent || 'system.slice'}:docker:${id}`
   const parent = hostConfig.CgroupParent || defaults.cgroupParent || '/docker'
   return posix.join('/', parent, id)
 }
@@ -147,7 +149,9 @@ function chooseSeccomp(input: SpecInput, security: SecurityOptions): SeccompSpec
   if (!input.host.hasSeccomp || security.seccomp === 'unconfined') return undefined
   const facts = { arch: input.host.arch, kernel: input.host.kernel, capabilities: containerCapabilities(input) }
   if (security.seccomp !== 'default') return filterProfile(parseProfile(security.seccomp.profile), facts)
-  return input.hostConfig.Privileged === true ? undefined : filterProfile(defaultProfile(), facts)
+  const chosen = input.defaults.seccomp ?? 'builtin'
+  if (input.hostConfig.Privileged === true || chosen === 'unconfined') return undefined
+  return filterProfile(chosen === 'builtin' ? defaultProfile() : parseProfile(chosen.profile), facts)
 }
 
 /** Mount events can only travel through a rootfs that lets them. */

@@ -38,6 +38,10 @@ export interface SpecDefaults {
   /** Of docker-init; undefined where it isn't installed. */
   initPath: string | undefined
   ulimits: Readonly<Record<string, { name: string; soft: number; hard: number }>>
+  /** For containers that name no profile of their own; left out: the built-in one. */
+  seccomp?: 'builtin' | 'unconfined' | { profile: string }
+  /** Left out: we make the groups ourselves. */
+  cgroupDriver?: 'cgroupfs' | 'systemd'
 }
 
 export interface SpecInput {

@@ -1,15 +1,18 @@
 // systemd's side of a daemon (sd_notify(3)): it hears when we are ready, when we stop, and that we are alive.
 import { closeSync } from 'node:fs'
-import { Failure, messageOf } from '../../base/failure.ts'
-import type { Log } from '../../base/log.ts'
-import type { Kernel } from '../../linux/kernel.ts'
+import { Failure, messageOf } from '../base/failure.ts'
+import type { Log } from '../base/log.ts'
+import type { Kernel } from './kernel.ts'
 
 const AF_UNIX = 1
 const SOCK_DGRAM = 2
 const PATH_BYTES_MAX = 107
 
 export interface ServiceManager extends Disposable {
+  /** Also after a reload. */
   ready(): void
+  /** Configuration is being read again: `ready` follows in any case. */
+  reloading(): void
   stopping(): void
 }
 
@@ -21,7 +24,7 @@ export function connectServiceManager(
 ): ServiceManager {
   const { NOTIFY_SOCKET: path, WATCHDOG_USEC: watchdogUs, WATCHDOG_PID: watchdogPid } = env
   for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete env[name]
-  if (path === undefined || path === '') return { ready() {}, stopping() {}, [Symbol.dispose]() {} }
+  if (path === undefined || path === '') return { ready() {}, reloading() {}, stopping() {}, [Symbol.dispose]() {} }
   const tell = (message: string): void => {
     try {
       send(kernel, path, message)
@@ -35,7 +38,10 @@ export function connectServiceManager(
     ready() {
       tell('READY=1')
       const intervalMs = isWatched ? Number(watchdogUs ?? 0) / 2000 : 0 // half of what it waits, as systemd asks
-      if (intervalMs > 0) watchdog = setInterval(() => tell('WATCHDOG=1'), intervalMs).unref()
+      if (intervalMs > 0) watchdog ??= setInterval(() => tell('WATCHDOG=1'), intervalMs).unref()
+    },
+    reloading() {
+      tell(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`) // Node reads CLOCK_MONOTONIC
     },
     stopping() {
       tell('STOPPING=1')
