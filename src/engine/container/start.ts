@@ -4,6 +4,7 @@ import { Failure, messageOf } from '../../base/failure.ts'
 import { nextTurn } from '../../base/next-turn.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import type { Engine } from '../engine.ts'
+import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { buildSpec } from './build-spec.ts'
 import type { Container } from './container.ts'
 import { leaveNetwork } from './exit.ts'
@@ -63,7 +64,7 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
     undo.defer(() => removeSharedMemory(engine, container.id))
     makeSharedMemory(engine, container)
     // containerd stores the record while we make the network: neither needs the other.
-    const spec = buildSpec(engine, container, mounts)
+    const spec = await withRequestedDevices(engine, container, buildSpec(engine, container, mounts))
     container.processSpec = spec.process
     const recorded = putContainerdRecord(engine, container, spec)
     recorded.catch(() => {}) // awaited below
@@ -95,6 +96,14 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
     throw error
   }
   undo.commit()
+}
+
+/** What reads their files is loaded only for who asks for them. */
+async function withRequestedDevices(engine: Engine, container: Container, spec: RuntimeSpec): Promise<RuntimeSpec> {
+  const requests = container.record.hostConfig.DeviceRequests ?? []
+  if (requests.length === 0) return spec
+  const { handleDeviceRequests } = await import('../cdi/handle-requests.ts')
+  return handleDeviceRequests(spec, requests, engine.config.cdiSpecDirectories)
 }
 
 /** Who serves the streams of a process that is brought back is there only with the process itself. */

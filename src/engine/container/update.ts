@@ -68,7 +68,7 @@ function findConflict(current: HostConfig, changes: HostConfig): string | undefi
 function mergeChanges(current: HostConfig, changes: HostConfig): HostConfig {
   const next: HostConfig = { ...current }
   for (const key of LIMITS) if (changes[key]) Object.assign(next, { [key]: changes[key] })
-  if (changes.PidsLimit != null) next.PidsLimit = changes.PidsLimit
+  if (changes.PidsLimit != null) next.PidsLimit = Math.max(changes.PidsLimit, 0) // none and -1 are both without limit
   if (changes.RestartPolicy?.Name) next.RestartPolicy = changes.RestartPolicy
   return next
 }

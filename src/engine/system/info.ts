@@ -1,5 +1,5 @@
 // GET /info: what `docker info` prints.
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { cpus, hostname, totalmem } from 'node:os'
 import { API_VERSION, BERTH_VERSION } from '../../api/versions.ts'
 import { isAlive } from '../container/container-state.ts'
@@ -70,7 +70,8 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
     InitBinary: 'berth-shim',
     ...commits(request.version),
     SecurityOptions: securityOptions(engine, cgroups),
-    ...(request.version.atLeast('1.44') ? { CDISpecDirs: [] } : {}),
+    ...(request.version.atLeast('1.44') ? { CDISpecDirs: config.cdiSpecDirectories } : {}),
+    ...(request.version.atLeast('1.50') ? { DiscoveredDevices: await discoverDevices(config) } : {}),
     ...(request.version.atLeast('1.46') ? { Containerd: containerdInfo(engine) } : {}),
     ...(request.version.atLeast('1.49') ? { FirewallBackend: { Driver: 'nftables' } } : {}),
     ...(request.version.atLeast('1.50') ? {} : { BridgeNfIptables: false, BridgeNfIp6tables: false }),
@@ -102,6 +103,14 @@ function containerCounts(engine: Engine): Record<string, number> {
     ContainersPaused: paused,
     ContainersStopped: states.filter((state) => !isAlive(state)).length,
   }
+}
+
+/** Null where there is none, as Docker prints it. */
+async function discoverDevices({ cdiSpecDirectories }: Engine['config']): Promise<object[] | null> {
+  if (!cdiSpecDirectories.some((path) => existsSync(path))) return null
+  const { loadRegistry } = await import('../cdi/registry.ts')
+  const names = [...loadRegistry(cdiSpecDirectories).devices.keys()].sort()
+  return names.length === 0 ? null : names.map((ID) => ({ Source: 'cdi', ID }))
 }
 
 function limits(cgroups: CgroupFacts): Record<string, boolean> {

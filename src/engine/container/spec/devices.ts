@@ -1,5 +1,4 @@
 // The devices of a runtime spec and the rules of its devices cgroup.
-import type { HostConfig } from '../../../api/container-types.ts'
 import { Failure } from '../../../base/failure.ts'
 import type { DeviceRule, DeviceSpec } from '../../../oci/runtime-spec.ts'
 import type { HostDevice, SpecInput } from './spec-input.ts'
@@ -28,7 +27,6 @@ const DEFAULT_RULES: readonly DeviceRule[] = [
 /** Throws Failure('invalid-argument') for a rule that can't be read or a device that isn't there. */
 export function buildDevices(input: SpecInput): Devices {
   const { hostConfig, host } = input
-  refuseRequests(hostConfig)
   const mapped = (hostConfig.Devices ?? []).flatMap((mapping) => {
     const path = mapping.PathOnHost ?? ''
     const found = host.findDevices(path)
@@ -65,16 +63,6 @@ export function parseDeviceRule(text: string): DeviceRule {
   if (access === undefined) throw new Failure('invalid-argument', `invalid device cgroup rule format: '${text}'`)
   const number = (part: string | undefined): number => (part === '*' ? -1 : Number(part))
   return { allow: true, type: type as 'a' | 'c' | 'b', major: number(major), minor: number(minor), access }
-}
-
-function refuseRequests(hostConfig: HostConfig): void {
-  const request = hostConfig.DeviceRequests?.[0]
-  if (request === undefined) return
-  const capabilities = `[${(request.Capabilities ?? []).map((names) => `[${names.join(' ')}]`).join(' ')}]`
-  throw new Failure(
-    'invalid-argument',
-    `could not select device driver ${JSON.stringify(request.Driver ?? '')} with capabilities: ${capabilities}`,
-  )
 }
 
 function deviceNode(device: HostDevice, path: string): DeviceSpec {

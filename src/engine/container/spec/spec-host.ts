@@ -51,12 +51,17 @@ export function findDevices(path: string): HostDevice[] {
 function readDevice(path: string, target: string): HostDevice[] {
   const stat = lstatSync(target, { throwIfNoEntry: false })
   if (stat === undefined || !(stat.isCharacterDevice() || stat.isBlockDevice())) return []
-  const device = BigInt(stat.rdev)
-  // glibc's makedev: the numbers' high parts stand above bit 32 and between bits 12 and 31.
-  const major = Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n))
-  const minor = Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n))
   const type = stat.isBlockDevice() ? 'b' : 'c'
-  return [{ path, type, major, minor, mode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid }]
+  return [{ path, type, ...deviceNumbers(stat.rdev), mode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid }]
+}
+
+/** Of `st_rdev`, by glibc's makedev: the numbers' high parts stand above bit 32 and between bits 12 and 31. */
+export function deviceNumbers(rdev: number): { major: number; minor: number } {
+  const device = BigInt(rdev)
+  return {
+    major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
+    minor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),
+  }
 }
 
 function listDirectory(path: string): string[] {
