@@ -63,6 +63,13 @@ export const ROUTES = [
   route('POST', '/exec/{id}/resize'),
   route('GET', '/exec/{id}/json'),
 
+  route('GET', '/volumes'),
+  route('GET', '/volumes/{name}'),
+  route('POST', '/volumes/create'),
+  route('POST', '/volumes/prune', '1.25'),
+  route('PUT', '/volumes/{name}', '1.42'),
+  route('DELETE', '/volumes/{name}'),
+
   route('GET', '/networks'),
   route('GET', '/networks/{id}'),
 ] as const satisfies readonly Route[]

@@ -10,6 +10,7 @@ import type { EventLog } from './events/event-log.ts'
 import type { ImageStore } from './image/image-store.ts'
 import type { PluginRegistry } from './plugin/plugin-registry.ts'
 import type { ContainerStreams } from './streams/container-streams.ts'
+import type { VolumeStore } from './volume/volume-store.ts'
 
 export interface Engine {
   readonly id: string
@@ -22,6 +23,7 @@ export interface Engine {
   readonly streams: ContainerStreams
   readonly containers: ContainerStore
   readonly images: ImageStore
+  readonly volumes: VolumeStore
   readonly network: Network
   readonly netns: NetnsStore
   readonly events: EventLog

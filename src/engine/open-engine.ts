@@ -6,6 +6,7 @@ import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { type ContainerdClient, type ContainerdPeer, waitForContainerd } from '../containerd/client/client.ts'
+import type { Kernel } from '../linux/kernel.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { openBridgeNetwork } from '../network/bridge-network.ts'
 import { openNetnsStore } from '../network/netns-store.ts'
@@ -32,6 +33,10 @@ import type { ContainerStreams } from './streams/container-streams.ts'
 import type { FifoStreamsDeps } from './streams/fifo-streams.ts'
 import { openShimStreams } from './streams/shim-streams.ts'
 import { systemHandlers } from './system/handlers.ts'
+import { volumeHandlers } from './volume/handlers.ts'
+import { openFileSystemMounter } from './volume/mount-file-system.ts'
+import { NO_OTHER_DRIVERS } from './volume/other-drivers.ts'
+import { VolumeStore } from './volume/volume-store.ts'
 
 const CONTAINERD_START_MS = 15_000
 
@@ -72,6 +77,7 @@ export async function openEngine(options: {
       streams: await openStreams({ config, containerd, kernel, clock, log, shimPath }, peer),
       containers: ContainerStore.open(join(config.dataRoot, 'containers'), log),
       images,
+      volumes: openVolumes(config, kernel, clock, log),
       network,
       netns: openNetnsStore(kernel),
       events: new EventLog(clock),
@@ -97,6 +103,7 @@ function allHandlers(engine: Engine): Handlers {
     ...systemHandlers(engine),
     ...imageHandlers(engine),
     ...networkHandlers(engine),
+    ...volumeHandlers(engine),
     ...containerHandlers(engine),
     ...checkpointHandlers(engine),
     ...execHandlers(engine),
@@ -108,6 +115,11 @@ async function openStreams(deps: FifoStreamsDeps, peer: ContainerdPeer): Promise
   if (peer.isOwn) return openShimStreams(deps.config)
   const { FifoStreams } = await import('./streams/fifo-streams.ts')
   return new FifoStreams(deps)
+}
+
+function openVolumes(config: EngineConfig, kernel: Kernel, clock: Clock, log: Log): VolumeStore {
+  const directory = join(config.dataRoot, 'volumes')
+  return VolumeStore.open({ directory, mounter: openFileSystemMounter(kernel), others: NO_OTHER_DRIVERS, clock, log })
 }
 
 function networkOptions(config: EngineConfig): NetworkOptions {

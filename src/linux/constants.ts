@@ -26,6 +26,7 @@ export const MS_PRIVATE = 0x40000
 export const MS_SLAVE = 0x80000
 export const MS_SHARED = 0x100000
 export const MS_RELATIME = 0x200000
+export const MS_STRICTATIME = 0x1000000
 
 export const MNT_FORCE = 0x1
 export const MNT_DETACH = 0x2

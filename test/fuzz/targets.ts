@@ -217,8 +217,8 @@ export const TARGETS: Record<string, Target> = {
   bind: {
     samples: texts('/a:/b:ro,rshared', 'name:/data', '/x:/y:z', ':::'),
     run(input) {
-      const { kind, source } = parseBind(input.toString())
-      if (kind === 'bind') assert.ok(source.startsWith('/'))
+      const { type, source } = parseBind(input.toString())
+      if (type === 'bind') assert.ok(source.startsWith('/'))
     },
   },
   ports: {

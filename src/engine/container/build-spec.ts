@@ -1,5 +1,4 @@
 // A container's runtime spec: looks up what spec/ wants to know, and lets it decide.
-import { mkdirSync } from 'node:fs'
 import { Failure } from '../../base/failure.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import type { Engine } from '../engine.ts'
@@ -11,21 +10,21 @@ import { hostnamePath, hostsPath, netnsPath, resolvConfPath } from './paths.ts'
 import { readUserFiles } from './read-user-files.ts'
 import { sharedMemoryPath } from './shared-memory.ts'
 import { buildRuntimeSpec } from './spec/build-runtime-spec.ts'
-import { parseBind } from './spec/parse-bind.ts'
 import { resolveAddedGroup, resolveUser } from './spec/resolve-user.ts'
-import type { SpecInput } from './spec/spec-input.ts'
+import type { SpecInput, SpecMount } from './spec/spec-input.ts'
 import { specDefaults, specHost } from './spec-facts.ts'
 
 /** Relative to the bundle; the task service puts the snapshot there. */
 const ROOTFS_PATH = 'rootfs'
 
-export function buildSpec(engine: Engine, container: Container, mounts: readonly SnapshotMount[]): RuntimeSpec {
-  const { config, volumes, inheritedMounts = [] } = container.record
-  const own = container.record.hostConfig
-  const hostConfig =
-    inheritedMounts.length === 0 ? own : { ...own, Mounts: [...inheritedMounts, ...(own.Mounts ?? [])] }
-  const { passwd, group } = readUserFiles(engine, container, mounts)
-  makeBindSources(container)
+export function buildSpec(
+  engine: Engine,
+  container: Container,
+  snapshot: readonly SnapshotMount[],
+  mounts: readonly SpecMount[],
+): RuntimeSpec {
+  const { config, hostConfig } = container.record
+  const { passwd, group } = readUserFiles(engine, container, snapshot)
   return buildRuntimeSpec({
     id: container.id,
     config: { ...config, ...namesOf(networkOwner(engine, container)) },
@@ -34,7 +33,7 @@ export function buildSpec(engine: Engine, container: Container, mounts: readonly
     addedGroups: (hostConfig.GroupAdd ?? []).map((name) => resolveAddedGroup(name, group)),
     rootfsPath: ROOTFS_PATH,
     files: nameFiles(networkOwner(engine, container) ?? container),
-    volumes,
+    mounts,
     network: networkOf(engine, container),
     pidOf: {
       ...joined('pid', pidOwner(engine, container)?.state.pid),
@@ -44,19 +43,6 @@ export function buildSpec(engine: Engine, container: Container, mounts: readonly
     host: specHost(engine),
     defaults: specDefaults(engine),
   })
-}
-
-/** `-v` makes a missing directory on the host, root's, as Docker always has. */
-function makeBindSources(container: Container): void {
-  for (const text of container.record.hostConfig.Binds ?? []) {
-    const bind = parseBind(text)
-    if (bind.kind !== 'bind') continue
-    try {
-      mkdirSync(bind.source, { recursive: true, mode: 0o755 })
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error // EEXIST: a file or a socket is bound
-    }
-  }
 }
 
 function networkOf(engine: Engine, container: Container): SpecInput['network'] {

@@ -27,7 +27,7 @@ function record(id: string, name: string, createdAt = '2026-01-01T00:00:00Z'): C
     wasStopped: false,
     hasRun: false,
     endpoint: undefined,
-    volumes: [],
+    mountPoints: [],
   }
 }
 

@@ -50,7 +50,7 @@ export class ContainerStore {
     if (text === undefined) return rmSync(path, { recursive: true, force: true })
     const record = JSON.parse(text) as ContainerRecord
     if (record.version !== 1 || record.id !== id) throw new Error(`version ${record.version} of ${record.id}`)
-    for (const part of ['image', 'config', 'hostConfig', 'state', 'volumes'] as const)
+    for (const part of ['image', 'config', 'hostConfig', 'state', 'mountPoints'] as const)
       if (typeof record[part] !== 'object' || record[part] === null) throw new Error(`${part} is missing`)
     if (typeof record.name !== 'string' || this.hasName(record.name)) throw new Error(`name ${record.name}`)
     this.#index(new Container(record, path, this.#log))

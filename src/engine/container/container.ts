@@ -1,7 +1,7 @@
 // A container of this engine: its record, which is on disk, and what this process knows of it while it lives.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ContainerConfig, HostConfig, Mount } from '../../api/container-types.ts'
+import type { ContainerConfig, HostConfig } from '../../api/container-types.ts'
 import { replaceFileSync } from '../../base/atomic-file.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
@@ -11,6 +11,7 @@ import type { ProcessSpec } from '../../oci/runtime-spec.ts'
 import type { ContainerState, ExitStatus } from './container-state.ts'
 import { isAlive } from './container-state.ts'
 import { ExitWaiters } from './exit-waiters.ts'
+import type { ContainerMount } from './mounts/container-mount.ts'
 
 export const RECORD_FILE = 'container.json'
 
@@ -39,24 +40,7 @@ export interface ContainerRecord {
   hasRun: boolean
   /** While it runs in a network. */
   endpoint: Endpoint | undefined
-  readonly volumes: readonly VolumeMount[]
-  /** Binds and tmpfs mounts of other containers, by `--volumes-from`. */
-  readonly inheritedMounts?: readonly Mount[]
-}
-
-/** A volume that is mounted into the container; binds are in hostConfig. */
-export interface VolumeMount {
-  name: string
-  /** Directory on the host. */
-  source: string
-  destination: string
-  readWrite: boolean
-  /** Goes with the container. */
-  isAnonymous: boolean
-  /** The options of `-v`, as given. */
-  mode: string
-  /** Starts empty whatever the image has at the destination. */
-  noCopy: boolean
+  readonly mountPoints: readonly ContainerMount[]
 }
 
 /** A client that attached before the start; the start connects it between create and run, so that it misses nothing. */

@@ -48,8 +48,12 @@ const COMPATIBLE_VERSION = '1.0.2'
 
 /** The spec as the container's runtime takes it. */
 export function specFor(engine: Host, name: string, spec: RuntimeSpec): RuntimeSpec {
-  const isBuiltIn = engine.peer.isOwn && (name === '' || OWN_RUNTIMES.some((own) => own === name))
-  return isBuiltIn ? spec : { ...spec, ociVersion: COMPATIBLE_VERSION }
+  return isBuiltInRuntime(engine, name) ? spec : { ...spec, ociVersion: COMPATIBLE_VERSION }
+}
+
+/** Ours, which knows everything that a spec of ours may say. */
+export function isBuiltInRuntime(engine: Pick<Host, 'peer'>, name: string): boolean {
+  return engine.peer.isOwn && (name === '' || OWN_RUNTIMES.some((own) => own === name))
 }
 
 /** Of our own containerd it is the built-in runtime; another has its own runc. */

@@ -10,17 +10,21 @@ import type { Image } from '../image/image-store.ts'
 import type { Container, ContainerRecord } from './container.ts'
 import { initialState } from './container-state.ts'
 import { generateName } from './generate-name.ts'
+import { makeImageMounts } from './mounts/image-mounts.ts'
+import { inheritMounts } from './mounts/inherit-mounts.ts'
+import { claimVolumes, makeVolumes } from './mounts/make-volumes.ts'
+import { planMounts } from './mounts/plan-mounts.ts'
 import { checkLate, checkRequest, commandOf, prepareConfig } from './prepare-config.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { parseContainerName } from './rename.ts'
 import { prepareSnapshot, removeSnapshot } from './tasks.ts'
-import { inheritMounts } from './volumes-from.ts'
-import { keepVolumes, makeVolumes, planVolumes } from './volumes.ts'
 
 export interface CreateOptions {
   /** '' makes one up. */
   name: string
   request: ContainerCreateRequest
+  /** A read-only bind leaves what is mounted below it writable, as before API 1.44. */
+  isReadOnlyNonRecursive?: boolean
 }
 
 /** Throws not-found for an unknown image, conflict for a taken name, invalid-argument for what cannot be; nothing is left behind then. */
@@ -51,7 +55,10 @@ export async function createContainer(
     wasStopped: false,
     hasRun: false,
     endpoint: undefined,
-    ...planVolumes(engine, config, hostConfig, inheritMounts(engine, hostConfig)),
+    mountPoints: planMounts(config, hostConfig, inheritMounts(engine, hostConfig), {
+      dataRoot: engine.config.dataRoot,
+      isReadOnlyNonRecursive: options.isReadOnlyNonRecursive ?? false,
+    }),
   })
   undo.defer(() => engine.containers.delete(container))
   checkLate(hostConfig)
@@ -63,9 +70,10 @@ export async function createContainer(
   container.makeDirectory()
   undo.defer(() => rmSync(container.directory, { recursive: true, force: true }))
   container.mounts = await prepared
-  undo.defer(makeVolumes(engine, container.record.volumes, container.mounts, id))
+  await makeImageMounts(engine, container, undo)
+  await makeVolumes(engine, container, container.mounts, undo)
   container.save()
-  keepVolumes(engine, container.record.volumes)
+  claimVolumes(engine, container)
   undo.commit()
   publishContainerEvent(engine, container, 'create')
   return { container, warnings }

@@ -16,6 +16,7 @@ import { inspectContainer } from './inspect.ts'
 import { killByName } from './kill.ts'
 import { resolveListFilter } from './list-filters.ts'
 import { listContainers } from './list.ts'
+import { adaptMountsToVersion } from './mounts/adapt-to-version.ts'
 import { pauseContainer, unpauseContainer } from './pause.ts'
 import { pruneContainers } from './prune.ts'
 import { removeContainer } from './remove.ts'
@@ -92,9 +93,11 @@ async function create(engine: Engine, request: ApiRequest): Promise<ApiResponse>
   const { version } = request
   const { cgroupVersion } = specHost(engine)
   const body = adaptRequest(decodeCreateRequest(await request.json()), version, { cgroupVersion })
+  adaptMountsToVersion(body.HostConfig ?? {}, version)
   const { container, warnings } = await createContainer(engine, {
     name: request.query.get('name') ?? '',
     request: body,
+    isReadOnlyNonRecursive: !version.atLeast('1.44'),
   })
   return {
     kind: 'json',

@@ -23,10 +23,6 @@ export function netnsDirectory(engine: Configured): string {
   return join(engine.config.execRoot, 'netns')
 }
 
-export function volumesDirectory(engine: Configured): string {
-  return join(engine.config.dataRoot, 'volumes')
-}
-
 export function hostnamePath(container: Container): string {
   return join(container.directory, 'hostname')
 }

@@ -1,5 +1,5 @@
 // From a create request to the configuration that is stored: image, defaults, checks.
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { posix } from 'node:path'
 import type {
   ContainerConfig,
@@ -7,8 +7,9 @@ import type {
   HostConfig,
   NetworkingConfig,
 } from '../../api/container-types.ts'
-import { Failure, messageOf } from '../../base/failure.ts'
+import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import { shortId } from '../../base/ids.ts'
+import { errnoText } from '../../linux/kernel-error.ts'
 import type { ResourcesSpec } from '../../oci/runtime-spec.ts'
 import type { Engine } from '../engine.ts'
 import type { Image } from '../image/image-store.ts'
@@ -89,12 +90,19 @@ function checkOthers(engine: Engine, hostConfig: HostConfig): void {
 
 /** `--mount type=bind` makes nothing on the host, unlike `-v`. */
 function checkBindSources(hostConfig: HostConfig): void {
-  for (const { Type, Source = '', BindOptions } of hostConfig.Mounts ?? [])
-    if (Type === 'bind' && BindOptions?.CreateMountpoint !== true && !existsSync(Source))
-      throw new Failure(
-        'invalid-argument',
-        `invalid mount config for type "bind": bind source path does not exist: ${Source}`,
-      )
+  for (const { Type, Source = '', BindOptions } of hostConfig.Mounts ?? []) {
+    if (Type !== 'bind') continue
+    const refuse = (reason: string): never => {
+      throw new Failure('invalid-argument', `invalid mount config for type "bind": ${reason}`)
+    }
+    try {
+      const isThere = statSync(Source, { throwIfNoEntry: false }) !== undefined
+      if (!isThere && BindOptions?.CreateMountpoint !== true) refuse(`bind source path does not exist: ${Source}`)
+    } catch (error) {
+      if (isFailure(error)) throw error
+      refuse(`stat ${Source}: ${errnoText(-((error as NodeJS.ErrnoException).errno ?? 0))}`)
+    }
+  }
 }
 
 /** The program and its arguments. */

@@ -12,6 +12,8 @@ import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
 import { watchHealth } from './watch-health.ts'
 import { handleExit } from './exit.ts'
+import { adoptMounts, sweepVolumes } from './mounts/set-up-mounts.ts'
+import { sweepTemporaryMounts } from './mounts/temporary-mounts.ts'
 import { netnsDirectory, netnsPath } from './paths.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { removeContainer } from './remove.ts'
@@ -19,7 +21,6 @@ import { startsWithEngine } from './restart-policy.ts'
 import { sweepSharedMemory } from './shared-memory.ts'
 import { startContainer } from './start.ts'
 import { deleteContainerdRecord, deleteTask, OWNER_LABEL, removeSnapshot, SNAPSHOTTER } from './tasks.ts'
-import { sweepVolumes } from './volumes.ts'
 import { watchTasks } from './watch-tasks.ts'
 
 /** The code of a process whose end nobody saw. */
@@ -76,6 +77,7 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
     (task.status === Status.RUNNING || task.status === Status.PAUSED || task.status === Status.PAUSING)
   if (isUp) {
     await container.lock.run(() => recordRunning(engine, container, task))
+    adoptMounts(engine, container)
     await engine.streams.adopt(container)
     if (container.healthWatch === undefined) watchHealth(engine, container, { isNewRun: false })
     return
@@ -139,7 +141,8 @@ async function sweep(engine: Engine): Promise<void> {
     ['tasks and records', () => sweepContainerd(engine)],
     ['snapshots', () => sweepSnapshots(engine, isOwned)],
     ['network namespaces', () => sweepNetns(engine, live)],
-    ['volumes', async () => sweepVolumes(engine, isOwned)],
+    ['temporary mounts', async () => sweepTemporaryMounts(engine)],
+    ['volumes', () => sweepVolumes(engine, isOwned)],
     ['streams', () => engine.streams.sweep(live)],
     ['shared memory', async () => sweepSharedMemory(engine, live)],
   ]
@@ -194,10 +197,14 @@ async function removeRun(engine: Engine, id: string): Promise<void> {
   await deleteContainerdRecord(engine, id)
 }
 
+/** A key begins with its container's id. */
+const ID_LENGTH = 64
+
 async function sweepSnapshots(engine: Engine, isOwned: (id: string) => boolean): Promise<void> {
   const lost: string[] = []
   for await (const { info } of engine.containerd.snapshots.list({ snapshotter: SNAPSHOTTER, filters: [] }))
-    for (const each of info) if (each.labels[OWNER_LABEL] === engine.id && !isOwned(each.name)) lost.push(each.name)
+    for (const each of info)
+      if (each.labels[OWNER_LABEL] === engine.id && !isOwned(each.name.slice(0, ID_LENGTH))) lost.push(each.name)
   await Promise.all(lost.map((id) => removeSnapshot(engine, id)))
 }
 

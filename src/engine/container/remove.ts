@@ -9,11 +9,13 @@ import { RECORD_FILE } from './container.ts'
 import { countsAsRunning, isAlive } from './container-state.ts'
 import { leaveNetwork } from './exit.ts'
 import { forgetExecsOf } from '../exec/exec-exit.ts'
+import { removeImageMounts } from './mounts/image-mounts.ts'
+import { unclaimVolumes } from './mounts/make-volumes.ts'
+import { removeVolume } from '../volume/remove.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { cancelRestart } from './restart-later.ts'
 import { stopContainer } from './stop.ts'
 import { removeSnapshot } from './tasks.ts'
-import { removeAnonymousVolumes } from './volumes.ts'
 
 const FORCED_STOP_SECONDS = 3
 
@@ -61,14 +63,25 @@ async function forget(engine: Engine, container: Container, options: RemoveOptio
   await leaveNetwork(engine, container)
   for (const client of container.waitingClients) client.cancel()
   container.waitingClients.clear()
-  if (options.removeVolumes) await removeAnonymousVolumes(engine, container)
+  const volumes = options.removeVolumes ? unclaimVolumes(engine, container) : []
   rmSync(join(container.directory, RECORD_FILE), { force: true })
   container.isGone = true
   engine.containers.delete(container)
   forgetExecsOf(engine, container)
+  await removeVolumes(engine, volumes)
   publishContainerEvent(engine, container, 'destroy')
   container.waiters.tellRemoved(container.exitStatus())
   engine.containers.track(releaseStorage(engine, container))
+}
+
+/** They are nobody's by now; one that somebody else has taken meanwhile stays. */
+async function removeVolumes(engine: Engine, names: readonly string[]): Promise<void> {
+  for (const name of names)
+    await removeVolume(engine, name, { isForced: false }).catch((error: unknown) => {
+      if (isFailure(error, 'conflict')) return engine.volumes.claim([name])
+      if (isFailure(error, 'not-found')) return
+      engine.log.error('removing a volume failed', { volume: name, error: messageOf(error) })
+    })
 }
 
 async function releaseStorage(engine: Engine, container: Container): Promise<void> {
@@ -77,6 +90,7 @@ async function releaseStorage(engine: Engine, container: Container): Promise<voi
     rmSync(container.directory, { recursive: true, force: true })
     await container.cleanup
     await removeSnapshot(engine, container.id)
+    await removeImageMounts(engine, container)
   } catch (error) {
     engine.log.error('removing what a container has left failed', {
       container: container.id,

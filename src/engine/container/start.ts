@@ -10,6 +10,8 @@ import type { Container } from './container.ts'
 import { leaveNetwork } from './exit.ts'
 import { explainRunFailure } from './exit-code-of-failure.ts'
 import { writeHostsFile, writeNetworkFiles } from './network-files.ts'
+import { setUpMounts } from './mounts/set-up-mounts.ts'
+import { removeTemporaryMounts } from './mounts/temporary-mounts.ts'
 import { networkKind, requireNetwork } from './network-settings.ts'
 import { netnsPath } from './paths.ts'
 import { publishRequests } from './port-bindings.ts'
@@ -64,7 +66,8 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
     undo.defer(() => removeSharedMemory(engine, container.id))
     makeSharedMemory(engine, container)
     // containerd stores the record while we make the network: neither needs the other.
-    const spec = await withRequestedDevices(engine, container, buildSpec(engine, container, mounts))
+    const own = await setUpMounts(engine, container, undo)
+    const spec = await withRequestedDevices(engine, container, buildSpec(engine, container, mounts, own))
     container.processSpec = spec.process
     const recorded = putContainerdRecord(engine, container, spec)
     recorded.catch(() => {}) // awaited below
@@ -96,6 +99,16 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
     throw error
   }
   undo.commit()
+  dropTemporaryMounts(engine, container)
+}
+
+/** The container has mounts of its own by now. */
+function dropTemporaryMounts(engine: Engine, container: Container): void {
+  try {
+    removeTemporaryMounts(engine, container.id)
+  } catch (error) {
+    engine.log.warn('temporary mounts stay', { container: container.id, error: messageOf(error) })
+  }
 }
 
 /** What reads their files is loaded only for who asks for them. */

@@ -17,19 +17,29 @@ export async function prepareSnapshot(
   id: string,
   parent: string | undefined,
 ): Promise<SnapshotMount[]> {
-  const { mounts } = await engine.containerd.snapshots.prepare({
-    snapshotter: SNAPSHOTTER,
-    key: id,
-    parent: parent ?? '',
-    labels: { 'containerd.io/gc.root': new Date(engine.clock.now()).toISOString(), [OWNER_LABEL]: engine.id },
-  })
+  return describeMounts((await engine.containerd.snapshots.prepare(snapshotRequest(engine, id, parent))).mounts)
+}
+
+/** Read-only, and kept like a writable layer. */
+export async function viewSnapshot(engine: Engine, key: string, parent: string | undefined): Promise<void> {
+  await engine.containerd.snapshots.view(snapshotRequest(engine, key, parent))
+}
+
+function snapshotRequest(engine: Engine, key: string, parent = '') {
+  const root = new Date(engine.clock.now()).toISOString()
+  const labels = { 'containerd.io/gc.root': root, [OWNER_LABEL]: engine.id }
+  return { snapshotter: SNAPSHOTTER, key, parent, labels }
+}
+
+/** Without what the messages of the wire have besides. */
+export function describeMounts(mounts: readonly SnapshotMount[]): SnapshotMount[] {
   return mounts.map(({ type, source, target, options }) => ({ type, source, target, options }))
 }
 
 export async function requireMounts(engine: Engine, container: Container): Promise<SnapshotMount[]> {
   if (container.mounts === undefined) {
     const { mounts } = await engine.containerd.snapshots.mounts({ snapshotter: SNAPSHOTTER, key: container.id })
-    container.mounts = mounts.map(({ type, source, target, options }) => ({ type, source, target, options }))
+    container.mounts = describeMounts(mounts)
   }
   return container.mounts
 }

@@ -4,10 +4,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { ContainerConfig, HostConfig } from '../../../api/container-types.ts'
 import type { MountSpec, RuntimeSpec } from '../../../oci/runtime-spec.ts'
+import { planMounts } from '../mounts/plan-mounts.ts'
 import { buildRuntimeSpec } from './build-runtime-spec.ts'
 import { CAPABILITIES } from './capabilities.ts'
 import { resolveUser } from './resolve-user.ts'
-import type { HostDevice, SpecInput } from './spec-input.ts'
+import { bindMount, tmpfsMount } from './spec-mount.ts'
+import type { HostDevice, SpecInput, SpecMount } from './spec-input.ts'
 
 interface Golden {
   source: string
@@ -39,6 +41,17 @@ const DEVICES: HostDevice[] = [
   { path: '/dev/vda', type: 'b', major: 254, minor: 0, mode: 0o660, uid: 0, gid: 6 },
 ]
 
+/** As API 1.41 has them; what is no volume with a name is planned from the request. */
+function mountsOf({ Config: config, HostConfig: hostConfig, Mounts }: Golden['inspect']): SpecMount[] {
+  const facts = { dataRoot: '/var/lib/docker', isReadOnlyNonRecursive: true }
+  return planMounts(config, hostConfig, [], facts).map((mount) => {
+    const source = Mounts.find(({ Destination }) => Destination === mount.destination)?.Source ?? ''
+    return mount.type === 'tmpfs'
+      ? tmpfsMount(mount)
+      : bindMount(mount, source, { whyNotRecursive: undefined, isAlone: false })
+  })
+}
+
 function inputOf({ inspect, spec }: Golden): SpecInput {
   const { Id: id, Config: config, HostConfig: hostConfig } = inspect
   const shared = spec.mounts?.find((mount) => mount.destination === '/dev/shm' && mount.type === 'bind')?.source
@@ -50,11 +63,7 @@ function inputOf({ inspect, spec }: Golden): SpecInput {
     addedGroups: (hostConfig.GroupAdd ?? []).map(Number),
     rootfsPath: spec.root?.path ?? '',
     files: { resolvConf: inspect.ResolvConfPath, hostname: inspect.HostnamePath, hosts: inspect.HostsPath },
-    volumes: inspect.Mounts.filter((mount) => mount.Type === 'volume').map((mount) => ({
-      source: mount.Source,
-      destination: mount.Destination,
-      readWrite: mount.RW,
-    })),
+    mounts: mountsOf(inspect),
     network: hostConfig.NetworkMode === 'host' ? { kind: 'host' } : { kind: 'new' },
     ...(shared === undefined ? {} : { shmPath: shared }),
     host: {

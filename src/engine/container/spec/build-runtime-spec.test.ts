@@ -18,7 +18,7 @@ function inputOf(hostConfig: HostConfig, more: Partial<SpecInput> = {}): SpecInp
     addedGroups: [],
     rootfsPath: '/rootfs',
     files: {},
-    volumes: [],
+    mounts: [],
     network: { kind: 'path', path: '/run/netns/x' },
     host: {
       arch: 'x86_64',

@@ -154,13 +154,9 @@ function chooseSeccomp(input: SpecInput, security: SecurityOptions): SeccompSpec
   return filterProfile(chosen === 'builtin' ? defaultProfile() : parseProfile(chosen.profile), facts)
 }
 
-/** Mount events can only travel through a rootfs that lets them. */
-function rootfsPropagation({ hostConfig }: SpecInput): Pick<LinuxSpec, 'rootfsPropagation'> {
-  const propagations = [
-    ...(hostConfig.Binds ?? []).flatMap((bind) => bind.split(':')[2]?.split(',') ?? []),
-    ...(hostConfig.Mounts ?? []).map((mount) => mount.BindOptions?.Propagation ?? ''),
-  ]
-  if (propagations.some((name) => name === 'shared' || name === 'rshared')) return { rootfsPropagation: 'shared' }
-  if (propagations.some((name) => name === 'slave' || name === 'rslave')) return { rootfsPropagation: 'rslave' }
-  return {}
+/** Mount events can only travel through a root file system that lets them. */
+function rootfsPropagation({ mounts }: SpecInput): Pick<LinuxSpec, 'rootfsPropagation'> {
+  const needed = mounts.map((mount) => (mount.kind === 'bind' ? mount.rootPropagation : undefined))
+  const propagation = (['shared', 'rslave'] as const).find((name) => needed.includes(name))
+  return propagation === undefined ? {} : { rootfsPropagation: propagation }
 }

@@ -1,9 +1,8 @@
 // The mounts of a runtime spec: Docker's own, then the user's from the root downwards.
 import { posix } from 'node:path'
-import type { HostConfig, Mount } from '../../../api/container-types.ts'
+import type { HostConfig } from '../../../api/container-types.ts'
 import { Failure } from '../../../base/failure.ts'
 import type { MountSpec } from '../../../oci/runtime-spec.ts'
-import { parseBind } from './parse-bind.ts'
 import { hasInit, INIT_DESTINATION } from './process-spec.ts'
 import type { SecurityOptions } from './security-options.ts'
 import type { SpecInput } from './spec-input.ts'
@@ -54,38 +53,19 @@ function defaultMounts(input: SpecInput, security: SecurityOptions): MountSpec[]
 
 function userMounts(input: SpecInput): MountSpec[] {
   const { hostConfig } = input
-  const binds = (hostConfig.Binds ?? []).map(parseBind).filter((bind) => bind.kind === 'bind')
   return [
-    ...binds.map((bind) => bindMount(bind.source, bind.destination, bind.readWrite, bind.propagation || 'rprivate')),
-    ...input.volumes.map((volume) => bindMount(volume.source, volume.destination, volume.readWrite, undefined)),
-    ...(hostConfig.Mounts ?? []).flatMap(mountOfRequest),
+    ...input.mounts.map((mount) =>
+      mount.kind === 'tmpfs'
+        ? tmpfsMount(mount.destination, mount.options)
+        : { destination: mount.destination, type: 'bind', source: mount.source, options: [...mount.options] },
+    ),
     ...Object.entries(hostConfig.Tmpfs ?? {}).map(([target, options]) => tmpfsMount(target, options.split(','))),
   ]
 }
 
-function bindMount(
-  source: string,
-  destination: string,
-  readWrite: boolean,
-  propagation: string | undefined,
-): MountSpec {
-  const options = ['rbind', ...(readWrite ? [] : ['ro']), ...(propagation === undefined ? [] : [propagation])]
+function bindMount(source: string, destination: string, readWrite: boolean): MountSpec {
+  const options = ['rbind', ...(readWrite ? [] : ['ro']), 'rprivate']
   return { destination, type: 'bind', source, options }
-}
-
-/** Volumes and images of `Mounts` come in as volumes, with their directories. */
-function mountOfRequest(mount: Mount): MountSpec[] {
-  const target = clean(mount.Target ?? '')
-  if (mount.Type === 'tmpfs') return [tmpfsMount(target, tmpfsOptions(mount))]
-  if (mount.Type !== 'bind') return []
-  const made = bindMount(
-    mount.Source ?? '',
-    target,
-    mount.ReadOnly !== true,
-    mount.BindOptions?.Propagation || 'rprivate',
-  )
-  if (mount.BindOptions?.NonRecursive !== true) return [made]
-  return [{ ...made, options: ['bind', ...(made.options ?? []).slice(1)] }]
 }
 
 function tmpfsMount(target: string, options: readonly string[]): MountSpec {
@@ -95,27 +75,6 @@ function tmpfsMount(target: string, options: readonly string[]): MountSpec {
     (option) => !given.includes(option.replace(/^no/, '')) && !given.includes(option),
   )
   return { destination: clean(target), type: 'tmpfs', source: 'tmpfs', options: [...defaults, ...given] }
-}
-
-function tmpfsOptions(mount: Mount): string[] {
-  const { SizeBytes: size = 0, Mode: mode = 0, Options: more } = mount.TmpfsOptions ?? {}
-  return [
-    ...(mode === 0 ? [] : [`mode=${mode.toString(8)}`]),
-    ...(size === 0 ? [] : [`size=${formatSize(size)}`]),
-    ...(mount.ReadOnly === true ? ['ro'] : []),
-    ...(more ?? []).map((pair) => pair.join('=')),
-  ]
-}
-
-/** `64k` for 65536: the largest unit that divides it. */
-function formatSize(bytes: number): string {
-  for (const [unit, suffix] of [
-    [2 ** 30, 'g'],
-    [2 ** 20, 'm'],
-    [2 ** 10, 'k'],
-  ] as const)
-    if (bytes % unit === 0) return `${bytes / unit}${suffix}`
-  return String(bytes)
 }
 
 /** Not over a place where the user has mounted something. */
@@ -129,7 +88,7 @@ function fileMounts(input: SpecInput): MountSpec[] {
     ['/etc/hosts', files.hosts],
   ] as const
   return pairs.flatMap(([destination, source]) =>
-    source === undefined || taken.has(destination) ? [] : [bindMount(source, destination, readWrite, 'rprivate')],
+    source === undefined || taken.has(destination) ? [] : [bindMount(source, destination, readWrite)],
   )
 }
 
@@ -143,7 +102,7 @@ function shmMounts(input: SpecInput): MountSpec[] {
     throw new Failure('internal', `ipc mode ${ipc} without a path of /dev/shm`)
   }
   if (userMounts(input).some((mount) => mount.destination === '/dev/shm')) return []
-  return [bindMount(source, '/dev/shm', true, 'rprivate')]
+  return [bindMount(source, '/dev/shm', true)]
 }
 
 function initMounts(input: SpecInput): MountSpec[] {

@@ -1,73 +1,47 @@
-// `-v source:destination[:options]`, and the mounts of a container apart from volumes that the engine makes.
+// One mount as a user asks for it: `-v source:destination[:options]`, or an entry of `Mounts`. Checks are in moby's order and words.
 import { posix } from 'node:path'
-import type { HostConfig, Mount } from '../../../api/container-types.ts'
+import type { Mount } from '../../../api/container-types.ts'
 import { Failure } from '../../../base/failure.ts'
+import { cleanPath, type ContainerMount, type MountKind } from '../mounts/container-mount.ts'
 
 export const PROPAGATIONS = ['rprivate', 'private', 'rshared', 'shared', 'rslave', 'slave'] as const
-export type Propagation = (typeof PROPAGATIONS)[number]
+const DEFAULT_PROPAGATION = 'rprivate'
 
-export interface ParsedBind {
-  kind: 'bind' | 'volume'
-  /** Host path, or the volume's name. */
-  source: string
-  destination: string
-  readWrite: boolean
-  /** Empty means the default of the kind. */
-  propagation: Propagation | ''
-  noCopy: boolean
-  /** As given. */
-  mode: string
-}
-
-const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
-
-/** Throws Failure('invalid-argument') in Docker's words. */
-export function parseBind(text: string): ParsedBind {
+/**
+ * `volumeDriver` is for the volumes that the container names without one. Throws in Docker's words, and with its status: only what is in `Mounts` is
+ * the client's fault.
+ */
+export function parseBind(text: string, volumeDriver = ''): ContainerMount {
   const parts = text.split(':')
-  const [source = '', target = '', mode = ''] = parts
-  if (parts.length < 2 || parts.length > 3 || source === '' || target === '') throw invalidSpec(text)
-  if (parts.length === 3 && !isBindMode(mode)) throw new Failure('invalid-argument', `invalid mode: ${mode}`)
-  const kind = source.startsWith('/') ? 'bind' : 'volume'
-  const options = mode.split(',')
-  const propagation = PROPAGATIONS.find((name) => options.includes(name)) ?? ''
-  if (kind === 'volume' && !VOLUME_NAME.test(source))
-    throw new Failure(
-      'invalid-argument',
-      `create ${source}: ${JSON.stringify(source)} includes invalid characters for a local volume name, only ` +
-        '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
-    )
-  if (kind === 'bind' ? options.includes('nocopy') : propagation !== '')
-    throw new Failure('invalid-argument', `invalid mode: ${mode}`)
-  const destination = cleanDestination(target, text)
-  return {
-    kind,
-    source: kind === 'bind' ? posix.normalize(source).replace(/(?<=.)\/$/, '') : source,
-    destination,
-    readWrite: !options.includes('ro'),
-    propagation,
-    noCopy: options.includes('nocopy'),
-    mode,
+  const [first = '', second = '', mode = ''] = parts
+  if (first === '' || parts.length > 3) throw invalidSpec(text)
+  // What looks like a mode in the destination's place: `/data:ro` has no source.
+  if (parts.length === 2 && isBindMode(second)) throw invalidSpec(text)
+  if (!isBindMode(mode)) throw new Failure('unknown', `invalid mode: ${mode}`)
+  const [source, target] = parts.length === 1 ? ['', first] : [first, second]
+  try {
+    return { ...parseMount(requestOf(source, target, mode, volumeDriver)), mode }
+  } catch (error) {
+    if (error instanceof Failure) throw new Failure('unknown', `${invalidSpec(text).message}: ${error.message}`)
+    throw error
   }
 }
 
-function cleanDestination(target: string, text: string): string {
-  if (!target.startsWith('/'))
-    throw new Failure(
-      'invalid-argument',
-      `invalid volume specification: '${text}': invalid mount path: '${target}' mount path must be absolute`,
-    )
-  const clean = posix.normalize(target).replace(/(?<=.)\/$/, '')
-  if (clean === '/')
-    throw new Failure(
-      'invalid-argument',
-      `invalid volume specification: '${text}': invalid specification: destination can't be '/'`,
-    )
-  return clean
+function requestOf(source: string, target: string, mode: string, volumeDriver: string): Mount {
+  const options = mode.split(',')
+  const type = source.startsWith('/') ? 'bind' : 'volume'
+  const request: Mount = { Type: type, Source: source, Target: target, ReadOnly: options.includes('ro') }
+  if (volumeDriver !== '' && type === 'volume') request.VolumeOptions = { DriverConfig: { Name: volumeDriver } }
+  if (options.includes('nocopy')) request.VolumeOptions = { ...(request.VolumeOptions ?? {}), NoCopy: true }
+  const propagation = PROPAGATIONS.find((name) => options.includes(name))
+  if (propagation !== undefined) request.BindOptions = { Propagation: propagation }
+  return request
 }
 
 /** Each group at most once; the order doesn't matter. */
 export function isBindMode(mode: string): boolean {
-  const groups = [['ro', 'rw'], ['z', 'Z'], ['nocopy'], PROPAGATIONS, ['consistent', 'cached', 'delegated', 'default']]
+  if (mode === '') return true
+  const groups = [['ro', 'rw'], ['z', 'Z'], ['nocopy'], PROPAGATIONS, ['consistent', 'cached', 'delegated']]
   const used = new Set<number>()
   return mode.split(',').every((option) => {
     const group = groups.findIndex((names: readonly string[]) => names.includes(option))
@@ -78,67 +52,103 @@ export function isBindMode(mode: string): boolean {
 }
 
 function invalidSpec(text: string): Failure {
-  return new Failure('invalid-argument', `invalid volume specification: '${text}'`)
+  return new Failure('unknown', `invalid volume specification: '${text}'`)
 }
 
-/** Checks one entry of `Mounts` as it comes in a request. Throws Failure('invalid-argument') in Docker's words. */
-export function validateMount(mount: Mount): void {
-  const type = mount.Type ?? ''
-  const refuse = (reason: string): never => {
-    throw new Failure('invalid-argument', `invalid mount config for type "${type}": ${reason}`)
+/** An entry of `Mounts`. Whether a bind's source is there is looked at elsewhere. Throws Failure('invalid-argument'). */
+export function parseMount(mount: Mount): ContainerMount {
+  const type = validateMount(mount)
+  const source = mount.Source ?? ''
+  return {
+    type,
+    name: type === 'volume' || type === 'image' ? source : '',
+    driver: type === 'volume' ? (mount.VolumeOptions?.DriverConfig?.Name ?? '') : '',
+    source: type === 'bind' ? cleanPath(source) : '',
+    destination: cleanPath(mount.Target ?? ''),
+    readWrite: type !== 'image' && mount.ReadOnly !== true,
+    mode: '',
+    propagation: type === 'bind' || type === 'image' ? mount.BindOptions?.Propagation || DEFAULT_PROPAGATION : '',
+    copiesUp: type === 'volume' && mount.VolumeOptions?.NoCopy !== true,
+    makesSource: false,
+    spec: mount,
   }
-  if (!mount.Target) refuse('field Target must not be empty')
+}
+
+const TMPFS_WORDS = ['exec', 'noexec']
+
+type Refuse = (reason: string) => never
+
+/** Throws Failure('invalid-argument'); answers the type. */
+export function validateMount(mount: Mount): MountKind {
+  const refuse: Refuse = (reason) => {
+    throw new Failure(
+      'invalid-argument',
+      `invalid mount config for type ${JSON.stringify(mount.Type ?? '')}: ${reason}`,
+    )
+  }
   const target = mount.Target ?? ''
-  if (!target.startsWith('/')) refuse(`invalid mount path: '${target}' mount path must be absolute`)
+  if (target === '') refuse('field Target must not be empty')
   if (posix.normalize(target).replace(/\/+$/, '') === '') refuse("invalid specification: destination can't be '/'")
-  const foreign = ([kind, field]: readonly [string, keyof Mount]): boolean => kind !== type && mount[field] != null
-  const options = [
-    ['bind', 'BindOptions'],
-    ['volume', 'VolumeOptions'],
-    ['tmpfs', 'TmpfsOptions'],
-    ['image', 'ImageOptions'],
-  ] as const
-  switch (type) {
-    case 'bind': {
-      if (!mount.Source) refuse('field Source must not be empty')
-      if (!mount.Source?.startsWith('/')) refuse(`invalid mount path: '${mount.Source}' mount path must be absolute`)
-      const propagation = mount.BindOptions?.Propagation ?? ''
-      if (propagation !== '' && !PROPAGATIONS.some((name) => name === propagation))
-        refuse(`invalid propagation mode: ${propagation}`)
-      break
-    }
+  checkAbsolute(target, refuse)
+  switch (mount.Type) {
+    case 'bind':
+      checkBind(mount, refuse)
+      return 'bind'
     case 'volume':
-      if (mount.Source && !VOLUME_NAME.test(mount.Source)) refuse(`invalid volume name: ${mount.Source}`)
-      if (!mount.Source && mount.VolumeOptions?.Subpath) refuse('must not set Subpath when using anonymous volumes')
-      break
+      checkVolume(mount, refuse)
+      return 'volume'
     case 'tmpfs':
+      refuseFields(mount, ['BindOptions', 'ImageOptions'], refuse)
       if (mount.Source) refuse('field Source must not be specified')
-      break
+      for (const option of mount.TmpfsOptions?.Options ?? []) checkTmpfsOption(option, refuse)
+      return 'tmpfs'
     case 'image':
+      refuseFields(mount, ['BindOptions', 'VolumeOptions'], refuse)
       if (!mount.Source) refuse('field Source must not be empty')
-      break
+      checkSubpath(mount.ImageOptions?.Subpath, refuse)
+      return 'image'
     default:
-      refuse('mount type unknown')
+      return refuse('mount type unknown')
   }
-  const extra = options.find(foreign)
-  if (extra !== undefined) refuse(`field ${extra[1]} must not be specified`)
 }
 
-/** Every `Binds` and `Mounts` entry is well formed, and no two go to the same place. */
-export function validateMounts(hostConfig: HostConfig): void {
-  const destinations = new Set<string>()
-  const take = (destination: string): void => {
-    if (destinations.has(destination)) throw new Failure('invalid-argument', `Duplicate mount point: ${destination}`)
-    destinations.add(destination)
-  }
-  for (const text of hostConfig.Binds ?? []) take(parseBind(text).destination)
-  for (const mount of hostConfig.Mounts ?? []) {
-    validateMount(mount)
-    take(posix.normalize(mount.Target ?? '').replace(/(?<=.)\/$/, ''))
-  }
-  for (const target of Object.keys(hostConfig.Tmpfs ?? {})) {
-    if (posix.normalize(target) === '/')
-      throw new Failure('invalid-argument', "invalid tmpfs path: destination can't be '/'")
-    take(posix.normalize(target).replace(/(?<=.)\/$/, ''))
-  }
+function checkBind(mount: Mount, refuse: Refuse): void {
+  const { Source: source = '', BindOptions: options } = mount
+  if (source === '') refuse('field Source must not be empty')
+  const propagation = options?.Propagation ?? ''
+  if (propagation !== '' && !PROPAGATIONS.some((name) => name === propagation))
+    refuse(`invalid propagation mode: ${propagation}`)
+  refuseFields(mount, ['VolumeOptions', 'ImageOptions'], refuse)
+  checkAbsolute(source, refuse)
+}
+
+function checkVolume(mount: Mount, refuse: Refuse): void {
+  refuseFields(mount, ['BindOptions', 'ImageOptions'], refuse)
+  const isAnonymous = !mount.Source
+  if (mount.VolumeOptions?.Subpath && isAnonymous) refuse('must not set Subpath when using anonymous volumes')
+  checkSubpath(mount.VolumeOptions?.Subpath, refuse)
+  if (mount.ReadOnly === true && isAnonymous) refuse('must not set ReadOnly mode when using anonymous volumes')
+}
+
+function refuseFields(mount: Mount, fields: readonly (keyof Mount)[], refuse: Refuse): void {
+  const extra = fields.find((field) => mount[field] != null)
+  if (extra !== undefined) refuse(`field ${extra} must not be specified`)
+}
+
+function checkAbsolute(path: string, refuse: Refuse): void {
+  if (!path.startsWith('/')) refuse(`invalid mount path: '${path}' mount path must be absolute`)
+}
+
+/** As Go's filepath.IsLocal: by its letters alone it leads nowhere outside. */
+function checkSubpath(path: string | undefined, refuse: Refuse): void {
+  if (!path) return
+  const clean = posix.normalize(path)
+  if (path.startsWith('/') || clean === '..' || clean.startsWith('../'))
+    refuse('subpath must be a relative path within the volume')
+}
+
+function checkTmpfsOption(option: readonly string[], refuse: Refuse): void {
+  const [name = ''] = option
+  if (option.length < 1 || option.length > 2) refuse('invalid option array length')
+  if (!TMPFS_WORDS.includes(name)) refuse(`invalid option: ${name}`)
 }

@@ -44,6 +44,17 @@ export interface SpecDefaults {
   cgroupDriver?: 'cgroupfs' | 'systemd'
 }
 
+export type SpecMount =
+  | {
+      kind: 'bind'
+      source: string
+      destination: string
+      options: readonly string[]
+      /** What it needs of the root file system's propagation. */
+      rootPropagation?: 'shared' | 'rslave'
+    }
+  | { kind: 'tmpfs'; destination: string; options: readonly string[] }
+
 export interface SpecInput {
   id: string
   /** The container's, after the image's has been merged in. */
@@ -55,8 +66,8 @@ export interface SpecInput {
   rootfsPath: string
   /** Files on the host that are bound over the image's; those that are absent are not. */
   files: { resolvConf?: string; hostname?: string; hosts?: string }
-  /** Volumes, named and anonymous, already made. */
-  volumes: readonly { source: string; destination: string; readWrite: boolean }[]
+  /** What the user has mounted, apart from `--tmpfs`; sources are there. */
+  mounts: readonly SpecMount[]
   network: { kind: 'host' } | { kind: 'path'; path: string } | { kind: 'new' }
   /** Of `container:` modes: the other container's process. */
   pidOf?: { pid?: number; ipc?: number }

@@ -4,7 +4,7 @@ import { Failure } from '../../../base/failure.ts'
 import { CAPABILITIES, chooseCapabilities } from './capabilities.ts'
 import { parseDeviceRule } from './devices.ts'
 import { isShimName } from '../../settings/runtime-setting.ts'
-import { validateMounts } from './parse-bind.ts'
+import { validateMount } from './parse-bind.ts'
 import { type ResourceFacts, validateResources } from './validate-resources.ts'
 
 export interface ValidationFacts extends ResourceFacts {
@@ -38,13 +38,17 @@ export function validateOptions(config: ContainerConfig, hostConfig: HostConfig,
  */
 export function validateHostConfig(hostConfig: HostConfig, facts: ValidationFacts, isUpdate = false): string[] {
   checkRestartPolicy(hostConfig)
-  validateMounts(hostConfig)
+  const warnings: string[] = []
+  for (const mount of hostConfig.Mounts ?? []) {
+    validateMount(mount)
+    if (mount.Type === 'image') warnings.push('Image mount is an experimental feature')
+  }
   checkExtraHosts(hostConfig)
   checkPorts(hostConfig)
   checkCapabilities(hostConfig, facts)
   if (Object.hasOwn(hostConfig.Annotations ?? {}, ''))
     refuse('invalid Annotations: the empty string is not permitted as an annotation key')
-  const warnings = validateResources(hostConfig, facts, isUpdate)
+  warnings.push(...validateResources(hostConfig, facts, isUpdate))
   checkModes(hostConfig)
   const score = hostConfig.OomScoreAdj ?? 0
   if (score < -1000 || score > 1000) refuse(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`)
