@@ -1,7 +1,8 @@
 // GET /volumes.
 import type { VolumeList } from '../../api/volume-types.ts'
+import { Failure } from '../../base/failure.ts'
 import type { Engine } from '../engine.ts'
-import { type Filters, invalidFilter } from '../http/filters.ts'
+import type { Filters } from '../http/filters.ts'
 import { describeVolume } from './describe.ts'
 import { referencedVolumes } from './references.ts'
 import type { Volume } from './volume.ts'
@@ -38,5 +39,8 @@ export function matchesLabels(filters: Filters, { labels }: Volume): boolean {
 export function parseGoBoolean(text: string): boolean {
   if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)) return true
   if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text)) return false
-  throw invalidFilter(`all': strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`)
+  throw new Failure(
+    'invalid-argument',
+    `invalid filter 'all': strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`,
+  )
 }
