@@ -5,7 +5,9 @@ import type { Platform } from './platform.ts'
 /** `linux/arm64/v8`, `linux/amd64`, `arm64` or `linux`; what is left out is the host's. Throws Failure('invalid-argument'). */
 export function parsePlatform(text: string, host: Platform = hostPlatform()): Platform {
   const parts = text.split('/')
-  if (parts.length > 3 || parts.some((part) => !/^[A-Za-z0-9_.-]+$/.test(part)))
+  if (parts.length > 3)
+    throw new Failure('invalid-argument', `"${text}": cannot parse platform specifier: invalid argument`)
+  if (parts.some((part) => !/^[A-Za-z0-9_.-]+$/.test(part)))
     throw new Failure('invalid-argument', `"${text}": unknown operating system or architecture: invalid argument`)
   const [first, second, variant] = parts.map((part) => part.toLowerCase())
   if (second !== undefined)

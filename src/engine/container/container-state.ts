@@ -4,12 +4,13 @@ import type { Health } from './health-result.ts'
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead'
 
+/** In the order in which Docker's errors name them. */
 export const CONTAINER_STATUSES: readonly ContainerStatus[] = [
   'created',
-  'restarting',
   'running',
-  'removing',
   'paused',
+  'restarting',
+  'removing',
   'exited',
   'dead',
 ]
@@ -53,4 +54,6 @@ export function countsAsRunning(state: ContainerState): boolean {
 /** How a run ended, as waiters are told. */
 export interface ExitStatus {
   exitCode: number
+  /** Why it could not be started; '' if it could. */
+  error: string
 }

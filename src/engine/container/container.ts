@@ -123,7 +123,7 @@ export class Container {
   }
 
   exitStatus(): ExitStatus {
-    return { exitCode: this.state.exitCode }
+    return { exitCode: this.state.exitCode, error: this.state.error }
   }
 
   /** Writes the record; a few tens of microseconds. A removed container is not written again. */

@@ -2,9 +2,11 @@
 import { rmSync } from 'node:fs'
 import type { ContainerCreateRequest } from '../../api/container-types.ts'
 import { formatRfc3339Nano } from '../../base/clock.ts'
-import { messageOf } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { generateId, shortId } from '../../base/ids.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
+import { formatPlatform, isSamePlatform } from '../../oci/parse-platform.ts'
+import type { Platform } from '../../oci/platform.ts'
 import type { Engine } from '../engine.ts'
 import type { Image } from '../image/image-store.ts'
 import type { Container, ContainerRecord } from './container.ts'
@@ -25,6 +27,8 @@ export interface CreateOptions {
   request: ContainerCreateRequest
   /** A read-only bind leaves what is mounted below it writable, as before API 1.44. */
   isReadOnlyNonRecursive?: boolean
+  /** The image's has to be the same; undefined: any. */
+  platform?: Platform | undefined
 }
 
 /** Throws not-found for an unknown image, conflict for a taken name, invalid-argument for what cannot be; nothing is left behind then. */
@@ -33,7 +37,7 @@ export async function createContainer(
   options: CreateOptions,
 ): Promise<{ container: Container; warnings: string[] }> {
   const checked = checkRequest(engine, options.request)
-  const image = await engine.images.require(options.request.Image ?? '')
+  const image = await requireImage(engine, options)
   const id = generateId()
   const { config, hostConfig, warnings } = prepareConfig(engine, id, checked, image)
   const name = options.name === '' ? undefined : parseContainerName(options.name)
@@ -77,6 +81,22 @@ export async function createContainer(
   undo.commit()
   publishContainerEvent(engine, container, 'create')
   return { container, warnings }
+}
+
+/** None is named: what is to run has to be all there. */
+async function requireImage(engine: Engine, { request, platform }: CreateOptions): Promise<Image> {
+  const reference = request.Image ?? ''
+  const isEmpty = reference === '' && !request.Entrypoint?.length && !request.Cmd?.length
+  if (isEmpty) throw new Failure('invalid-argument', 'no command specified')
+  const image = await engine.images.require(reference)
+  const { os, architecture, variant } = image.config
+  const own = { os, architecture, ...(variant === undefined ? {} : { variant }) }
+  if (platform !== undefined && !isSamePlatform(platform, own))
+    throw new Failure(
+      'not-found',
+      `image with reference ${reference} was found but does not provide the specified platform (${formatPlatform(platform)})`,
+    )
+  return image
 }
 
 function describeImage(image: Image): ContainerRecord['image'] {

@@ -101,9 +101,11 @@ const UPDATE = struct('UpdateConfig', { ...RESOURCES, RestartPolicy: RESTART_POL
 
 /** Throws invalid-argument in the words of Go's decoder. */
 export function decodeCreateRequest(body: unknown): ContainerCreateRequest {
-  if (body === undefined || body === null)
+  const request = body === undefined || body === null ? {} : (decodeGo(body, CREATE_REQUEST) as ContainerCreateRequest)
+  const { HostConfig: _, NetworkingConfig: __, ...config } = request
+  if (Object.keys(config).length === 0)
     throw new Failure('invalid-argument', 'config cannot be empty in order to create a container')
-  return decodeGo(body, CREATE_REQUEST) as ContainerCreateRequest
+  return request
 }
 
 /** Of an update; throws like the other. */

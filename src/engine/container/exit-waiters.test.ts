@@ -5,11 +5,14 @@ import { ExitWaiters } from './exit-waiters.ts'
 test('a stop wakes those who wait for it, once; the removal wakes both kinds', async () => {
   const waiters = new ExitWaiters()
   const [stop, removal] = [waiters.nextStop(), waiters.removal()]
-  waiters.tellStopped({ exitCode: 3 })
-  assert.deepEqual(await stop, { exitCode: 3 })
+  waiters.tellStopped({ exitCode: 3, error: '' })
+  assert.deepEqual(await stop, { exitCode: 3, error: '' })
   const next = waiters.nextStop()
-  waiters.tellRemoved({ exitCode: 4 })
-  assert.deepEqual(await Promise.all([removal, next]), [{ exitCode: 4 }, { exitCode: 4 }])
+  waiters.tellRemoved({ exitCode: 4, error: '' })
+  assert.deepEqual(await Promise.all([removal, next]), [
+    { exitCode: 4, error: '' },
+    { exitCode: 4, error: '' },
+  ])
 })
 
 test('who has gone is not told', () => {
@@ -20,7 +23,7 @@ test('who has gone is not told', () => {
     isTold = true
   })
   gone.abort()
-  waiters.tellStopped({ exitCode: 0 })
+  waiters.tellStopped({ exitCode: 0, error: '' })
   return new Promise<void>((resolve) =>
     setImmediate(() => {
       assert.equal(isTold, false)

@@ -1,5 +1,6 @@
 // The routes of /containers: each reads its request, calls its verb and shapes the answer.
 import { Failure } from '../../base/failure.ts'
+import { parsePlatform } from '../../oci/parse-platform.ts'
 import type { Engine } from '../engine.ts'
 import { parseFilters } from '../http/filters.ts'
 import { isTrue, parseInteger } from '../http/query.ts'
@@ -92,12 +93,15 @@ export function containerHandlers(engine: Engine): Handlers {
 async function create(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
   const { version } = request
   const { cgroupVersion } = specHost(engine)
+  const platform = version.atLeast('1.41') ? (request.query.get('platform') ?? '') : ''
+  const wanted = platform === '' ? undefined : parsePlatform(platform)
   const body = adaptRequest(decodeCreateRequest(await request.json()), version, { cgroupVersion })
   adaptMountsToVersion(body.HostConfig ?? {}, version)
   const { container, warnings } = await createContainer(engine, {
     name: request.query.get('name') ?? '',
     request: body,
     isReadOnlyNonRecursive: !version.atLeast('1.44'),
+    platform: wanted,
   })
   return {
     kind: 'json',
@@ -179,7 +183,8 @@ function wait(container: Container, request: ApiRequest): ApiResponse {
       })
       const status = await Promise.race([exit, gone])
       if (status === undefined) return
-      response.write(`${JSON.stringify({ StatusCode: status.exitCode })}\n`)
+      const error = status.error === '' ? {} : { Error: { Message: status.error } }
+      response.write(`${JSON.stringify({ ...error, StatusCode: status.exitCode })}\n`)
     },
   }
 }

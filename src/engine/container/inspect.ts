@@ -90,6 +90,7 @@ function inspectConfig({ record }: Container, version: ApiVersion): ContainerCon
     const { StartInterval: _, ...health } = config.Healthcheck
     config.Healthcheck = health
   }
+  if (version.atLeast('1.52') && !config.OnBuild?.length) delete config.OnBuild
   return MacAddress && !version.atLeast('1.52') ? { ...config, MacAddress } : config
 }
 

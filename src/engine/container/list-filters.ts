@@ -3,12 +3,12 @@ import { Failure } from '../../base/failure.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Engine } from '../engine.ts'
 import type { Filters } from '../http/filters.ts'
-import { invalidFilter } from '../http/filters.ts'
 import type { Container } from './container.ts'
-import { CONTAINER_STATUSES } from './container-state.ts'
+import { CONTAINER_STATUSES, isAlive } from './container-state.ts'
 import { mountPoints } from './mount-points.ts'
 import { networkKind } from './network-settings.ts'
-import { parsePort } from './port-bindings.ts'
+import { portSummaries } from './port-bindings.ts'
+import { isInPorts, type PortRange, parsePortRange } from './port-range.ts'
 
 const KEYS = [
   'ancestor',
@@ -27,11 +27,11 @@ const KEYS = [
   'status',
   'volume',
 ]
-const HEALTH_STATUSES = ['starting', 'healthy', 'unhealthy', 'none']
+const HEALTH_STATUSES = ['none', 'starting', 'healthy', 'unhealthy']
 
 export interface ListFilter {
   filters: Filters
-  /** `status` and `exited` ask for containers that are down. */
+  /** `status` asks for containers that are down. */
   includesDown: boolean
   /** Chain ids that `ancestor` allows: an image and what was built on it; undefined: no such filter. */
   ancestors: { ids: ReadonlySet<string>; chainIds: ReadonlySet<string> } | undefined
@@ -39,14 +39,16 @@ export interface ListFilter {
   sinceMs: number | undefined
   exitCodes: ReadonlySet<number> | undefined
   network: { id: string; name: string }
+  /** Of the host, and of the container; undefined: neither `publish` nor `expose` is asked for. A port of either will do. */
+  ports: { published: readonly PortRange[]; exposed: readonly PortRange[] } | undefined
   descendants: ReadonlySet<string>
 }
 
 /** Throws invalid-argument for unknown keys and values, not-found for `before` and `since` of no container. */
 export async function resolveListFilter(engine: Engine, filters: Filters): Promise<ListFilter> {
   filters.check(KEYS)
-  checkValues(filters, 'status', CONTAINER_STATUSES)
-  checkValues(filters, 'health', HEALTH_STATUSES)
+  checkValues(filters, 'status', 'state', CONTAINER_STATUSES)
+  checkValues(filters, 'health', 'health', HEALTH_STATUSES)
   filters.boolean('is-task', false)
   const createdAt = (key: string) => filters.get(key).map((name) => engine.containers.require(name).createdAtMs)
   const before = createdAt('before')
@@ -54,13 +56,14 @@ export async function resolveListFilter(engine: Engine, filters: Filters): Promi
   const ancestors = filters.has('ancestor') ? await findAncestors(engine, filters.get('ancestor')) : undefined
   return {
     filters,
-    includesDown: filters.has('status') || filters.has('exited'),
+    includesDown: filters.has('status'),
     ancestors,
     descendants: ancestors ? await findDescendants(engine, ancestors.chainIds) : new Set(),
     beforeMs: before.length > 0 ? Math.min(...before) : undefined,
     sinceMs: since.length > 0 ? Math.max(...since) : undefined,
     exitCodes: filters.has('exited') ? new Set(filters.get('exited').map(parseExitCode)) : undefined,
     network: engine.network.describe(),
+    ports: portFilter(filters),
   }
 }
 
@@ -76,15 +79,13 @@ export function matchesFilter(container: Container, filter: ListFilter): boolean
     (filters.pattern('name', record.name) || filters.pattern('name', `/${record.name}`)) &&
     filters.labels('label', record.config.Labels ?? {}) &&
     filters.exact('health', state.health?.Status ?? 'none') &&
-    filters.exact('isolation', record.hostConfig.Isolation ?? '') &&
     !filters.boolean('is-task', false) &&
     matchesAncestor(container, filter) &&
     filters.some('network', (wanted) => isInNetwork(container, wanted, filter.network)) &&
     filters.some('volume', (wanted) =>
       mountPoints(container).some((mount) => mount.Name === wanted || mount.Destination === wanted),
     ) &&
-    filters.some('publish', (wanted) => publishes(container, wanted)) &&
-    filters.some('expose', (wanted) => exposes(container, wanted))
+    matchesPorts(container, filter)
   )
 }
 
@@ -121,32 +122,36 @@ function isInNetwork(container: Container, wanted: string, network: { id: string
   return wanted === network.name || wanted === network.id || (wanted.length >= 3 && network.id.startsWith(wanted))
 }
 
-function publishes(container: Container, wanted: string): boolean {
-  const keys = Object.entries(container.record.hostConfig.PortBindings ?? {})
-    .filter(([, bindings]) => (bindings ?? []).length > 0)
-    .map(([key]) => key)
-  return keys.some((key) => isInRange(key, wanted))
+function portFilter(filters: Filters): ListFilter['ports'] {
+  const ranges = (key: string) => filters.get(key).map((text) => parsePortRange(key, text))
+  const [published, exposed] = [ranges('publish'), ranges('expose')]
+  return published.length + exposed.length === 0 ? undefined : { published, exposed }
 }
 
-function exposes(container: Container, wanted: string): boolean {
-  return Object.keys(container.record.config.ExposedPorts ?? {}).some((key) => isInRange(key, wanted))
-}
-
-/** `wanted` is `80`, `80/udp`, `8000-8010/tcp`. */
-function isInRange(key: string, wanted: string): boolean {
-  const { port, protocol } = parsePort(key)
-  const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(wanted)
-  if (!match) throw invalidFilter(wanted)
-  const [start, end] = [Number(match[1]), Number(match[2] ?? match[1])]
-  return port >= start && port <= end && protocol === (match[3] ?? 'tcp')
+/** Only what runs has ports. */
+function matchesPorts({ record, state }: Container, { ports }: ListFilter): boolean {
+  if (ports === undefined) return true
+  if (!isAlive(state)) return false
+  return portSummaries(record.config, record.endpoint).some(
+    ({ PrivatePort, PublicPort = 0, Type }) =>
+      isInPorts(PublicPort, Type, ports.published) || isInPorts(PrivatePort, Type, ports.exposed),
+  )
 }
 
 function parseExitCode(text: string): number {
   if (!/^-?\d{1,9}$/.test(text))
-    throw new Failure('invalid-argument', `strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`)
+    throw new Failure(
+      'invalid-argument',
+      `invalid filter 'exited=${text}': strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`,
+    )
   return Number(text)
 }
 
-function checkValues(filters: Filters, key: string, known: readonly string[]): void {
-  for (const value of filters.get(key)) if (!known.includes(value)) throw invalidFilter(`${key}=${value}`)
+function checkValues(filters: Filters, key: string, noun: string, known: readonly string[]): void {
+  for (const value of filters.get(key))
+    if (!known.includes(value))
+      throw new Failure(
+        'invalid-argument',
+        `invalid filter '${key}=${value}': invalid value for ${noun} (${value}): must be one of ${known.join(', ')}`,
+      )
 }

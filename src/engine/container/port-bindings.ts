@@ -72,8 +72,15 @@ export function portMap(config: ContainerConfig, endpoint: Endpoint | undefined)
   return map
 }
 
+export interface PortSummary {
+  IP?: string
+  PrivatePort: number
+  PublicPort?: number
+  Type: string
+}
+
 /** `Ports` of a list entry. */
-export function portSummaries(config: ContainerConfig, endpoint: Endpoint | undefined): Record<string, unknown>[] {
+export function portSummaries(config: ContainerConfig, endpoint: Endpoint | undefined): PortSummary[] {
   if (endpoint === undefined) return []
   const published = shownPorts(endpoint)
   const exposed = Object.keys(config.ExposedPorts ?? {})

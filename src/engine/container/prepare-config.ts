@@ -145,6 +145,7 @@ function completeConfig(config: ContainerConfig): ContainerConfig {
     OpenStdin: config.OpenStdin ?? false,
     StdinOnce: config.StdinOnce ?? false,
     Image: config.Image ?? '',
+    OnBuild: config.OnBuild ?? null,
     Labels: config.Labels ?? {},
   }
 }
@@ -242,7 +243,7 @@ const EMPTY_HOST_CONFIG: HostConfig = {
   MemorySwappiness: null,
   OomKillDisable: null,
   PidsLimit: null,
-  Ulimits: [],
+  Ulimits: null,
   CpuCount: 0,
   CpuPercent: 0,
   IOMaximumIOps: 0,

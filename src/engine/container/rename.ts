@@ -19,13 +19,12 @@ export function parseContainerName(text: string): string {
 
 export async function renameContainer(engine: Engine, container: Container, newName: string): Promise<void> {
   if (newName === '') throw new Failure('invalid-argument', 'Neither old nor new names may be empty')
-  const name = parseContainerName(newName)
   await container.lock.run(() => {
     const oldName = container.name
-    if (name === oldName)
+    if (newName.replace(/^\//, '') === oldName)
       throw new Failure('invalid-argument', 'Renaming a container with the same name as its current name')
     try {
-      engine.containers.rename(container, name)
+      engine.containers.rename(container, parseContainerName(newName.replace(/^\/?/, '/')))
     } catch (error) {
       if (error instanceof Failure)
         throw new Failure(error.code, `Error when allocating new name: ${error.message}`, { cause: error })

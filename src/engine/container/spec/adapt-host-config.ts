@@ -20,7 +20,8 @@ export function adaptHostConfig(hostConfig: HostConfig, facts: HostConfigDefault
   if (!adapted.ShmSize) adapted.ShmSize = facts.shmBytes
   if (!adapted.IpcMode) adapted.IpcMode = facts.ipcMode
   if (!adapted.CgroupnsMode) adapted.CgroupnsMode = cgroupnsMode(adapted, facts)
-  if (!adapted.RestartPolicy?.Name) adapted.RestartPolicy = { Name: 'no', MaximumRetryCount: 0 }
+  const { Name = '', MaximumRetryCount = 0 } = adapted.RestartPolicy ?? {}
+  adapted.RestartPolicy = { Name: Name || 'no', MaximumRetryCount }
   // Without a word on swap, as much swap as memory.
   if ((adapted.Memory ?? 0) > 0 && (adapted.MemorySwap ?? 0) === 0) adapted.MemorySwap = (adapted.Memory ?? 0) * 2
   const shares = adapted.CpuShares ?? 0

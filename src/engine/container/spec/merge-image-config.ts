@@ -29,13 +29,23 @@ export function mergeImageConfig(config: ContainerConfig, image: ImageDefaults):
   if (config.User === undefined || config.User === '') merged.User = image.User ?? ''
   if (!config.WorkingDir) merged.WorkingDir = image.WorkingDir ?? ''
   if (!config.StopSignal && image.StopSignal) merged.StopSignal = image.StopSignal
-  if (image.Labels != null) merged.Labels = { ...image.Labels, ...config.Labels }
-  if (image.Volumes != null) merged.Volumes = { ...image.Volumes, ...config.Volumes }
-  if (image.ExposedPorts != null) merged.ExposedPorts = { ...image.ExposedPorts, ...config.ExposedPorts }
+  merged.Labels = sorted({ ...image.Labels, ...config.Labels })
+  merged.Volumes = orNull(sorted({ ...image.Volumes, ...config.Volumes }))
+  const ports = sorted({ ...image.ExposedPorts, ...config.ExposedPorts })
+  if (config.ExposedPorts != null || orNull(ports) !== null) merged.ExposedPorts = ports
   const health = mergeHealthcheck(config.Healthcheck, image.Healthcheck)
   if (health !== undefined) merged.Healthcheck = health
   if (merged.Entrypoint == null && !merged.Cmd?.length) throw new Failure('invalid-argument', 'no command specified')
   return merged
+}
+
+/** Go prints the keys of a map in their order. */
+function sorted<T>(record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function orNull<T>(record: Record<string, T>): Record<string, T> | null {
+  return Object.keys(record).length === 0 ? null : record
 }
 
 /** An entrypoint of the container's own does away with the image's command, one of `[""]` with the image's entrypoint. */
