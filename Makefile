@@ -109,9 +109,9 @@ bench: ## side by side with the real dockerd, runc and crun; writes bench/RESULT
 	$(MAKE) build
 	for each in $(BENCH); do node build/js/bench/$$each.js || exit 1; done
 
-gen: $(MODULES) ## proto/ to src/gen
+gen: $(MODULES) ## proto/ to src/gen, docs/differences.md
 	$(BIN)/buf generate
-	$(MAKE) build/js/.done && node build/js/tools/gen-syscalls.js src/gen
+	$(MAKE) build/js/.done && node build/js/tools/gen-syscalls.js src/gen && node build/js/tools/gen-differences.js docs/differences.md
 
 clean: ## removes build/
 	rm -rf build

@@ -8,6 +8,8 @@ import { eventually } from './command.ts'
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:port`. */
   host: string
+  /** The file that it was started with. */
+  config: string
 }
 
 /** Starts one; it ends with the disposal. */
@@ -25,6 +27,7 @@ export async function startRegistry(directory: string, options: { htpasswd?: str
   await eventually('the registry answers', 10_000, async () => (await fetch(`http://127.0.0.1:${port}/v2/`)).status > 0)
   return {
     host: `127.0.0.1:${port}`,
+    config,
     async [Symbol.asyncDispose]() {
       const gone = new Promise((resolve) => child.once('exit', resolve))
       child.kill('SIGKILL')
