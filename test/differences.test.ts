@@ -64,7 +64,7 @@ test('a line says what is run, and how', () => {
 test('masks hide what differs from run to run, and nothing else', () => {
   const id = 'a1'.repeat(32)
   assert.equal(maskText(`${id} up`, []), '<id> up')
-  assert.equal(maskText('0123456789ab  2 seconds ago   x', []), '<short id>  <age>ago  x')
+  assert.equal(maskText('0123456789ab  2 seconds ago   x', []), '<short id>  <age> ago  x')
   assert.equal(maskText('172.17.0.2 172.17.0.1', []), '<address> 172.17.0.1')
   assert.equal(maskText('exit 12   code  3', []), 'exit 12   code  3')
   assert.equal(maskText('/here/file', ['/here']), '<place>/file')

@@ -27,7 +27,7 @@ export interface CreateOptions {
   request: ContainerCreateRequest
   /** A read-only bind leaves what is mounted below it writable, as before API 1.44. */
   isReadOnlyNonRecursive?: boolean
-  /** The image's has to be the same; undefined: any. */
+  /** The image's has to be the same; undefined: whichever. */
   platform?: Platform | undefined
 }
 
