@@ -7,6 +7,11 @@ export interface EventActor {
   readonly Attributes: Readonly<Record<string, string>>
 }
 
+/** Who asked for what the event tells: the process at the other end of the unix socket, or where a TCP connection comes from. */
+export type EventOrigin =
+  | { readonly uid: number; readonly gid: number; readonly pid: number }
+  | { readonly address: string }
+
 export interface EventMessage {
   readonly Type: EventType
   readonly Action: string
@@ -16,4 +21,8 @@ export interface EventMessage {
   readonly time: number
   /** Unix nanoseconds: more than a JavaScript number can hold. */
   readonly timeNano: bigint
+  /** Grows with every event, whatever the clock does, also across restarts; not always by one. */
+  readonly seq: number
+  /** Undefined where nobody asked: a process ended by itself, a policy acted. */
+  readonly by: EventOrigin | undefined
 }

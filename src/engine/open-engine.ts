@@ -1,9 +1,10 @@
 // Builds the engine out of its parts, in the order in which they need each other.
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
+import { messageOf } from '../base/failure.ts'
 import type { Log } from '../base/log.ts'
 import { type ContainerdClient, type ContainerdPeer, waitForContainerd } from '../containerd/client/client.ts'
 import type { Kernel } from '../linux/kernel.ts'
@@ -18,6 +19,7 @@ import { ContainerStore } from './container/container-store.ts'
 import { containerHandlers } from './container/handlers.ts'
 import { reconcileContainers } from './container/reconcile.ts'
 import type { Engine } from './engine.ts'
+import { EventJournal } from './events/event-journal.ts'
 import { EventLog } from './events/event-log.ts'
 import { execHandlers } from './exec/handlers.ts'
 import type { Handlers } from './http/route.ts'
@@ -80,7 +82,7 @@ export async function openEngine(options: {
       volumes: openVolumes(config, kernel, clock, log),
       network,
       netns: openNetnsStore(kernel),
-      events: new EventLog(clock),
+      events: new EventLog(clock, openJournal(config, log)),
       plugins: openPluginRegistry({ directories: DOCKER_DIRECTORIES, clock, log }),
       phase: { isEnding: false },
     }
@@ -89,6 +91,7 @@ export async function openEngine(options: {
     const close = async () => {
       images.close()
       await engine.containers.close()
+      engine.events.close()
       await leaveKernel(engine)
     }
     return { engine, handlers: allHandlers(engine), close }
@@ -120,6 +123,17 @@ async function openStreams(deps: FifoStreamsDeps, peer: ContainerdPeer): Promise
 function openVolumes(config: EngineConfig, kernel: Kernel, clock: Clock, log: Log): VolumeStore {
   const directory = join(config.dataRoot, 'volumes')
   return VolumeStore.open({ directory, mounter: openFileSystemMounter(kernel), others: NO_OTHER_DRIVERS, clock, log })
+}
+
+/** Undefined: the past is lost, and the engine works without one. */
+function openJournal(config: EngineConfig, log: Log): EventJournal | undefined {
+  try {
+    const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return EventJournal.open({ directory: join(config.dataRoot, 'events'), log, bootId })
+  } catch (error) {
+    log.error('events can not be kept', { error: messageOf(error) })
+    return undefined
+  }
 }
 
 function networkOptions(config: EngineConfig): NetworkOptions {

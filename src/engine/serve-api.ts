@@ -1,11 +1,13 @@
 // The API on every address that the settings name.
 import type { Server } from 'node:http'
 import type { Log } from '../base/log.ts'
+import { openNativeKernel } from '../linux/native-kernel.ts'
 import { openAuthorization } from './authz/authorize-request.ts'
 import type { EngineConfig } from './config.ts'
 import type { ActivatedSockets } from './http/activated-sockets.ts'
 import { listenOn } from './http/listen.ts'
 import { parseListenAddress } from './http/listen-address.ts'
+import { openPeerLookup } from './http/peer.ts'
 import type { Handlers } from './http/route.ts'
 import { createApiServer } from './http/server.ts'
 import type { PluginRegistry } from './plugin/plugin-registry.ts'
@@ -28,8 +30,9 @@ export async function serveApi(options: {
   const guard = openAuthorization({ plugins, names: () => config.authorizationPlugins, log })
   const tls = loadTlsOptions(config.tls)
   const { minApiVersion, isExperimental, group } = config
+  const originOf = openPeerLookup(openNativeKernel())
   const makeServer = (isTls: boolean) =>
-    createApiServer({ handlers, log, guard, minApiVersion, isExperimental, tls: isTls ? tls : undefined })
+    createApiServer({ handlers, log, guard, originOf, minApiVersion, isExperimental, tls: isTls ? tls : undefined })
   const servers: Server[] = []
   const close = () => {
     for (const server of servers) {

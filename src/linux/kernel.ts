@@ -58,6 +58,8 @@ export interface Kernel {
   /** The bound struct sockaddr. */
   getsockname(fd: Fd): Uint8Array
   setsockopt(fd: Fd, level: number, option: number, value: Uint8Array): void
+  /** A copy of the option's value, at most `sizeMax` bytes. */
+  getsockopt(fd: Fd, level: number, option: number, sizeMax: number): Uint8Array
   send(fd: Fd, bytes: Uint8Array): void
   /** One datagram; blocks at most `timeoutMs`, then EAGAIN. A datagram above `sizeMax` is EOVERFLOW, and lost. */
   receive(fd: Fd, sizeMax: number, timeoutMs: number): Uint8Array

@@ -56,6 +56,7 @@ const c = {
   listen: libcIntFunction('listen', 'int', 'int'),
   getsockname: libcIntFunction('getsockname', 'int', 'ptr', 'ptr'),
   setsockopt: libcIntFunction('setsockopt', 'int', 'int', 'int', 'ptr', 'uint'),
+  getsockopt: libcIntFunction('getsockopt', 'int', 'int', 'int', 'ptr', 'ptr'),
   send: libcFunction('send', 'int', 'ptr', 'size_t', 'int'),
   recv: libcFunction('recv', 'int', 'ptr', 'size_t', 'int'),
   poll: libcIntFunction('poll', 'ptr', 'ulong', 'int'),
@@ -214,6 +215,11 @@ const kernel: Kernel = {
   },
   setsockopt(fd, level, option, value) {
     checked(c.setsockopt(fd, level, option, value, value.length), 'setsockopt', '')
+  },
+  getsockopt(fd, level, option, sizeMax) {
+    const size = new Int32Array([sizeMax])
+    checked(c.getsockopt(fd, level, option, scratch, size), 'getsockopt', '')
+    return scratch.slice(0, size[0])
   },
   send(fd, bytes) {
     const sent = checked(c.send(fd, bytes, bytes.length, MSG_NOSIGNAL), 'send', '')

@@ -2,7 +2,16 @@
 
 /** Compact. `isForHtml`: the encoder's own habit of escaping what HTML gives a meaning. */
 export function goJson(value: unknown, isForHtml = false): string {
-  const text = (JSON.stringify(value ?? null) ?? 'null').replace(/\u2028/g, '\\u2028').replace(/\u2029/g, '\\u2029')
+  // JSON.stringify has no way to write an integer that a number can't hold: it is written as a string that nobody else has, and bared.
+  let mark: string | undefined
+  const bare = (_key: string, item: unknown) => {
+    if (typeof item !== 'bigint') return item
+    mark ??= `bare-${Math.random().toString(36).slice(2)}:`
+    return `${mark}${item}`
+  }
+  const raw = JSON.stringify(value ?? null, bare) ?? 'null'
+  const exact = mark === undefined ? raw : raw.replace(new RegExp(`"${mark}(-?\\d+)"`, 'g'), '$1')
+  const text = exact.replace(/\u2028/g, '\\u2028').replace(/\u2029/g, '\\u2029')
   return isForHtml ? text.replace(/[<>&]/g, (letter) => `\\u00${letter.charCodeAt(0).toString(16)}`) : text
 }
 

@@ -1,6 +1,6 @@
 // events: GET /events, a line each.
 import { messageOf } from '../../base/failure.ts'
-import { readJsonLines } from '../../wire/json-stream.ts'
+import { readLines } from '../../wire/json-stream.ts'
 import { type Command, ExitCode } from '../command.ts'
 import { formatNanoTime } from '../format/moments.ts'
 import { compileTemplate } from '../../base/go/template.ts'
@@ -14,11 +14,14 @@ interface EventMessage {
   Action: string
   Actor: { ID: string; Attributes?: Record<string, string> | null }
   time?: number
-  timeNano?: number
+  /** Whole: a number has no more than 53 bits. */
+  timeNano?: bigint
   scope?: string
   status?: string
   id?: string
   from?: string
+  /** Of an engine that is ours: where to go on behind this event, and who asked for it. */
+  berth?: { cursor?: number; by?: { uid?: number; pid?: number; address?: string } }
 }
 
 const EMPTY: EventMessage = { Type: '', Action: '', Actor: { ID: '', Attributes: {} } }
@@ -29,6 +32,7 @@ export const events: Command = {
     INSPECT_FORMAT,
     { name: 'since', kind: 'string', usage: 'Show all events created since timestamp' },
     { name: 'until', kind: 'string', usage: 'Stream events until this timestamp' },
+    { name: 'cursor', kind: 'string', usage: 'Show all events behind this one, by its {{.Cursor}}', hidden: true },
   ],
   args: { min: 0, max: 0 },
   async run(shell, _args, flags) {
@@ -40,17 +44,18 @@ export const events: Command = {
       query: {
         since: parseMoment(flags.text('since')),
         until: parseMoment(flags.text('until')),
+        cursor: flags.text('cursor') || undefined,
         filters: parseFilters(flags.list('filter')),
       },
     })
-    for await (const event of readJsonLines(body)) shell.print(`${render(event as EventMessage)}\n`)
+    for await (const line of readLines(body)) shell.print(`${render(parseEvent(line))}\n`)
     return 0
   },
 }
 
 function makeRenderer(format: string): (event: EventMessage) => string {
   if (format === '') return formatEvent
-  if (format === 'json') return (event) => goJson(event)
+  if (format === 'json') return (event) => goJson(messageOfDocker(event))
   try {
     const render = compileTemplate(format)
     render(fieldsOf(EMPTY), { type: '*events.Message' }) // a field that no event has is refused before the first one
@@ -60,21 +65,40 @@ function makeRenderer(format: string): (event: EventMessage) => string {
   }
 }
 
-/** Under the names that Go's structure gives them. */
+function parseEvent(line: string): EventMessage {
+  const { timeNano: _, ...event } = JSON.parse(line) as Omit<EventMessage, 'timeNano'> & { timeNano?: number }
+  // Inside a string its quotes would be escaped.
+  const nano = /"timeNano":(-?\d+)/.exec(line)?.[1]
+  return nano === undefined ? event : { ...event, timeNano: BigInt(nano) }
+}
+
+/** The fields that Docker's client knows, in its order. */
+function messageOfDocker({ status, id, from, Type, Action, Actor, scope, time, timeNano }: EventMessage): object {
+  const fields = {
+    ...{ status: status || undefined, id: id || undefined, from: from || undefined, Type, Action, Actor },
+    ...{ scope: scope || undefined, time: time || undefined, timeNano: timeNano || undefined },
+  }
+  return fields
+}
+
+/** Under the names that Go's structure gives them. What Docker's has not is found by name, and otherwise not shown. */
 function fieldsOf(event: EventMessage): Record<string, unknown> {
-  const { status = '', id = '', from = '', scope = '', time = 0, timeNano = 0 } = event
+  const { status = '', id = '', from = '', scope = '', time = 0, timeNano = 0n, berth = {} } = event
   const fields = {
     ...{ Status: status, ID: id, From: from, Type: event.Type, Action: event.Action, Actor: event.Actor },
     ...{ Scope: scope, Time: time, TimeNano: timeNano },
   }
-  return Object.defineProperty(fields, 'toJSON', { value: () => event, enumerable: false })
+  return Object.defineProperties(fields, {
+    toJSON: { value: () => messageOfDocker(event) },
+    Cursor: { value: berth.cursor ?? 0 },
+    By: { value: berth.by ?? {} },
+  })
 }
 
 function formatEvent(event: EventMessage): string {
   const { Type, Action, Actor, time, timeNano } = event
-  // A number in JSON has no more than 53 bits: the seconds are whole, the rest is near enough.
   const moment = timeNano
-    ? `${formatNanoTime(BigInt(timeNano))} `
+    ? `${formatNanoTime(timeNano)} `
     : time
       ? `${formatNanoTime(BigInt(time) * 1_000_000_000n)} `
       : ''

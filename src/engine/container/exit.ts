@@ -6,6 +6,7 @@ import type { Engine } from '../engine.ts'
 import { endExecsOf } from '../exec/exec-exit.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
+import { networkKind } from './network-settings.ts'
 import { releaseMounts } from './mounts/set-up-mounts.ts'
 import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
 import { netnsPath } from './paths.ts'
@@ -34,6 +35,7 @@ export async function handleExit(engine: Engine, container: Container, exit: Tas
       delayMs === undefined && container.record.hostConfig.AutoRemove === true && !container.isBeingRestarted
     publishDeath(engine, container)
     await leaveNetwork(engine, container)
+    if (networkKind(container) !== 'bridge') publishNetworkEvent(engine, container, 'disconnect')
     await releaseMounts(engine, container)
     // The record of a container that goes anyway is not worth its while: after a crash containerd tells of the exit again.
     if (!isLast) container.saveState()

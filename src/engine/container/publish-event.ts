@@ -1,6 +1,8 @@
 // Events of containers, with the attributes that Docker gives each.
 import type { Engine } from '../engine.ts'
+import { builtInId } from '../network/list-networks.ts'
 import type { Container } from './container.ts'
+import { networkKind } from './network-settings.ts'
 
 export function publishContainerEvent(
   engine: Pick<Engine, 'events'>,
@@ -11,15 +13,25 @@ export function publishContainerEvent(
   const { config } = container.record
   engine.events.publish('container', action, {
     ID: container.id,
-    Attributes: { ...(config.Labels ?? {}), ...attributes, image: config.Image ?? '', name: container.name },
+    Attributes: {
+      ...attributes,
+      // A label hides an attribute of its name, as in Docker, but not what the container is.
+      ...(config.Labels ?? {}),
+      ...(config.Image ? { image: config.Image } : {}),
+      name: container.name,
+    },
   })
 }
 
+/** Nothing for a container that shares another's network: it does not come and go. */
 export function publishNetworkEvent(
-  engine: Pick<Engine, 'events' | 'network'>,
+  engine: Pick<Engine, 'events' | 'id' | 'network'>,
   container: Container,
   action: 'connect' | 'disconnect',
 ): void {
-  const { id, name } = engine.network.describe()
-  engine.events.publish('network', action, { ID: id, Attributes: { container: container.id, name, type: 'bridge' } })
+  const kind = networkKind(container)
+  if (kind === 'container') return
+  const { id, name } = kind === 'bridge' ? engine.network.describe() : { id: builtInId(engine, kind), name: kind }
+  const type = kind === 'none' ? 'null' : kind
+  engine.events.publish('network', action, { ID: id, Attributes: { container: container.id, name, type } })
 }

@@ -1,7 +1,7 @@
 // DELETE /containers/{id}: the container, its writable layer, its log, and with `v` its anonymous volumes.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { nextTurn } from '../../base/next-turn.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
@@ -9,15 +9,13 @@ import { RECORD_FILE } from './container.ts'
 import { countsAsRunning, isAlive } from './container-state.ts'
 import { leaveNetwork } from './exit.ts'
 import { forgetExecsOf } from '../exec/exec-exit.ts'
+import { killAndWait } from './kill.ts'
 import { removeImageMounts } from './mounts/image-mounts.ts'
 import { unclaimVolumes } from './mounts/make-volumes.ts'
 import { removeVolume } from '../volume/remove.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { cancelRestart } from './restart-later.ts'
-import { stopContainer } from './stop.ts'
 import { removeSnapshot } from './tasks.ts'
-
-const FORCED_STOP_SECONDS = 3
 
 export interface RemoveOptions {
   force: boolean
@@ -42,16 +40,13 @@ export async function removeContainer(engine: Engine, container: Container, opti
 async function bringDown(engine: Engine, container: Container, options: RemoveOptions): Promise<void> {
   if (!countsAsRunning(container.state)) return
   if (!options.force) throw stillRunning(container)
-  await stopContainer(engine, container, { signal: 'SIGKILL', timeoutSeconds: FORCED_STOP_SECONDS }).catch(
-    (error: unknown) => {
-      if (!isFailure(error, 'not-modified'))
-        throw new Failure(
-          'unknown',
-          `cannot remove container "${container.name}": could not kill container: ${messageOf(error)}`,
-          { cause: error },
-        )
-    },
-  )
+  await killAndWait(engine, container).catch((error: unknown) => {
+    throw new Failure(
+      'unknown',
+      `cannot remove container "${container.name}": could not kill container: ${messageOf(error)}`,
+      { cause: error },
+    )
+  })
 }
 
 /** The record goes first among the files: without it a crash leaves only what the sweep finds. */

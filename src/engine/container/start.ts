@@ -180,7 +180,10 @@ async function makeNetns(engine: Engine, container: Container, undo: UndoStack):
 }
 
 async function joinNetwork(engine: Engine, container: Container, undo: UndoStack): Promise<void> {
-  if (networkKind(container) !== 'bridge') return
+  if (networkKind(container) !== 'bridge') {
+    undo.defer(async () => publishNetworkEvent(engine, container, 'disconnect'))
+    return publishNetworkEvent(engine, container, 'connect')
+  }
   const { config, hostConfig } = container.record
   undo.defer(async () => {
     await leaveNetwork(engine, container)

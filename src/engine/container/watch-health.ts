@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream'
 import { within } from '../../base/clock.ts'
 import { messageOf } from '../../base/failure.ts'
 import type { Engine } from '../engine.ts'
+import { actFor } from '../events/origin.ts'
 import { createExec } from '../exec/create.ts'
 import { startAttached } from '../exec/start.ts'
 import type { Container } from './container.ts'
@@ -33,7 +34,8 @@ export function watchHealth(engine: Engine, container: Container, options: { isN
   const stop = new AbortController()
   container.healthWatch = stop
   const signal = AbortSignal.any([stop.signal, engine.containers.closing])
-  void probeAgainAndAgain(engine, container, plan, signal).catch((error: unknown) =>
+  // Whoever has started the container did not ask for each of its checks.
+  void actFor(undefined, () => probeAgainAndAgain(engine, container, plan, signal)).catch((error: unknown) =>
     engine.log.error('health checks ended', { container: container.id, error: messageOf(error) }),
   )
 }

@@ -1,9 +1,12 @@
 // Which events a client wants.
 import type { EventMessage } from '../../api/event-types.ts'
+import { familiarName, parseReference } from '../../oci/parse-reference.ts'
 import type { Filters } from '../http/filters.ts'
 
 /** Types that can be filtered by a prefix of the actor's id or name: `container=web` passes every event that is not a container's too. */
-const NAMED_TYPES = ['container', 'plugin', 'volume', 'network', 'daemon'] as const
+const NAMED_TYPES = [
+  ...(['container', 'plugin', 'volume', 'network', 'daemon', 'service', 'node', 'secret', 'config'] as const),
+]
 const PREFIX_ACTIONS = ['health_status', 'exec_create', 'exec_start']
 
 export function wantsEvent(filters: Filters, event: EventMessage): boolean {
@@ -34,6 +37,11 @@ function wantsImage(filters: Filters, event: EventMessage): boolean {
   )
 }
 
+/** `docker.io/library/busybox:1` is `busybox`; what is no reference, such as an id, stays as it is. */
 function withoutTag(image: string): string {
-  return image.replace(/@.*$/, '').replace(/:[^:/]*$/, '')
+  try {
+    return familiarName(parseReference(image))
+  } catch {
+    return image
+  }
 }

@@ -1,53 +1,167 @@
-// What has happened in this engine: the last 256 events, and everyone who listens for the next.
+// What has happened in this engine, and everyone who listens for what comes next. Each listener pulls: one that is slow waits for nobody but itself, and reads
+// what has left memory from the journal.
 import type { Clock } from '../../base/clock.ts'
 import type { EventActor, EventMessage, EventType } from '../../api/event-types.ts'
+import { Failure } from '../../base/failure.ts'
+import type { EventJournal } from './event-journal.ts'
+import { currentOrigin } from './origin.ts'
 
-/** Docker keeps as many for `since`. */
-const KEPT_EVENTS = 256
-
-export type EventListener = (event: EventMessage) => void
+/** In memory; a page of a listener is never longer. */
+const RECENT_EVENTS_MAX = 1024
+/** A clock that goes back by less is read again within its own grain; by more it was set. */
+const CLOCK_GRAIN_NS = 1_000_000_000n
 
 export class EventLog {
   readonly #clock: Clock
-  readonly #kept: EventMessage[] = []
-  readonly #listeners = new Set<EventListener>()
-  #lastNano = 0n
+  readonly #journal: EventJournal | undefined
+  /** With consecutive numbers. */
+  readonly #recent: EventMessage[] = []
+  #unwritten: EventMessage[] = []
+  readonly #waiting = new Set<() => void>()
+  #listeners = 0
+  #lastSeq: number
+  #lastNano: bigint
+  /** No event that has left memory is younger. */
+  #lostNano: bigint
 
-  constructor(clock: Clock) {
+  /** Without a journal nothing survives this process. */
+  constructor(clock: Clock, journal?: EventJournal) {
     this.#clock = clock
+    this.#journal = journal
+    this.#lastSeq = journal?.lastSeq ?? 0
+    this.#lostNano = journal?.lastNano ?? 0n
+    this.#lastNano = 0n
   }
 
-  /** Tells all listeners, synchronously, in the order of subscription. Never throws. */
+  /** Synchronous and never throws. Listeners are told, and the journal has it, before the event loop turns. */
   publish(type: EventType, action: string, actor: EventActor): void {
     const timeNano = this.#nextNano()
     const time = Number(timeNano / 1_000_000_000n)
-    const event: EventMessage = { Type: type, Action: action, Actor: actor, scope: 'local', time, timeNano }
-    this.#kept.push(event)
-    if (this.#kept.length > KEPT_EVENTS) this.#kept.shift()
-    for (const listener of [...this.#listeners]) listener(event)
+    const seq = ++this.#lastSeq
+    const by = currentOrigin()
+    const event: EventMessage = { Type: type, Action: action, Actor: actor, scope: 'local', time, timeNano, seq, by }
+    this.#recent.push(event)
+    if (this.#recent.length > RECENT_EVENTS_MAX) this.#forgetOldest()
+    if (this.#unwritten.length === 0) queueMicrotask(() => this.#flush())
+    this.#unwritten.push(event)
   }
 
-  /** The listener must not throw and must not block. Call the result to end the subscription. */
-  subscribe(listener: EventListener): () => void {
-    this.#listeners.add(listener)
-    return () => {
-      this.#listeners.delete(listener)
-    }
+  /** The number of the last event. */
+  get lastSeq(): number {
+    return this.#lastSeq
   }
 
-  /** The kept events, oldest first. */
+  /** Events in memory, oldest first. */
   kept(): readonly EventMessage[] {
-    return [...this.#kept]
+    return [...this.#recent]
   }
 
   get listenerCount(): number {
-    return this.#listeners.size
+    return this.#listeners
   }
 
-  /** No two events share a time, so that `since` the last seen one neither repeats nor misses any. */
+  /**
+   * Pages of events behind `after`, which come as they happen until the signal aborts. Throws out-of-range where events behind it are no longer kept, or
+   * the number is none of this journal's; also later, when the reader is slower than the journal is long.
+   */
+  async *follow(after: number, signal: AbortSignal): AsyncGenerator<readonly EventMessage[], void, undefined> {
+    this.#listeners++
+    try {
+      let seq = after
+      while (!signal.aborted) {
+        this.checkCursor(seq)
+        if (seq >= this.#lastSeq) await this.#nextFlush(signal)
+        else {
+          const page = await this.#pageBehind(seq)
+          seq = page.lastSeq
+          yield page.events
+        }
+      }
+    } finally {
+      this.#listeners--
+    }
+  }
+
+  /** Events up to number `to` that happened at `since` or later and at `until` or before: Unix nanoseconds. */
+  async *between(
+    since: bigint | undefined,
+    until: bigint | undefined,
+    to: number,
+  ): AsyncGenerator<readonly EventMessage[], void, undefined> {
+    const isInMemory = since !== undefined && since > this.#lostNano
+    let seq = (isInMemory ? (this.#recent[0]?.seq ?? to + 1) : this.#firstSeq()) - 1
+    while (seq < to) {
+      const page = await this.#pageBehind(seq)
+      seq = page.lastSeq
+      yield page.events.filter(
+        (event) =>
+          event.seq <= to && event.timeNano >= (since ?? event.timeNano) && event.timeNano <= (until ?? event.timeNano),
+      )
+    }
+  }
+
+  /** Throws out-of-range unless everything behind the number is kept. */
+  checkCursor(seq: number): void {
+    if (seq > this.#lastSeq)
+      throw new Failure('out-of-range', `event cursor ${seq} is ahead of the last event, which is ${this.#lastSeq}`)
+    if (seq < this.#firstSeq() - 1 && seq !== 0)
+      throw new Failure(
+        'out-of-range',
+        `events behind cursor ${seq} are no longer kept: the oldest is ${this.#firstSeq()}`,
+      )
+  }
+
+  /** What was published is on disk afterwards. */
+  close(): void {
+    this.#flush()
+    this.#journal?.close()
+  }
+
+  /** From memory, or else from disk. Where disk has nothing either, numbers were left out or events could not be written: memory goes on behind them. */
+  async #pageBehind(seq: number): Promise<{ events: readonly EventMessage[]; lastSeq: number }> {
+    const oldest = this.#recent[0]?.seq ?? this.#lastSeq + 1
+    if (seq + 1 < oldest) {
+      const events = (await this.#journal?.readPage(seq)) ?? []
+      return { events, lastSeq: events.at(-1)?.seq ?? oldest - 1 }
+    }
+    const events = this.#recent.slice(seq + 1 - oldest)
+    return { events, lastSeq: events.at(-1)?.seq ?? this.#lastSeq }
+  }
+
+  #firstSeq(): number {
+    return this.#journal?.firstSeq ?? this.#recent[0]?.seq ?? this.#lastSeq + 1
+  }
+
+  #forgetOldest(): void {
+    const lost = this.#recent.shift()?.timeNano ?? 0n
+    if (lost > this.#lostNano) this.#lostNano = lost
+  }
+
+  /** Before anybody is told: what a client has seen is still there after `kill -9`. */
+  #flush(): void {
+    const events = this.#unwritten
+    this.#unwritten = []
+    this.#journal?.append(events)
+    for (const wake of [...this.#waiting]) wake()
+  }
+
+  #nextFlush(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiting.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waiting.add(wake)
+      signal.addEventListener('abort', wake, { once: true })
+    })
+  }
+
+  /** No two events share a time, so that `since` the last seen one neither repeats nor misses any; a clock that was set back is believed. */
   #nextNano(): bigint {
     const now = BigInt(Math.floor(this.#clock.now() * 1000)) * 1000n
-    this.#lastNano = now > this.#lastNano ? now : this.#lastNano + 1n
+    const isSet = now < this.#lastNano - CLOCK_GRAIN_NS
+    this.#lastNano = now > this.#lastNano || isSet ? now : this.#lastNano + 1n
     return this.#lastNano
   }
 }

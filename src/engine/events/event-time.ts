@@ -1,15 +1,16 @@
 // `since` and `until`: Unix seconds with an optional fraction.
 import { Failure } from '../../base/failure.ts'
 
-/** Nanoseconds since the epoch; undefined where the parameter is missing or 0. */
+/** Nanoseconds since the epoch; undefined where the parameter is missing, or -1 as old clients say it. Digits behind the ninth are dropped. */
 export function parseEventTime(query: URLSearchParams, name: string): bigint | undefined {
   const text = query.get(name) ?? ''
-  if (text === '' || text === '0') return undefined
-  const [, seconds, fraction = ''] = /^(\d{1,12})(?:\.(\d{1,9}))?$/.exec(text) ?? []
+  if (text === '' || text === '-1') return undefined
+  const [, sign = '', seconds, fraction = ''] = /^([+-]?)(\d{1,12})(?:\.(\d{0,20}))?$/.exec(text) ?? []
   if (seconds === undefined)
     throw new Failure(
       'invalid-argument',
       `invalid value for '${name}': strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`,
     )
-  return BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'))
+  const whole = BigInt(seconds) * (sign === '-' ? -1n : 1n)
+  return whole * 1_000_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, '0'))
 }

@@ -5,6 +5,9 @@ import type { Clock } from '../../base/clock.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest } from '../http/route.ts'
 import { EventLog } from './event-log.ts'
+import { chooseEventMediaType } from './event-media-type.ts'
+import { parseEventTime } from './event-time.ts'
+import { actFor } from './origin.ts'
 import { streamEvents } from './stream-events.ts'
 
 const clock: Clock = {
@@ -38,13 +41,15 @@ async function stream(
   assert.ok(answer.kind === 'stream')
   let text = ''
   const response = {
-    writableLength: 0,
     write: (chunk: string) => {
       text += chunk
+      return true
     },
   } as unknown as ServerResponse
   const done = answer.write(response)
   options.during?.()
+  // What is published reaches whoever listens before the loop turns twice: nothing in between waits for the outside.
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
   gone.abort()
   await done
   return { lines: text.split('\n').filter((line) => line !== ''), contentType: answer.contentType }
@@ -74,13 +79,13 @@ test('a line holds the nanoseconds whole, and old fields only for old clients', 
   const { lines, contentType } = await stream(newLog(), { since: '1' })
   assert.equal(
     lines[0],
-    '{"Type":"container","Action":"create","Actor":{"ID":"c1","Attributes":{"image":"nginx:1","name":"web","tier":"front"}},"scope":"local","time":1000,"timeNano":1000000000000}',
+    '{"Type":"container","Action":"create","Actor":{"ID":"c1","Attributes":{"image":"nginx:1","name":"web","tier":"front"}},"scope":"local","time":1000,"timeNano":1000000000000,"berth":{"cursor":1}}',
   )
   assert.equal(contentType, 'application/jsonl')
   const old = await stream(newLog(), { since: '1' }, { version: 41 })
   assert.equal(old.contentType, 'application/json')
   assert.ok(old.lines[0]?.startsWith('{"status":"create","id":"c1","from":"nginx:1","Type":"container"'))
-  assert.match(old.lines[1] ?? '', /"timeNano":1000000000001\}$/)
+  assert.match(old.lines[1] ?? '', /"timeNano":1000000000001,"berth":\{"cursor":2\}\}$/)
 })
 
 test('the client chooses the framing', async () => {
@@ -116,9 +121,79 @@ test('times that are none are refused', async () => {
   )
 })
 
-test('the log keeps the last 256', () => {
-  const log = new EventLog(clock)
-  for (let i = 0; i < 300; i++) log.publish('image', 'tag', { ID: `${i}`, Attributes: {} })
-  assert.equal(log.kept().length, 256)
-  assert.equal(log.kept()[0]?.Actor.ID, '44')
+test('the framing that is wanted most is chosen, and only one that is named', () => {
+  const at = (version: number) => ({
+    major: 1,
+    minor: version,
+    atLeast: (text: string) => version >= Number(text.slice(2)),
+  })
+  const table: [accept: string | undefined, version: number, type: string][] = [
+    [undefined, 52, 'application/jsonl'],
+    [undefined, 51, 'application/json'],
+    ['*/*', 52, 'application/jsonl'],
+    ['application/json', 51, 'application/json'],
+    ['application/x-ndjson;q=0.5, application/json-seq', 51, 'application/json-seq'],
+    ['application/x-ndjson, application/jsonl', 52, 'application/jsonl'],
+    ['application/json-seq;q=0', 52, 'application/jsonl'],
+  ]
+  for (const [accept, version, type] of table) assert.equal(chooseEventMediaType(accept, at(version)), type, accept)
+})
+
+test('times: fractions of any length, zero and before the epoch', () => {
+  const parse = (text: string) => parseEventTime(new URLSearchParams({ since: text }), 'since')
+  assert.equal(parse(''), undefined)
+  assert.equal(parse('-1'), undefined)
+  assert.equal(parse('0'), 0n)
+  assert.equal(parse('12.5'), 12_500_000_000n)
+  assert.equal(parse('12.0000000019'), 12_000_000_001n)
+  assert.equal(parse('12.'), 12_000_000_000n)
+  assert.equal(parse('-7'), -7_000_000_000n)
+  for (const text of ['1e3', '0x10', '12.5.1', '12.x', '2020-01-01']) assert.throws(() => parse(text), /invalid syntax/)
+})
+
+test('a cursor is where a client goes on, and one that can not be kept is refused', async () => {
+  assert.deepEqual(actions((await stream(newLog(), { cursor: '1' })).lines), ['pull', 'exec_create: ls'])
+  assert.deepEqual(actions((await stream(newLog(), { cursor: '0' })).lines), ['create', 'pull', 'exec_create: ls'])
+  await assert.rejects(stream(newLog(), { cursor: '9' }), { code: 'out-of-range' })
+  await assert.rejects(stream(newLog(), { cursor: 'x' }), { code: 'invalid-argument' })
+  const events = new EventLog(clock)
+  for (let i = 0; i < 3000; i++) events.publish('image', 'tag', { ID: `${i}`, Attributes: {} })
+  await assert.rejects(stream(events, { cursor: '5' }), /events behind cursor 5 are no longer kept/)
+})
+
+test('a clock that is set back changes the times and not the order, and cursors miss nothing', async () => {
+  let nowMs = 2_000_000
+  const events = new EventLog({ ...clock, now: () => nowMs })
+  const tell = (ID: string) => events.publish('image', 'tag', { ID, Attributes: {} })
+  tell('a')
+  nowMs = 1_000_000
+  tell('b')
+  tell('c')
+  const kept = events.kept()
+  assert.deepEqual(
+    kept.map(({ seq }) => seq),
+    [1, 2, 3],
+  )
+  assert.deepEqual(
+    kept.map(({ time }) => time),
+    [2000, 1000, 1000],
+  )
+  assert.deepEqual(
+    (await stream(events, { cursor: '1' })).lines.map((line) => JSON.parse(line).Actor.ID),
+    ['b', 'c'],
+  )
+})
+
+test('an event says who asked for it, wherever it is published from', async () => {
+  const events = new EventLog(clock)
+  const tell = () => events.publish('image', 'tag', { ID: 'a', Attributes: {} })
+  tell()
+  await actFor({ uid: 7, gid: 8, pid: 9 }, async () => {
+    await Promise.resolve()
+    tell()
+  })
+  assert.deepEqual(
+    events.kept().map(({ by }) => by),
+    [undefined, { uid: 7, gid: 8, pid: 9 }],
+  )
 })

@@ -1,61 +1,89 @@
-// GET /events: what has been kept since `since`, then what comes, until `until` or until the client goes.
+// GET /events: what has been kept since `since`, or behind `cursor`, then what comes, until `until` or until the client goes.
 import type { ServerResponse } from 'node:http'
 import type { EventMessage } from '../../api/event-types.ts'
 import { Failure } from '../../base/failure.ts'
 import type { Engine } from '../engine.ts'
 import { type Filters, parseFilters } from '../http/filters.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
+import { chooseEventMediaType } from './event-media-type.ts'
 import { encodeEvent } from './encode-event.ts'
 import { wantsEvent } from './event-filter.ts'
 import { parseEventTime } from './event-time.ts'
 
-/** A client that reads so slowly that this much waits for it is cut off: memory is bounded, and it can ask again with `since`. */
-const BACKLOG_BYTES_MAX = 4 * 1024 * 1024
+type EventSource = Pick<Engine, 'events' | 'clock'>
 
 interface Wish {
   since: bigint | undefined
   until: bigint | undefined
+  /** Events behind this number are to come. */
+  after: number
   filters: Filters
   request: ApiRequest
   contentType: string
 }
 
-export async function streamEvents(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
+export async function streamEvents(engine: EventSource, request: ApiRequest): Promise<ApiResponse> {
   const since = parseEventTime(request.query, 'since')
   const until = parseEventTime(request.query, 'until')
   if (until !== undefined && since !== undefined && until < since) {
     const [from, to] = [request.query.get('since'), request.query.get('until')]
     throw new Failure('invalid-argument', `\`since\` time (${from}) cannot be after \`until\` time (${to})`)
   }
-  const wish = { since, until, filters: parseFilters(request.query), request, contentType: contentTypeFor(request) }
-  return {
-    kind: 'stream',
-    status: 200,
-    contentType: wish.contentType,
-    write: (response) => write(engine, wish, response),
-  }
+  const contentType = chooseEventMediaType(request.raw.headers.accept, request.version)
+  const after = parseCursor(engine, request.query)
+  const wish = { since, until, after, filters: parseFilters(request.query), request, contentType }
+  return { kind: 'stream', status: 200, contentType, write: (response) => write(engine, wish, response) }
 }
 
-async function write(engine: Engine, wish: Wish, response: ServerResponse): Promise<void> {
-  const { since, until, request } = wish
-  const send = (event: EventMessage) => {
-    if (!isWanted(wish, event)) return
-    response.write(frame(wish, event))
-    if (response.writableLength > BACKLOG_BYTES_MAX) response.destroy()
-  }
-  // Nothing happens between here and the subscription: both are synchronous, so no event is lost or told twice.
-  if (since !== undefined || until !== undefined)
-    for (const event of engine.events.kept())
-      if ((since === undefined || event.timeNano >= since) && (until === undefined || event.timeNano <= until))
-        send(event)
+/** `cursor` is the number of the last event that the client has seen; 0 stands before the first that is kept. */
+function parseCursor({ events }: EventSource, query: URLSearchParams): number {
+  const text = query.get('cursor') ?? ''
+  if (text === '') return events.lastSeq
+  if (query.has('since')) throw new Failure('invalid-argument', "'cursor' and 'since' cannot be used together")
+  const seq = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(seq))
+    throw new Failure('invalid-argument', `invalid value for 'cursor': ${JSON.stringify(text)} is no event's cursor`)
+  events.checkCursor(seq)
+  return seq
+}
+
+async function write(engine: EventSource, wish: Wish, response: ServerResponse): Promise<void> {
+  const { since, until, after, request } = wish
+  const ends = new AbortController()
+  const end = () => ends.abort()
+  if (request.signal.aborted) return
+  request.signal.addEventListener('abort', end, { once: true })
+  const hasCursor = request.query.get('cursor') !== null
+  if (!hasCursor && (since !== undefined || until !== undefined))
+    for await (const page of engine.events.between(since, until, after)) {
+      await send(wish, response, page, ends.signal)
+      if (ends.signal.aborted) return
+    }
   const waitMs = until === undefined ? undefined : Number(until / 1_000_000n) - engine.clock.now()
-  if (waitMs !== undefined && waitMs <= 0) return
-  const unsubscribe = engine.events.subscribe(send)
-  try {
-    await (waitMs === undefined ? aborted(request.signal) : engine.clock.sleep(waitMs, request.signal))
-  } finally {
-    unsubscribe()
-  }
+  if (waitMs !== undefined && waitMs <= 0 && !hasCursor) return
+  if (waitMs !== undefined) void engine.clock.sleep(Math.max(waitMs, 0), ends.signal).then(end)
+  for await (const page of engine.events.follow(after, ends.signal)) await send(wish, response, page, ends.signal)
+}
+
+/** Resolves when the client has taken it: until then nothing more is made for it. */
+async function send(
+  wish: Wish,
+  response: ServerResponse,
+  page: readonly EventMessage[],
+  signal: AbortSignal,
+): Promise<void> {
+  const text = page.flatMap((event) => (isWanted(wish, event) ? [frame(wish, event)] : [])).join('')
+  if (text === '' || response.destroyed || response.write(text)) return
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+    signal.addEventListener('abort', done, { once: true })
+    if (signal.aborted) done()
+  })
 }
 
 function isWanted({ filters, request }: Wish, event: EventMessage): boolean {
@@ -66,19 +94,4 @@ function isWanted({ filters, request }: Wish, event: EventMessage): boolean {
 function frame({ request, contentType }: Wish, event: EventMessage): string {
   const text = `${encodeEvent(event, !request.version.atLeast('1.52'))}\n`
   return contentType === 'application/json-seq' ? `\x1e${text}` : text
-}
-
-function contentTypeFor(request: ApiRequest): string {
-  const accepted = (request.raw.headers.accept ?? '').split(',').map((type) => type.split(';', 1)[0]?.trim())
-  const asked = ['application/jsonl', 'application/x-ndjson', 'application/json-seq'].find((type) =>
-    accepted.includes(type),
-  )
-  return asked ?? (request.version.atLeast('1.52') ? 'application/jsonl' : 'application/json')
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

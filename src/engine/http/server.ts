@@ -8,10 +8,12 @@ import type { RouteKey } from '../../api/routes.ts'
 import { compareVersions } from '../../api/versions.ts'
 import { isFailure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
+import { actFor } from '../events/origin.ts'
 import { negotiateVersion } from './api-version.ts'
 import { statusOf } from './error-status.ts'
 import { Exchange } from './exchange.ts'
 import { hijackFailure } from './hijack.ts'
+import type { OriginOf } from './peer.ts'
 import {
   apiHeaders,
   bodyOf,
@@ -44,6 +46,7 @@ export interface ApiServerOptions {
   readonly isExperimental?: boolean
   readonly tls?: TlsOptions | undefined
   readonly guard?: RequestGuard
+  readonly originOf?: OriginOf
 }
 
 interface Served extends ApiServerOptions {
@@ -112,11 +115,14 @@ async function answer(served: Served, job: Job): Promise<void> {
     common = VERSION_HEADERS
     const version = negotiateVersion(match.version, served.minApiVersion)
     common = served.headers
-    exchange = new Exchange({ ...job, key: match.key, params: match.params, version, common })
-    served.busy.set(request.socket, exchange)
-    const found = await job.handler(exchange)
-    if (admission) await release(admission, found, common)
-    await writeResponse(response, found, common)
+    const opened = new Exchange({ ...job, key: match.key, params: match.params, version, common })
+    exchange = opened
+    served.busy.set(request.socket, opened)
+    await actFor(served.originOf?.(request.socket), async () => {
+      const found = await job.handler(opened)
+      if (admission) await release(admission, found, common)
+      await writeResponse(response, found, common)
+    })
   } catch (error) {
     await report(served, job, exchange, common, error)
   } finally {
