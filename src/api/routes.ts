@@ -38,6 +38,8 @@ export const ROUTES = [
   route('GET', '/containers/json'),
   route('GET', '/containers/{id}/json'),
   route('GET', '/containers/{id}/checkpoints', '1.25'),
+  route('GET', '/containers/{id}/attach/ws'),
+  route('GET', '/containers/{id}/execs'),
   route('GET', '/containers/{id}/top'),
   route('GET', '/containers/{id}/logs'),
   route('GET', '/containers/{id}/stats'),
@@ -61,6 +63,8 @@ export const ROUTES = [
 
   route('POST', '/exec/{id}/start'),
   route('POST', '/exec/{id}/resize'),
+  route('POST', '/exec/{id}/attach'),
+  route('POST', '/exec/{id}/kill'),
   route('GET', '/exec/{id}/json'),
 
   route('GET', '/volumes'),

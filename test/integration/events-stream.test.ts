@@ -1,6 +1,7 @@
 // The event stream over bare HTTP and by the Docker CLI: what survives a crash, cursors, who asked, clients that do not read, ten thousand events.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, truncateSync, statSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
@@ -86,6 +87,7 @@ test('an event tells the uid and pid of who asked; an end that nobody asked for 
     'POST',
     `http://x/containers/${id}/start`,
   ])
+  await once(child, 'exit')
   await engine.ok('wait', id)
   const [start, die] = (await read(`cursor=${since}`)).filter(({ Action }) => ['start', 'die'].includes(Action))
   assert.deepEqual(start?.berth.by, { uid: 0, gid: 0, pid: child.pid })
@@ -180,7 +182,9 @@ test('the Docker CLI follows, filters and formats', async () => {
       args.join(' '),
     )
   }
-  const [first = ''] = (await engine.berth(['events', '--since', since, '--until', nowSeconds(), '--format', '{{.Cursor}} {{.By.uid}}'])).stdout.split('\n')
+  const [first = ''] = (
+    await engine.berth(['events', '--since', since, '--until', nowSeconds(), '--format', '{{.Cursor}} {{.By.uid}}'])
+  ).stdout.split('\n')
   const [cursor = '', uid] = first.split(' ')
   assert.equal(uid, '0')
   const rest = await engine.berth(['events', '--cursor', cursor, '--until', nowSeconds(), '--format', '{{.Action}}'])

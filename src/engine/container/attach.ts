@@ -1,4 +1,4 @@
-// POST /containers/{id}/attach: a client at the container's standard streams. Before the start it waits for it, which is what `docker run` does.
+// POST /containers/{id}/attach and GET /containers/{id}/attach/ws: a client at the container's standard streams. Before the start it waits for it, which is what `docker run` does.
 import type { Duplex } from 'node:stream'
 import { Failure, messageOf } from '../../base/failure.ts'
 import type { Engine } from '../engine.ts'
@@ -19,6 +19,8 @@ export interface AttachOptions {
   /** What was logged so far comes first. */
   logs: boolean
   detachKeys: readonly number[]
+  /** Bytes of both streams as they come, without Docker's frames. */
+  unframed: boolean
 }
 
 /** Throws conflict in Docker's words. Call before the connection is taken over. */
@@ -36,16 +38,19 @@ export async function attachClient(
   client: Duplex,
   options: AttachOptions,
 ): Promise<void> {
-  publishContainerEvent(engine, container, 'attach')
   try {
     if (options.logs) await replayLog(container, client, options)
+    publishContainerEvent(engine, container, 'attach')
     if (!options.stream) return endClient(client)
     const shim = await connectWhenRunning(engine, container, client, options)
     if (shim === undefined) return endClient(client)
-    const stdin = options.stdin && container.record.config.OpenStdin === true
+    const { OpenStdin, StdinOnce } = container.record.config
+    const stdin = options.stdin && OpenStdin === true
     const end = await splice(client, shim, {
       stdin,
       detachKeys: stdin && container.hasTerminal ? options.detachKeys : undefined,
+      endsWithInput: container.hasTerminal || StdinOnce !== true,
+      unframed: options.unframed && !container.hasTerminal,
     })
     if (end === 'detached') publishContainerEvent(engine, container, 'detach')
   } catch (error) {
@@ -66,7 +71,7 @@ async function replayLog(container: Container, client: Duplex, options: AttachOp
       until: undefined,
       timestamps: false,
       details: false,
-      framed: !container.hasTerminal,
+      framed: !container.hasTerminal && !options.unframed,
       tail: undefined,
       follow: false,
     },

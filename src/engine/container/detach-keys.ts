@@ -20,6 +20,7 @@ export function parseDetachKeys(
 function parseKey(key: string): number | undefined {
   const bytes = Buffer.from(key)
   if (bytes.length === 1) return bytes[0]
+  if (key === 'DEL') return 127
   if (!key.startsWith('ctrl-') || key.length !== 6) return undefined
   const letter = key.slice(5)
   if (letter >= 'a' && letter <= 'z') return letter.charCodeAt(0) - 96

@@ -8,11 +8,10 @@ import type { ApiRequest, ApiResponse, Handlers } from '../http/route.ts'
 import { logsHandler } from '../logs/handler.ts'
 import { requireCheckpoint } from '../checkpoint/checkpoint-directory.ts'
 import { adaptRequest, adaptUpdate, versionWarnings } from './adapt-request.ts'
-import { attachClient, requireAttachable } from './attach.ts'
+import { attachHandlers } from './attach-handlers.ts'
 import type { Container } from './container.ts'
 import { createContainer } from './create.ts'
 import { decodeCreateRequest, decodeUpdate } from './decode-create-request.ts'
-import { parseDetachKeys } from './detach-keys.ts'
 import { inspectContainer } from './inspect.ts'
 import { killByName } from './kill.ts'
 import { resolveListFilter } from './list-filters.ts'
@@ -43,6 +42,7 @@ export function containerHandlers(engine: Engine): Handlers {
     return NO_CONTENT
   }
   return {
+    ...attachHandlers(engine),
     'POST /containers/create': (request) => create(engine, request),
     'GET /containers/json': (request) => list(engine, request),
     'GET /containers/{id}/json': (request) => inspect(engine, find(request), request),
@@ -75,7 +75,6 @@ export function containerHandlers(engine: Engine): Handlers {
       return removeContainer(engine, container, { force: isTrue(query, 'force'), removeVolumes: isTrue(query, 'v') })
     }),
     'POST /containers/{id}/wait': async (request) => wait(find(request), request),
-    'POST /containers/{id}/attach': (request) => attach(engine, find(request), request),
     'GET /containers/{id}/logs': async (request) => logsHandler(find(request), request),
     'GET /containers/{id}/top': async (request) => {
       const table = await listProcesses(engine, find(request), request.query.get('ps_args') || '-ef')
@@ -187,22 +186,6 @@ function wait(container: Container, request: ApiRequest): ApiResponse {
       response.write(`${JSON.stringify({ ...error, StatusCode: status.exitCode })}\n`)
     },
   }
-}
-
-async function attach(engine: Engine, container: Container, request: ApiRequest): Promise<ApiResponse> {
-  const { query } = request
-  const detachKeys = parseDetachKeys(query.get('detachKeys'), (text) => `Invalid detach keys (${text}) provided`)
-  requireAttachable(container, request.params['id'] ?? '')
-  const client = await request.hijack(container.hasTerminal ? 'raw' : 'multiplexed')
-  await attachClient(engine, container, client, {
-    stdin: isTrue(query, 'stdin'),
-    stdout: isTrue(query, 'stdout'),
-    stderr: isTrue(query, 'stderr'),
-    stream: isTrue(query, 'stream'),
-    logs: isTrue(query, 'logs'),
-    detachKeys,
-  })
-  return { kind: 'hijacked' }
 }
 
 function stats(engine: Engine, container: Container, request: ApiRequest): ApiResponse {

@@ -7,6 +7,7 @@ import { messageOf } from '../../base/failure.ts'
 import type { Process } from '../../gen/types/task_pb.ts'
 import { Status } from '../../gen/types/task_pb.ts'
 import type { Engine } from '../engine.ts'
+import { adoptExecs, sweepExecRecords } from '../exec/exec-records.ts'
 import { dropOldLeases } from '../image/lease.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
@@ -79,6 +80,7 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
     await container.lock.run(() => recordRunning(engine, container, task))
     adoptMounts(engine, container)
     await engine.streams.adopt(container)
+    await adoptExecs(engine, container)
     if (container.healthWatch === undefined) watchHealth(engine, container, { isNewRun: false })
     return
   }
@@ -144,6 +146,7 @@ async function sweep(engine: Engine): Promise<void> {
     ['temporary mounts', async () => sweepTemporaryMounts(engine)],
     ['volumes', () => sweepVolumes(engine, isOwned)],
     ['streams', () => engine.streams.sweep(live)],
+    ['execs', async () => sweepExecRecords(engine, live)],
     ['shared memory', async () => sweepSharedMemory(engine, live)],
   ]
   for (const [subject, step] of steps) {

@@ -1,5 +1,6 @@
-// Joins a hijacked client to a shim's stream socket: bytes both ways, each direction ends on its own.
-import type { Duplex } from 'node:stream'
+// Joins a client to a shim's stream socket: bytes both ways, each direction ends on its own.
+import { type Duplex, type Readable, Transform } from 'node:stream'
+import { StdcopyDecoder } from '../../wire/stdcopy.ts'
 import { DetachFilter } from './detach-keys.ts'
 
 /** A client that goes on sending after the output's end is listened to this long, then cut off. */
@@ -10,6 +11,10 @@ export interface SpliceOptions {
   stdin: boolean
   /** Only input from a terminal is searched for them. */
   detachKeys: readonly number[] | undefined
+  /** As in Docker, the end of the client's input ends everything, unless the process's own input ends with it. */
+  endsWithInput: boolean
+  /** The client gets what is in the shim's frames. */
+  unframed?: boolean
   /** Awaited between the end of the output and the end of the client's connection. */
   beforeEnd?: () => Promise<void>
 }
@@ -18,19 +23,20 @@ export type SpliceEnd = 'output-ended' | 'client-gone' | 'detached'
 
 /** Resolves when the two have nothing more to do with each other; both sockets are then closed or about to be. Never rejects. */
 export async function splice(client: Duplex, shim: Duplex, options: SpliceOptions): Promise<SpliceEnd> {
+  const output = options.unframed === true ? unframe(shim) : shim
   const end = await new Promise<SpliceEnd>((resolve) => {
-    forwardInput(client, shim, options, () => resolve('detached'))
-    shim.pipe(client, { end: false })
-    shim.once('end', () => resolve('output-ended'))
-    shim.once('close', () => resolve('output-ended'))
+    forwardInput(client, shim, options, resolve)
+    output.pipe(client, { end: false })
+    output.once('end', () => resolve('output-ended'))
+    output.once('close', () => resolve('output-ended'))
     shim.once('error', () => shim.destroy())
     // A process without output may have ended before anybody listened: an empty socket tells its end even while paused.
-    if (shim.readableEnded || shim.destroyed) resolve('output-ended')
+    if (output.readableEnded || output.destroyed) resolve('output-ended')
     client.once('close', () => resolve('client-gone'))
     client.once('error', () => client.destroy())
   })
   if (end === 'output-ended') await options.beforeEnd?.()
-  shim.unpipe(client)
+  output.unpipe(client)
   shim.destroy()
   endClient(client)
   return end
@@ -52,25 +58,43 @@ export function endClient(client: Duplex): void {
   client.once('close', () => clearTimeout(timer))
 }
 
-function forwardInput(client: Duplex, shim: Duplex, options: SpliceOptions, detach: () => void): void {
+function forwardInput(client: Duplex, shim: Duplex, options: SpliceOptions, leave: (end: SpliceEnd) => void): void {
   if (!options.stdin) {
     client.resume()
     return
   }
-  if (options.detachKeys === undefined) {
-    client.pipe(shim)
-    return
+  const filter = options.detachKeys === undefined ? undefined : new DetachFilter(options.detachKeys)
+  // What has been written is the process's before the other side hears that its client has left.
+  const leaveBehind = (bytes: Buffer, end: SpliceEnd) => {
+    if (bytes.length === 0) leave(end)
+    else shim.write(bytes, () => leave(end))
   }
-  const filter = new DetachFilter(options.detachKeys)
   client.on('data', (chunk: Buffer) => {
-    const { forward, isDetached } = filter.push(chunk)
+    const { forward, isDetached } = filter?.push(chunk) ?? { forward: chunk, isDetached: false }
+    if (isDetached) return leaveBehind(forward, 'detached')
     if (forward.length > 0 && !shim.write(forward)) {
       client.pause()
       shim.once('drain', () => client.resume())
     }
-    if (isDetached) detach()
   })
   client.once('end', () => {
-    shim.end(filter.flush())
+    const rest = filter?.flush() ?? Buffer.alloc(0)
+    if (options.endsWithInput) leaveBehind(rest, 'client-gone')
+    else shim.end(rest)
   })
+}
+
+/** Ends with the shim's output, however that ends. */
+function unframe(shim: Duplex): Readable {
+  const decoder = new StdcopyDecoder()
+  const output = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      for (const { payload } of decoder.decode(chunk)) this.push(payload)
+      done()
+    },
+  })
+  shim.pipe(output)
+  shim.once('close', () => output.end())
+  if (shim.readableEnded || shim.destroyed) output.end()
+  return output
 }

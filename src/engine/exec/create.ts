@@ -4,13 +4,20 @@ import { generateId } from '../../base/ids.ts'
 import type { Container } from '../container/container.ts'
 import { isRestarting } from '../container/container.ts'
 import { publishContainerEvent } from '../container/publish-event.ts'
+import { readUserFilesOfProcess } from '../container/read-user-files.ts'
+import { resolveUser } from '../container/spec/resolve-user.ts'
 import type { Engine } from '../engine.ts'
 import type { ExecConfig } from './exec-store.ts'
 import { Exec } from './exec-store.ts'
 
-/** Throws conflict when the container does not run or is paused. */
+/** Throws conflict when the container does not run or is paused, invalid-argument where it has no such user. */
 export function createExec(engine: Engine, container: Container, name: string, config: ExecConfig): Exec {
   requireExecutable(container, name)
+  if (config.user !== '') {
+    // Only to tell early: it is looked up again at the start.
+    const { passwd, group } = readUserFilesOfProcess(engine.kernel, container.state.pid)
+    resolveUser(config.user, passwd, group)
+  }
   const exec = new Exec(generateId(), container, config)
   engine.containers.execs.add(exec, engine.clock.now())
   publishContainerEvent(engine, container, `exec_create: ${exec.eventCommand}`, { execID: exec.id })

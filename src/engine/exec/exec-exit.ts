@@ -3,6 +3,7 @@ import { messageOf } from '../../base/failure.ts'
 import type { Container } from '../container/container.ts'
 import { publishContainerEvent } from '../container/publish-event.ts'
 import type { Engine } from '../engine.ts'
+import { removeExecRecord, removeExecRecords } from './exec-records.ts'
 
 /** What Docker reports for an exec that the end of its container has killed. */
 const KILLED = 137
@@ -14,6 +15,7 @@ export function handleExecExit(engine: Engine, container: Container, execId: str
     exec?.setExited(exitCode, engine.clock.now())
     publishContainerEvent(engine, container, 'exec_die', { execID: execId, exitCode: String(exitCode) })
   }
+  removeExecRecord(engine, container.id, execId)
   const forget = engine.containerd.tasks
     .deleteProcess({ containerId: container.id, execId })
     .catch((error: unknown) =>
@@ -23,18 +25,19 @@ export function handleExecExit(engine: Engine, container: Container, execId: str
   engine.containers.track(forget)
 }
 
-/** The first process is gone, and with its PID namespace everything else. */
+/** The first process is gone, and with its PID namespace everything else. An exec that was never started is gone, too: its container will not run it. */
 export function endExecsOf(engine: Engine, container: Container): void {
-  for (const id of container.execIds) {
-    const exec = engine.containers.execs.get(id)
-    if (exec?.state.kind !== 'running' && exec?.state.kind !== 'starting') continue
+  for (const exec of engine.containers.execs.listOf(container)) {
+    if (exec.state.kind === 'created') engine.containers.execs.delete(exec.id)
+    if (exec.state.kind !== 'running' && exec.state.kind !== 'starting') continue
     exec.setExited(KILLED, engine.clock.now())
-    publishContainerEvent(engine, container, 'exec_die', { execID: id, exitCode: String(KILLED) })
+    publishContainerEvent(engine, container, 'exec_die', { execID: exec.id, exitCode: String(KILLED) })
   }
+  removeExecRecords(engine, container.id)
 }
 
 /** Of a container that is gone. One that has ended stays known for its while: its client asks for the exit code only now. */
 export function forgetExecsOf(engine: Engine, container: Container): void {
-  const { execs } = engine.containers
-  for (const id of [...container.execIds]) if (execs.get(id)?.state.kind !== 'exited') execs.delete(id)
+  for (const { id, state } of engine.containers.execs.listOf(container))
+    if (state.kind !== 'exited') engine.containers.execs.delete(id)
 }

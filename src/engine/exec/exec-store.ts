@@ -1,4 +1,4 @@
-// The execs of this engine's containers. They live in memory only: after a restart of the engine their ids are unknown, as in Docker.
+// The execs of this engine's containers. Those that run are found again after a restart of the engine, by exec-records.ts.
 import { Failure } from '../../base/failure.ts'
 import type { Container } from '../container/container.ts'
 
@@ -29,6 +29,8 @@ export class Exec {
   readonly container: Container
   readonly config: ExecConfig
   state: ExecState = { kind: 'created' }
+  /** A detached start leaves the process without input, whatever the configuration wants. */
+  hasInput: boolean
   /** Resolves when the process is there, or never will be. */
   readonly started: Promise<void>
   readonly exited: Promise<void>
@@ -39,6 +41,7 @@ export class Exec {
     this.id = id
     this.container = container
     this.config = config
+    this.hasInput = config.attachStdin
     this.started = new Promise((resolve) => {
       this.#tellStarted = resolve
     })
@@ -68,8 +71,10 @@ export class Exec {
   }
 }
 
-/** An exec that has ended can be inspected this long. */
-const KEPT_MS = 5 * 60_000
+/** Docker looks every five minutes: what has ended is marked the first time, and gone the second. */
+const MARKED_AFTER_MS = 5 * 60_000
+const KEPT_MS = 2 * MARKED_AFTER_MS
+const ID_CHARACTERS_MIN = 3
 
 export class ExecStore {
   readonly #byId = new Map<string, Exec>()
@@ -90,14 +95,32 @@ export class ExecStore {
     return this.#byId.get(id)
   }
 
+  /** By its whole id, as Docker wants it. */
   require(id: string): Exec {
     const exec = this.#byId.get(id)
-    if (!exec) throw new Failure('not-found', `No such exec instance: ${id}`)
+    if (!exec || exec.container.isGone) throw new Failure('not-found', `No such exec instance: ${id}`)
     return exec
+  }
+
+  /** Also by a beginning that no other has. */
+  requireByPrefix(prefix: string): Exec {
+    if (this.#byId.has(prefix) || prefix.length < ID_CHARACTERS_MIN) return this.require(prefix)
+    const [first, ...others] = [...this.#byId.keys()].filter((id) => id.startsWith(prefix))
+    if (others.length > 0)
+      throw new Failure('invalid-argument', `Multiple exec instances found with provided prefix: ${prefix}`)
+    return this.require(first ?? prefix)
+  }
+
+  listOf(container: Container): readonly Exec[] {
+    return [...container.execIds].flatMap((id) => this.#byId.get(id) ?? [])
   }
 
   #sweep(nowMs: number): void {
     for (const { id, state } of this.#byId.values())
       if (state.kind === 'exited' && nowMs - state.endedAtMs > KEPT_MS) this.delete(id)
   }
+}
+
+export function canRemove({ state }: Exec, nowMs: number): boolean {
+  return state.kind === 'exited' && nowMs - state.endedAtMs > MARKED_AFTER_MS
 }

@@ -1,9 +1,10 @@
 // GET /exec/{id}/json.
-import type { Exec } from './exec-store.ts'
+import { canRemove, type Exec } from './exec-store.ts'
 
-export function inspectExec(exec: Exec): Record<string, unknown> {
+export function inspectExec(exec: Exec, nowMs: number): Record<string, unknown> {
   const { config, state } = exec
   const [entrypoint, ...args] = config.command
+  const user = config.user || exec.container.record.config.User || ''
   return {
     ID: exec.id,
     Running: state.kind === 'running' || state.kind === 'starting',
@@ -13,12 +14,12 @@ export function inspectExec(exec: Exec): Record<string, unknown> {
       entrypoint,
       arguments: args,
       privileged: config.privileged,
-      ...(config.user === '' ? {} : { user: config.user }),
+      ...(user === '' ? {} : { user }),
     },
     OpenStdin: config.attachStdin,
     OpenStderr: config.attachStderr,
     OpenStdout: config.attachStdout,
-    CanRemove: state.kind === 'exited',
+    CanRemove: canRemove(exec, nowMs),
     ContainerID: exec.container.id,
     DetachKeys: config.detachKeysText === '' ? '' : Buffer.from(config.detachKeys).toString('base64'),
     Pid: state.kind === 'running' || state.kind === 'exited' ? state.pid : 0,

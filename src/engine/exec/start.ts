@@ -1,19 +1,18 @@
 // POST /exec/{id}/start: runs it, with the client at its streams unless detached.
 import type { Duplex } from 'node:stream'
-import { within } from '../../base/clock.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { packJson, PROCESS_SPEC_TYPE } from '../../containerd/client/any.ts'
 import { explainRunFailure } from '../container/exit-code-of-failure.ts'
 import { publishContainerEvent } from '../container/publish-event.ts'
-import { endClient, splice } from '../container/splice.ts'
+import { endClient } from '../container/splice.ts'
 import type { Engine } from '../engine.ts'
 import { frame } from '../logs/frame.ts'
+import { spliceExec } from './attach.ts'
 import { buildExecProcess } from './build-process.ts'
 import { requireExecutable } from './create.ts'
+import { removeExecRecord, saveExecRecord } from './exec-records.ts'
 import type { Exec } from './exec-store.ts'
 
-/** The end of the output comes a moment before the news of the exit, which the client asks for next. */
-const EXIT_NEWS_LIMIT_MS = 2000
 const DEFAULT_FAILED_CODE = 126
 
 export interface ExecStartOptions {
@@ -39,6 +38,7 @@ export function claimExec(exec: Exec): void {
 /** Resolves when the process has been executed. */
 export async function startDetached(engine: Engine, exec: Exec, options: ExecStartOptions): Promise<void> {
   claimExec(exec)
+  exec.hasInput = false
   await runExec(engine, exec, options, undefined)
 }
 
@@ -53,15 +53,7 @@ export async function startAttached(
     claimExec(exec)
     const shim = await runExec(engine, exec, options, client)
     if (shim === undefined) return endClient(client)
-    const { config } = exec
-    const end = await splice(client, shim, {
-      stdin: config.attachStdin,
-      detachKeys: config.attachStdin && config.terminal ? config.detachKeys : undefined,
-      beforeEnd: async () => {
-        await within(engine.clock, EXIT_NEWS_LIMIT_MS, exec.exited)
-      },
-    })
-    if (end === 'detached') publishContainerEvent(engine, exec.container, 'exec_detach', { execID: exec.id })
+    await spliceExec(engine, exec, client, shim, { stdin: true, detachKeys: exec.config.detachKeys })
   } catch (error) {
     const text = Buffer.from(`${messageOf(error)}\r\n`)
     client.write(options.terminal ? text : frame(1, text))
@@ -80,6 +72,7 @@ async function runExec(
   publishContainerEvent(engine, container, `exec_start: ${exec.eventCommand}`, { execID: exec.id })
   let shim: Duplex | undefined
   try {
+    saveExecRecord(engine, exec)
     await createProcess(engine, exec, options)
     if (client) shim = await connect(engine, exec)
     const { pid } = await engine.containerd.tasks.start({ containerId: container.id, execId: exec.id })
@@ -91,6 +84,7 @@ async function runExec(
     exec.setExited(exitCode === 128 ? DEFAULT_FAILED_CODE : exitCode, engine.clock.now())
     await engine.containerd.tasks.deleteProcess({ containerId: container.id, execId: exec.id }).catch(() => {}) // it may never have been made
     await engine.streams.closeExec(container, exec.id)
+    removeExecRecord(engine, container.id, exec.id)
     throw failure
   }
 }

@@ -80,6 +80,12 @@ export class Exchange implements ApiRequest {
     return socket
   }
 
+  async acceptWebSocket(): Promise<Duplex | undefined> {
+    // Loaded for those who want it.
+    const { acceptWebSocket } = await import('./websocket.ts')
+    return await acceptWebSocket(this.raw, await this.takeOver(), { isBinary: this.version.atLeast('1.28') })
+  }
+
   /** The bare socket; whoever calls writes the head. */
   async takeOver(): Promise<Duplex> {
     const { request, response, upgradeBody } = this.#parts

@@ -17,6 +17,8 @@ export interface ApiRequest {
   json(): Promise<unknown>
   /** Takes the connection over (attach, exec start): writes the 101 or 200 head, then the socket is the caller's. */
   hijack(contentType: 'raw' | 'multiplexed'): Promise<Duplex>
+  /** As `hijack`, for a websocket: messages in either direction are the stream. Undefined: the client asked for none, and has been told so. */
+  acceptWebSocket(): Promise<Duplex | undefined>
 }
 
 export interface ApiVersion {

@@ -21,6 +21,7 @@ import type { Container } from '../container/container.ts'
 import { isAlive } from '../container/container-state.ts'
 import { logSettings } from '../container/log-settings.ts'
 import { streamSocketPath, streamsDirectory } from '../container/paths.ts'
+import type { Exec } from '../exec/exec-store.ts'
 import type { ContainerStreams, StdioFields, StreamChoice } from './container-streams.ts'
 import { INIT } from './container-streams.ts'
 
@@ -66,16 +67,8 @@ export class FifoStreams implements ContainerStreams {
     await this.#require(container).started(INIT)
   }
 
-  async openExec({
-    id,
-    container,
-    config,
-  }: {
-    id: string
-    container: Container
-    config: { attachStdin: boolean; terminal: boolean }
-  }): Promise<StdioFields> {
-    const fifos = this.#fifos(container.id, id, { stdin: config.attachStdin, stderr: !config.terminal })
+  async openExec({ id, container, config, hasInput }: Exec): Promise<StdioFields> {
+    const fifos = this.#fifos(container.id, id, { stdin: hasInput, stderr: !config.terminal })
     this.#makeFifos(fifos)
     try {
       await this.#require(container).add(id, { relay: { terminal: config.terminal, fifos } })

@@ -26,10 +26,10 @@ export function openShimStreams(config: EngineConfig): ContainerStreams {
       return fields(uri, wanted.OpenStdin === true, container.hasTerminal)
     },
     async starting() {},
-    async openExec({ container, config: wanted }) {
+    async openExec({ container, config: wanted, hasInput }) {
       const socketPath = streamSocketPath(engine, container.id)
       const uri = formatStdioUri({ socketPath, log: undefined, stdinOnce: false })
-      return fields(uri, wanted.attachStdin, wanted.terminal)
+      return fields(uri, hasInput, wanted.terminal)
     },
     connect: async (container, process, choice) =>
       (await connectStream(streamSocketPath(engine, container.id), process, choice)).socket,
