@@ -20,6 +20,9 @@ export async function buildExecProcess(
   container.processSpec ??= await fetchProcessSpec(engine, container.id)
   const base = container.processSpec
   const { consoleSize: _size, terminal: _terminal, ...kept } = base
+  const cwd = config.workingDir || record.config.WorkingDir || '/'
+  if (!cwd.startsWith('/'))
+    throw new Failure('unknown', 'OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown')
   const user = config.user || record.config.User || ''
   const { passwd, group } = readUserFilesOfProcess(engine.kernel, container.state.pid)
   const { uid, gid, additionalGids } = resolveUser(user, passwd, group)
@@ -33,7 +36,7 @@ export async function buildExecProcess(
     user: { uid, gid, additionalGids: [...new Set([gid, ...additionalGids, ...added])] },
     args: [...config.command],
     env: environment(base.env ?? [], exec),
-    cwd: config.workingDir || record.config.WorkingDir || '/',
+    cwd,
     ...(config.privileged ? { capabilities: allCapabilities(engine) } : {}),
   }
 }

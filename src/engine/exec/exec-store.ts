@@ -95,10 +95,17 @@ export class ExecStore {
     return this.#byId.get(id)
   }
 
-  /** By its whole id, as Docker wants it. */
+  /** By its whole id, as Docker wants it. Its container may be gone: who waited for its end asks for the exit code only now. */
   require(id: string): Exec {
     const exec = this.#byId.get(id)
-    if (!exec || exec.container.isGone) throw new Failure('not-found', `No such exec instance: ${id}`)
+    if (!exec) throw new Failure('not-found', `No such exec instance: ${id}`)
+    return exec
+  }
+
+  /** One whose container is there. */
+  requireLive(id: string): Exec {
+    const exec = this.require(id)
+    if (exec.container.isGone) throw new Failure('not-found', `No such exec instance: ${id}`)
     return exec
   }
 

@@ -16,7 +16,6 @@ import { startAttached, startDetached } from './start.ts'
 
 export function execHandlers(engine: Engine): Handlers {
   const { execs } = engine.containers
-  const find = ({ params }: ApiRequest): Exec => execs.require(params['id'] ?? '')
   const findByPrefix = ({ params }: ApiRequest): Exec => execs.requireByPrefix(params['id'] ?? '')
   return {
     'POST /containers/{id}/exec': (request) => create(engine, request),
@@ -24,7 +23,7 @@ export function execHandlers(engine: Engine): Handlers {
     'POST /exec/{id}/start': (request) => start(engine, request),
     'POST /exec/{id}/resize': async (request) => {
       const size = parseSize(request)
-      const exec = find(request)
+      const exec = execs.requireLive(request.params['id'] ?? '')
       requireExecutable(exec.container, exec.container.id)
       await resizeExec(engine, exec, size)
       return { kind: 'empty', status: 200 }
@@ -37,7 +36,7 @@ export function execHandlers(engine: Engine): Handlers {
     'GET /exec/{id}/json': async (request) => ({
       kind: 'json',
       status: 200,
-      body: inspectExec(find(request), engine.clock.now()),
+      body: inspectExec(execs.require(request.params['id'] ?? ''), engine.clock.now()),
     }),
   }
 }
@@ -73,7 +72,7 @@ function list(engine: Engine, { params, query }: ApiRequest): ApiResponse {
 
 async function start(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
   const body = decodeExecStart(await request.json())
-  const exec = engine.containers.execs.require(request.params['id'] ?? '')
+  const exec = engine.containers.execs.requireLive(request.params['id'] ?? '')
   requireExecutable(exec.container, exec.container.id)
   const consoleSize = body.terminal && request.version.atLeast('1.42') ? body.consoleSize : undefined
   const options = { terminal: body.terminal, consoleSize }
