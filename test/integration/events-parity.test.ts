@@ -64,14 +64,17 @@ async function record(socketPath: string, lines: readonly string[]): Promise<str
     })
 }
 
-async function assertSameEvents(lines: readonly string[]): Promise<void> {
+async function assertSameEvents(lines: readonly string[], { isOrdered }: { isOrdered: boolean }): Promise<void> {
   if (real === undefined) return
   const [theirs, ours] = [await record(real.socketPath, lines), await record(engine.socketPath, lines)]
   assert.ok(theirs.length > 0)
-  assert.deepEqual(ours, theirs)
+  const inOrder = (events: string[]) => (isOrdered ? events : events.sort())
+  assert.deepEqual(inOrder(ours), inOrder(theirs))
 }
 
 const RUN = 'docker run -d --network none --name web --label tier=front --stop-signal KILL IMAGE'
+
+const UNORDERED = 'an exec that ends with its container'
 
 const CASES: readonly (readonly [title: string, lines: readonly string[]])[] = [
   ['pull, tag, untag and delete', ['docker pull -q IMAGE', 'docker tag IMAGE mine:1', 'docker rmi mine:1']],
@@ -111,7 +114,8 @@ const CASES: readonly (readonly [title: string, lines: readonly string[]])[] = [
     [`${RUN} top`, 'docker exec web sh -c "exit 7"', 'docker exec web ls', 'docker rm -f web'],
   ],
   [
-    'an exec that ends with its container',
+    // Which of the two is told of first is left to chance, in dockerd too.
+    UNORDERED,
     [`${RUN} top`, 'docker exec -d web sleep 100', 'docker kill web; docker wait web', 'docker rm web'],
   ],
   ['a container that can not be started', ['docker run --network none --name web IMAGE /nowhere', 'docker rm web']],
@@ -123,5 +127,5 @@ for (const [title, lines] of CASES)
     for (const socketPath of [real.socketPath, engine.socketPath])
       if (title !== CASES[0]?.[0])
         await must(['docker', '-H', `unix://${socketPath}`, 'pull', '-q', `${registry.host}/busybox`])
-    await assertSameEvents(lines)
+    await assertSameEvents(lines, { isOrdered: title !== UNORDERED })
   })
