@@ -1,7 +1,7 @@
 // DELETE /containers/{id}: the container, its writable layer, its log, and with `v` its anonymous volumes.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { Failure, messageOf } from '../../base/failure.ts'
+import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import { nextTurn } from '../../base/next-turn.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
