@@ -27,7 +27,7 @@ export function buildSpec(
   const { passwd, group } = readUserFiles(engine, container, snapshot)
   return buildRuntimeSpec({
     id: container.id,
-    config: { ...config, ...namesOf(networkOwner(engine, container)) },
+    config,
     hostConfig,
     user: resolveUser(config.User ?? '', passwd, group),
     addedGroups: (hostConfig.GroupAdd ?? []).map((name) => resolveAddedGroup(name, group)),
@@ -60,11 +60,12 @@ function nameFiles(owner: Container): SpecInput['files'] {
   return { resolvConf: resolvConfPath(owner), hostname: hostnamePath(owner), hosts: hostsPath(owner) }
 }
 
-/** Who shares a network has the names that belong to its addresses. */
-function namesOf(owner: Container | undefined): { Hostname?: string; Domainname?: string } {
-  if (owner === undefined) return {}
+/** Who shares a network has the names that belong to its addresses, and inspect shows them. Throws conflict when the owner does not run. */
+export function adoptNames(engine: Engine, container: Container): void {
+  const owner = networkOwner(engine, container)
+  if (owner === undefined) return
   const { Hostname = '', Domainname = '' } = owner.record.config
-  return { Hostname, Domainname }
+  Object.assign(container.record.config, { Hostname, Domainname })
 }
 
 function networkOwner(engine: Engine, container: Container): Container | undefined {

@@ -30,7 +30,7 @@ export function inspectContainer(
     ResolvConfPath: hasFiles ? resolvConfPath(container) : '',
     HostnamePath: hasFiles ? hostnamePath(container) : '',
     HostsPath: hasFiles ? hostsPath(container) : '',
-    LogPath: record.hostConfig.LogConfig?.Type === 'none' ? '' : container.logPath,
+    LogPath: hasFiles && record.hostConfig.LogConfig?.Type !== 'none' ? container.logPath : '',
     Name: `/${record.name}`,
     RestartCount: record.restartCount,
     Driver: STORAGE_DRIVER,

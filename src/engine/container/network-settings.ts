@@ -24,7 +24,8 @@ export function requireNetwork(container: Container, network: NetworkDescription
 
 /** One network, as `NetworkSettings.Networks` holds it. */
 export function endpointSettings(container: Container, network: NetworkDescription): Record<string, unknown> {
-  const { endpoint } = container.record
+  const { endpoint, hasRun } = container.record
+  const isKnown = hasRun || isAlive(container.state)
   return {
     IPAMConfig: null,
     Links: null,
@@ -32,7 +33,7 @@ export function endpointSettings(container: Container, network: NetworkDescripti
     MacAddress: endpoint?.macAddress ?? '',
     DriverOpts: null,
     GwPriority: 0,
-    NetworkID: networkKind(container) === 'bridge' ? network.id : '',
+    NetworkID: isKnown && networkKind(container) === 'bridge' ? network.id : '',
     EndpointID: endpoint?.endpointId ?? '',
     Gateway: endpoint?.gateway ?? '',
     IPAddress: endpoint?.address ?? '',

@@ -65,6 +65,7 @@ async function forget(engine: Engine, container: Container, options: RemoveOptio
   forgetExecsOf(engine, container)
   await removeVolumes(engine, volumes)
   publishContainerEvent(engine, container, 'destroy')
+  container.state.error = '' // who waits for the end of a container hears nothing of how it began
   container.waiters.tellRemoved(container.exitStatus())
   engine.containers.track(releaseStorage(engine, container))
 }

@@ -5,7 +5,7 @@ import { nextTurn } from '../../base/next-turn.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import type { Engine } from '../engine.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
-import { buildSpec } from './build-spec.ts'
+import { adoptNames, buildSpec } from './build-spec.ts'
 import type { Container } from './container.ts'
 import { leaveNetwork } from './exit.ts'
 import { explainRunFailure } from './exit-code-of-failure.ts'
@@ -62,6 +62,7 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
   )
   try {
     requireNetwork(container, engine.network.describe())
+    adoptNames(engine, container)
     const mounts = await requireMounts(engine, container)
     undo.defer(() => removeSharedMemory(engine, container.id))
     makeSharedMemory(engine, container)
