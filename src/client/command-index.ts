@@ -1,5 +1,6 @@
 // Every command there is: names, usage and summary here, its code loaded when it is called.
 import type { Command } from './command.ts'
+import { COMPLETION_COMMANDS } from './command-tables/completions.ts'
 import { CONTEXT_COMMANDS } from './command-tables/contexts.ts'
 import { REGISTRY_COMMANDS } from './command-tables/registries.ts'
 import type { Gate } from './features.ts'
@@ -22,6 +23,7 @@ export const GROUPS: Record<string, string> = {
   checkpoint: 'Manage checkpoints',
   container: 'Manage containers',
   context: 'Manage contexts',
+  completion: 'Generate the autocompletion script for the specified shell',
   image: 'Manage images',
   system: 'Manage Berth',
 }
@@ -63,13 +65,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: '[OPTIONS] CONTAINER CHECKPOINT',
     summary: 'Remove a checkpoint',
     load: async () => (await import('./commands/checkpoint.ts')).checkpointRemove,
-  },
-  {
-    paths: ['completion'],
-    isHidden: true,
-    usage: 'SHELL',
-    summary: 'Print a script that completes command lines of this program (bash)',
-    load: async () => (await import('./commands/completion.ts')).completion,
   },
   {
     paths: containers('create'),
@@ -260,6 +255,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'Block until one or more containers stop, then print their exit codes',
     load: async () => (await import('./commands/small-verbs.ts')).wait,
   },
+  ...COMPLETION_COMMANDS,
   ...CONTEXT_COMMANDS,
   ...REGISTRY_COMMANDS,
 ]

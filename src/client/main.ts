@@ -47,7 +47,10 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
   }
   const ask = featuresOf(async () => (await open()).connection)
   const world: World = { open, ask, table }
-  const isHelp = global.args[0] === 'help'
+  const [first = ''] = global.args
+  if (first === '__complete' || first === '__completeNoDesc')
+    return completeWords(first, global.args.slice(1), table, env)
+  const isHelp = first === 'help'
   const words = isHelp ? global.args.slice(1) : global.args
   if (words.length === 0) {
     for (const notice of global.notices) printOut(notice)
@@ -59,6 +62,22 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
   const found = findCommand(words)
   if (found === undefined) return withoutCommand(words, world)
   return runCommand(found, world)
+}
+
+async function completeWords(
+  request: string,
+  words: readonly string[],
+  globalTable: readonly Flag[],
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
+  const { printOffers } = await import('./commands/completion.ts')
+  const world = {
+    globalFlags: globalTable,
+    withHelp,
+    open: (flags: FlagValues) => openShell(flags, env),
+    ask: (flags: FlagValues) => featuresOf(async () => (await openShell(flags, env)).connection),
+  }
+  return printOffers(words, request === '__completeNoDesc', world, print)
 }
 
 /** What a command line needs around its command. */

@@ -26,12 +26,12 @@ const ABSENT: Record<string, string> = {
 }
 
 /** Commands of ours alone, with their paths in our own words. */
-const OURS = new Set(['completion'])
+const OURS = new Set<string>([])
 
 /** What the two may differ in: their names, and Docker's pointers to its web site. */
 function mask(text: string): string {
   return text
-    .replace(/\b[Bb]erth\b/g, (name) => (name === 'berth' ? 'docker' : 'Docker'))
+    .replace(/(?<![a-z])[Bb]erth\b/g, (name) => (name === 'berth' ? 'docker' : 'Docker'))
     .replace('A self-sufficient runtime for containers', '<what it is>')
     .replace('Containers, from an image to a running process', '<what it is>')
     .replace(/\nFor more help on how to use Docker, head to .*\n/, '')
