@@ -2,6 +2,7 @@
 import type { Command } from './command.ts'
 import { COMPLETION_COMMANDS } from './command-tables/completions.ts'
 import { CONTEXT_COMMANDS } from './command-tables/contexts.ts'
+import { OTHER_COMMANDS } from './command-tables/others.ts'
 import { REGISTRY_COMMANDS } from './command-tables/registries.ts'
 import type { Gate } from './features.ts'
 
@@ -25,6 +26,8 @@ export const GROUPS: Record<string, string> = {
   context: 'Manage contexts',
   completion: 'Generate the autocompletion script for the specified shell',
   image: 'Manage images',
+  network: 'Manage networks',
+  plugin: 'Manage plugins',
   system: 'Manage Berth',
 }
 
@@ -257,6 +260,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   ...COMPLETION_COMMANDS,
   ...CONTEXT_COMMANDS,
+  ...OTHER_COMMANDS,
   ...REGISTRY_COMMANDS,
 ]
 

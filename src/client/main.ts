@@ -116,8 +116,9 @@ async function withoutCommand(words: readonly string[], world: World): Promise<n
     return 1
   }
   const isAsked = words.slice(1).some(isHelpFlag)
-  if (next === undefined || isAsked) {
-    const print = isAsked ? printOut : printError
+  const isLenient = GROUP_TRAITS[group]?.isLenient === true && !next?.startsWith('-')
+  if (next === undefined || isAsked || isLenient) {
+    const print = isAsked || isLenient ? printOut : printError
     if (words.includes('-h')) printOut(SHORT_HELP_NOTICE)
     print(await formatGroupHelp(group, COMMANDS, world.ask))
     return 0

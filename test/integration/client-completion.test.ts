@@ -158,7 +158,7 @@ network inspect _
   .trim()
   .split('\n')
 
-const GROUPS = new Set(['container', 'image', 'system'])
+const GROUPS = new Set(['container', 'image', 'system', 'network', 'plugin'])
 
 async function offersOf(name: keyof typeof PROGRAMS, words: readonly string[], request = '__complete') {
   const { code, stdout, stderr } = await run([PROGRAMS[name], request, ...words], { env })

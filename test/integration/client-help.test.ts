@@ -16,11 +16,17 @@ const ABSENT: Record<string, string> = {
   'image build': 'building images is a part of its own',
   manifest: 'lists of manifests are made by whoever builds them',
   trust: 'the engine verifies no signatures',
+  'network connect': 'making networks is a part of its own',
+  'network create': 'making networks is a part of its own',
+  'network disconnect': 'making networks is a part of its own',
+  'network prune': 'making networks is a part of its own',
+  'network rm': 'making networks is a part of its own',
   ...Object.fromEntries(
-    'checkpoint config network node plugin secret service stack swarm volume commit cp diff export history import load push save search update'
+    'config node secret service stack swarm volume commit cp diff export history import load push save search'
       .split(' ')
       .flatMap((name) => [name, `container ${name}`, `image ${name}`])
-      .concat('container prune', 'image prune', 'system df', 'system prune')
+      .concat('system df', 'system prune')
+      .concat('create disable enable install push rm set upgrade'.split(' ').map((verb) => `plugin ${verb}`))
       .map((name) => [name, 'to come']),
   ),
 }

@@ -6,6 +6,7 @@ import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
 import { clientsOf, type TestClient } from '../harness/clients.ts'
 import { type CommandResult, run } from '../harness/command.ts'
+import { comparable, normalise, sorted } from '../harness/compare-clients.ts'
 import { pushBusybox } from '../harness/images.ts'
 import { FORMATS, READING, TEMPLATES, WRONG } from './client-command-lines.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
@@ -16,26 +17,6 @@ let docker: TestClient
 let berth: TestClient
 let image: string
 let files: string
-
-const LONG_ID = /\b[0-9a-f]{64}\b/g
-const SHORT_ID = /\b[0-9a-f]{12}\b/g
-
-/** What two runs cannot have in common: ids, moments, the program's own name. */
-function normalise(text: string): string {
-  return text
-    .replace(/\b[Bb]erth\b(?!-)/g, (name) => (name === 'berth' ? 'docker' : 'Docker'))
-    .replace(LONG_ID, '<id>')
-    .replace(SHORT_ID, '<short id>')
-    .replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| \+0000 UTC)?/g, '<time>')
-    .replace(/\b(About a|\d+|Less than a) (second|minute)s?( ago)?\b */g, '<age> ')
-    .replace(/28\.2\.2|0\.1\.0/g, '<version>')
-    .replaceAll('^@', '') // echo of the end of input, if it comes before the terminal is raw
-    .replace(/level=(error|warning) msg="(.*)"$/gm, 'level=$1 msg=$2')
-}
-
-function comparable({ code, stdout, stderr }: CommandResult): CommandResult {
-  return { code, stdout: normalise(stdout), stderr: normalise(stderr) }
-}
 
 /** Runs both and compares; `IMAGE` stands for the image, `FILES` for a directory of files. */
 async function assertSame(args: readonly string[], options: { env?: Record<string, string>; input?: string } = {}) {
@@ -50,10 +31,6 @@ async function assertSame(args: readonly string[], options: { env?: Record<strin
 /** For commands that show ages: between the two runs one may grow by a letter and widen its column. A real difference shows again. */
 async function assertSameAnyMoment(args: readonly string[]) {
   await assertSame(args).catch(() => assertSame(args))
-}
-
-function sorted(result: CommandResult): CommandResult {
-  return { ...result, stdout: result.stdout.split('\n').sort().join('\n') }
 }
 
 before(async () => {

@@ -7,14 +7,23 @@ import { describeObjects } from '../inspect-objects.ts'
 import { INSPECT_FORMAT } from '../options/format-flags.ts'
 import { parsePlatform } from '../options/platform.ts'
 
-type Kind = 'container' | 'image' | 'network' | 'volume'
+type Kind = 'container' | 'image' | 'network' | 'volume' | 'service' | 'task' | 'node' | 'plugin' | 'secret' | 'config'
 
+/** In the order in which a bare name is looked for. */
 const PATHS: Record<Kind, (name: string) => string> = {
   container: (name) => `/containers/${encodeURIComponent(name)}/json`,
   image: (name) => `/images/${encodeURI(name)}/json`,
   network: (name) => `/networks/${encodeURIComponent(name)}`,
   volume: (name) => `/volumes/${encodeURIComponent(name)}`,
+  service: (name) => `/services/${encodeURIComponent(name)}`,
+  task: (name) => `/tasks/${encodeURIComponent(name)}`,
+  node: (name) => `/nodes/${encodeURIComponent(name)}`,
+  plugin: (name) => `/plugins/${encodeURI(name)}/json`,
+  secret: (name) => `/secrets/${encodeURIComponent(name)}`,
+  config: (name) => `/configs/${encodeURIComponent(name)}`,
 }
+/** Only a manager of a swarm has them. */
+const OF_SWARM: ReadonlySet<Kind> = new Set(['service', 'task', 'node', 'secret', 'config'])
 const TYPES = 'config container image network node plugin secret service task volume'.split(' ')
 
 const FORMAT: Flag = { ...INSPECT_FORMAT, short: 'f' }
@@ -65,13 +74,19 @@ If the image or the server is not multi-platform capable, the command will error
 }
 
 function load(shell: Shell, kind: Kind, name: string, size: boolean): Promise<string> {
-  return shell.connection.text({ method: 'GET', path: PATHS[kind](name), query: { size: size || undefined } })
+  const query = { size: size || undefined, insertDefaults: kind === 'service' ? 'true' : undefined }
+  return shell.connection.text({ method: 'GET', path: PATHS[kind](name), query })
 }
 
-/** Containers come first, then images, networks and volumes, as in docker inspect. */
+/** Without a type, what is found first. */
 async function findObject(shell: Shell, name: string, type: string | undefined, size: boolean): Promise<string> {
+  let isManager: boolean | undefined
   for (const kind of Object.keys(PATHS) as Kind[]) {
     if (type !== undefined && kind !== type) continue
+    if (type === undefined && OF_SWARM.has(kind)) {
+      isManager ??= await isSwarmManager(shell)
+      if (!isManager) continue
+    }
     try {
       const text = await load(shell, kind, name, size && kind === 'container')
       if (size && kind !== 'container') shell.printError(`WARNING: --size ignored for ${kind}\n`)
@@ -83,6 +98,37 @@ async function findObject(shell: Shell, name: string, type: string | undefined, 
   throw new Error(`Error: No such object: ${name}`)
 }
 
+async function isSwarmManager(shell: Shell): Promise<boolean> {
+  try {
+    const info = await shell.connection.json<{ Swarm?: { ControlAvailable?: boolean } }>({
+      method: 'GET',
+      path: '/info',
+    })
+    return info.Swarm?.ControlAvailable ?? false
+  } catch (error) {
+    shell.printError(`${messageOf(error)}\n`)
+    return false
+  }
+}
+
 function isSkippable(error: unknown): boolean {
   return isFailure(error, 'not-found') || /not supported|invalid reference format|page not found/.test(messageOf(error))
+}
+
+export const inspectNetworks: Command = {
+  flags: [FORMAT, { name: 'verbose', short: 'v', kind: 'boolean', usage: 'Verbose output for diagnostics' }],
+  args: { min: 1 },
+  run(shell, names, flags) {
+    const query = { verbose: flags.boolean('verbose') ? 'true' : undefined }
+    return describeObjects(shell, names, flags.text('format'), (name) =>
+      shell.connection.text({ method: 'GET', path: PATHS.network(name), query }),
+    )
+  },
+}
+
+export const inspectPlugins: Command = {
+  flags: [FORMAT],
+  args: { min: 1 },
+  run: (shell, names, flags) =>
+    describeObjects(shell, names, flags.text('format'), (name) => load(shell, 'plugin', name, false)),
 }

@@ -14,6 +14,8 @@ export interface ConfigFile {
   pruneFilters?: string[]
   imagesFormat?: string
   statsFormat?: string
+  networksFormat?: string
+  pluginsFormat?: string
   proxies?: Record<string, Record<string, string>>
 }
 

@@ -1,28 +1,35 @@
-// `os[/architecture[/variant]]`
+// `--platform os[(version)][/architecture[/variant]]`, with what is wrong in the words of containerd's platforms package.
 import { goQuote } from '../../base/go/go-quote.ts'
+import { parsePlatform as parseKnown } from '../../oci/parse-platform.ts'
 import { invalid } from './values.ts'
 
 export interface Platform {
   architecture: string
   os: string
+  'os.version'?: string
   variant?: string
 }
 
-const SYSTEMS = ['linux', 'windows', 'darwin', 'freebsd', 'wasi']
+const SYSTEM = '^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.-]*)\\))?$'
+const COMPONENT = '^[A-Za-z0-9_.-]+$'
 
-/** Throws as containerd's platforms package words it. */
+/** In its normal form: `x86_64` is `linux/amd64`. */
 export function parsePlatform(text: string): Platform {
-  const parts = text.toLowerCase().split('/')
-  const bad = parts.find((part) => !/^[a-z0-9_.-]+$/.test(part))
-  if (bad !== undefined)
-    throw invalid(
-      `${goQuote(bad)} is an invalid component of ${goQuote(text)}: platform specifier component must match "^[A-Za-z0-9_.-]+$": invalid argument`,
+  const refuse = (why: string) => invalid(`${why}: invalid argument`)
+  if (text.includes('*')) throw refuse(`${goQuote(text)}: wildcards not yet supported`)
+  const [first = '', ...others] = text.split('/')
+  const system = new RegExp(SYSTEM).exec(first)
+  if (system === null)
+    throw refuse(
+      `${goQuote(first)} is an invalid OS component of ${goQuote(text)}: OSAndVersion specifier component must match ${goQuote(SYSTEM)}`,
     )
-  if (parts.length > 3) throw invalid(`${goQuote(text)}: cannot parse platform specifier: invalid argument`)
-  const [first = '', architecture, variant] = parts
-  if (architecture === undefined)
-    return SYSTEMS.includes(first)
-      ? { os: first, architecture: process.arch === 'x64' ? 'amd64' : process.arch }
-      : { os: process.platform, architecture: first }
-  return { os: first, architecture, ...(variant === undefined ? {} : { variant }) }
+  const bad = others.find((part) => !new RegExp(COMPONENT).test(part))
+  if (bad !== undefined)
+    throw refuse(
+      `${goQuote(bad)} is an invalid component of ${goQuote(text)}: platform specifier component must match ${goQuote(COMPONENT)}`,
+    )
+  if (others.length > 2) throw refuse(`${goQuote(text)}: cannot parse platform specifier`)
+  const [, os = '', version] = system
+  const platform = parseKnown([os, ...others].join('/'))
+  return version ? { ...platform, 'os.version': version } : platform
 }
