@@ -1,30 +1,33 @@
-// Docker's json-file log: one JSON object a line, {"log":…,"stream":…,"time":…}, byte for byte as dockerd writes it.
+// A container's log: its output cut into lines and written to a file that is bounded and rotated. log-entry.c makes the bytes.
 #define _GNU_SOURCE
 #include "shim.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-// A line longer than PIECE is written as several entries, all but the last without a newline. A byte takes at most 6 when escaped.
-enum { PIECE = 16 << 10, ENTRY_EXTRA = 128, BATCH = 192 << 10, TIME_SIZE = 40 };
+// A line longer than PIECE is written as several entries.
+enum { PIECE = 16 << 10, BATCH = 192 << 10 };
 
 // The start of a line whose end has not been read yet.
 struct tail {
   uint8_t data[PIECE];
   size_t size;
-  bool is_continued; // pieces of this line have been written already; they carry the first one's time
-  char time[TIME_SIZE];
+  bool is_continued; // pieces of this line have been written already; they carry the first one's time and id
+  struct log_stamp stamp;
+  struct log_partial partial;
 };
 
 static struct tail tails[2];
 static uint8_t batch[BATCH] __attribute__((aligned(4096)));
 static size_t batched;
 static uint64_t file_size; // with what is batched
+static uint64_t lost;      // entries that could not be written, and of which the log does not tell yet
+static bool has_notice;    // the batch tells of them
 static int log_fd = -1;
 
 static int open_file(int flags) { return open(settings.log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0640); }
@@ -40,31 +43,78 @@ int open_log(void) {
 
 // On a full disk what has been written is cut back to whole entries, and the rest of the batch is lost: a container
 // must not hang because its log cannot grow.
-static void drop_torn_entry(size_t start, size_t end) {
-  uint8_t *newline = end > start ? memrchr(batch + start, '\n', end - start) : NULL;
-  size_t torn = end - (newline ? (size_t)(newline + 1 - batch) : start);
+static void drop_torn_entry(size_t end) {
+  uint64_t all, written;
+  whole_log_entries(batch, batched, &all);
+  size_t torn = end - whole_log_entries(batch, end, &written);
+  lost += all - written - (has_notice && written == 0 ? 1 : 0);
+  if (has_notice && written > 0) lost = all - written;
   struct stat st;
   if (fstat(log_fd, &st) < 0) return;
   if (torn > 0 && (uint64_t)st.st_size >= torn) ftruncate(log_fd, st.st_size - (off_t)torn);
   file_size = (uint64_t)st.st_size - torn;
 }
 
+// A file that somebody has deleted is nobody's log any more: the next one takes its place.
+static void replace_deleted(void) {
+  struct stat st;
+  if (fstat(log_fd, &st) < 0 || st.st_nlink > 0) return;
+  int fd = open_file(0);
+  if (fd < 0 || fstat(fd, &st) < 0) return;
+  close(log_fd);
+  log_fd = fd;
+  file_size = (uint64_t)st.st_size + batched;
+}
+
 static void flush(void) {
   size_t start = 0;
+  if (batched > 0) replace_deleted();
   while (start < batched) {
     ssize_t size = write(log_fd, batch + start, batched - start);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) {
-      drop_torn_entry(0, start);
+      drop_torn_entry(start);
       break;
     }
     start += (size_t)size;
   }
+  if (start == batched && has_notice) lost = 0;
+  has_notice = false;
   if (batched > 8 << 10) buffers_dirty = true;
   batched = 0;
 }
 
-// <path> becomes <path>.1, .1 becomes .2 and so on; with one file only, it starts anew.
+static void rename_piece(uint32_t from, uint32_t to, const char *suffix) {
+  char old[sizeof settings.log_path + 16], new[sizeof old];
+  if (from == 0) snprintf(old, sizeof old, "%s%s", settings.log_path, suffix);
+  else snprintf(old, sizeof old, "%s.%u%s", settings.log_path, from, suffix);
+  snprintf(new, sizeof new, "%s.%u%s", settings.log_path, to, suffix);
+  rename(old, new);
+}
+
+static void remove_oldest(void) {
+  char path[sizeof settings.log_path + 16];
+  snprintf(path, sizeof path, "%s.%u", settings.log_path, settings.log_max_files - 1);
+  unlink(path);
+  snprintf(path, sizeof path, "%s.%u.gz", settings.log_path, settings.log_max_files - 1);
+  unlink(path);
+}
+
+// Whoever compresses rotated files gives them other names, and holds a lock on their directory while it does. Nobody waits for it here: a file that
+// cannot be rotated now grows by another entry.
+static int lock_directory(void) {
+  char path[sizeof settings.log_path];
+  strcpy(path, settings.log_path);
+  *strrchr(path, '/') = 0;
+  int fd = open(*path ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+// <path> becomes <path>.1, .1 becomes .2 and so on, compressed ones likewise; with one file only, it starts anew.
 static void rotate(void) {
   flush();
   struct stat st;
@@ -72,115 +122,69 @@ static void rotate(void) {
     file_size = (uint64_t)st.st_size;
     return;
   }
-  char from[sizeof settings.log_path + 16], to[sizeof from];
+  int lock = lock_directory();
+  if (lock < 0) return;
+  if (settings.log_max_files > 1) remove_oldest();
   for (uint32_t i = settings.log_max_files; i-- > 1;) {
-    snprintf(to, sizeof to, "%s.%u", settings.log_path, i);
-    if (i == 1) snprintf(from, sizeof from, "%s", settings.log_path);
-    else snprintf(from, sizeof from, "%s.%u", settings.log_path, i - 1);
-    rename(from, to);
+    rename_piece(i - 1, i, "");
+    if (i > 1) rename_piece(i - 1, i, ".gz");
   }
   int fd = open_file(O_TRUNC);
+  close(lock);
   if (fd < 0) return; // goes on in the old file
   close(log_fd);
   log_fd = fd;
   file_size = 0;
 }
 
-static uint8_t *put(uint8_t *to, const char *text, size_t size) {
-  memcpy(to, text, size);
-  return to + size;
-}
-#define PUT(to, literal) put(to, literal, sizeof literal - 1)
-
-// The size of the UTF-8 character at `s`, or 0 where there is none (overlong forms and surrogates are none).
-static size_t character_size(const uint8_t *s, size_t left) {
-  uint8_t lead = s[0], low = 0x80, high = 0xbf;
-  size_t size = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-  if (size == 0 || size > left) return 0;
-  if (lead == 0xe0) low = 0xa0;
-  if (lead == 0xed) high = 0x9f;
-  if (lead == 0xf0) low = 0x90;
-  if (lead == 0xf4) high = 0x8f;
-  if (s[1] < low || s[1] > high) return 0;
-  for (size_t i = 2; i < size; i++)
-    if (s[i] < 0x80 || s[i] > 0xbf) return 0;
-  return size;
-}
-
-static bool is_plain(uint8_t c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'; }
-
-static uint8_t *put_escaped(uint8_t *to, const uint8_t *s, size_t size) {
-  static const char hex[] = "0123456789abcdef";
-  for (size_t i = 0; i < size;) {
-    size_t start = i;
-    while (i < size && is_plain(s[i])) i++;
-    to = put(to, (const char *)s + start, i - start);
-    if (i == size) break;
-    uint8_t c = s[i];
-    if (c < 0x80) {
-      i++;
-      if (c == '"' || c == '\\') *to++ = '\\', *to++ = c;
-      else if (c == '\n') to = PUT(to, "\\n");
-      else if (c == '\r') to = PUT(to, "\\r");
-      else to = PUT(to, "\\u00"), *to++ = (uint8_t)hex[c >> 4], *to++ = (uint8_t)hex[c & 15];
-      continue;
-    }
-    size_t length = character_size(s + i, size - i);
-    if (length == 0) to = PUT(to, "\\ufffd"), length = 1;
-    else if (length == 3 && c == 0xe2 && s[i + 1] == 0x80 && (s[i + 2] & 0xfe) == 0xa8)
-      to = PUT(to, "\\u202"), *to++ = (uint8_t)hex[s[i + 2] & 15];
-    else to = put(to, (const char *)s + i, length);
-    i += length;
-  }
-  return to;
-}
-
-// RFC 3339 in UTC with nanoseconds, trailing zeros cut.
-static void format_now(char text[TIME_SIZE]) {
-  struct timespec now;
-  struct tm utc;
-  clock_gettime(CLOCK_REALTIME, &now);
-  gmtime_r(&now.tv_sec, &utc);
-  size_t size = strftime(text, TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
-  if (now.tv_nsec > 0) {
-    size += (size_t)snprintf(text + size, TIME_SIZE - size, ".%09ld", now.tv_nsec);
-    while (text[size - 1] == '0') size--;
-  }
-  strcpy(text + size, "Z");
-}
-
-// One entry of the line `data`, which may have begun in the tail.
-static void put_entry(int which, const uint8_t *data, size_t size, bool has_newline, const char *time) {
+static void add_entry(const struct log_entry *entry) {
   if (settings.log_max_size > 0 && file_size >= settings.log_max_size) rotate();
-  if (batched + size * 6 + ENTRY_EXTRA > sizeof batch) flush();
-  uint8_t *start = batch + batched, *to = PUT(start, "{\"log\":\"");
-  to = put_escaped(to, data, size);
-  if (has_newline) to = PUT(to, "\\n");
-  to = which == 0 ? PUT(to, "\",\"stream\":\"stdout\",\"time\":\"") : PUT(to, "\",\"stream\":\"stderr\",\"time\":\"");
-  to = put(to, time, strlen(time));
-  to = PUT(to, "\"}\n");
-  batched += (size_t)(to - start);
-  file_size += (uint64_t)(to - start);
+  if (batched + log_entry_bound(entry->size) > sizeof batch) flush();
+  size_t size = (size_t)(put_log_entry(batch + batched, entry) - (batch + batched));
+  batched += size;
+  file_size += size;
 }
 
-static void put_line(int which, const uint8_t *data, size_t size, const char *now) {
+// Where entries are missing, the log itself says so as soon as it can.
+static void tell_lost(const struct log_stamp *stamp) {
+  char text[128];
+  int size = snprintf(text, sizeof text, "berth: %llu log entries could not be written and are lost", (unsigned long long)lost);
+  add_entry(&(struct log_entry){.which = 1, .data = (uint8_t *)text, .size = (size_t)size, .stamp = stamp});
+  has_notice = true;
+}
+
+static void put_entry(int which, const uint8_t *data, size_t size, const struct log_stamp *stamp, const struct log_partial *partial) {
+  if (lost > 0 && !has_notice) tell_lost(stamp);
+  add_entry(&(struct log_entry){.which = which, .data = data, .size = size, .stamp = stamp, .partial = partial});
+}
+
+static void put_line(int which, const uint8_t *data, size_t size, const struct log_stamp *now) {
   struct tail *t = &tails[which];
-  put_entry(which, data, size, true, t->is_continued ? t->time : now);
+  if (!t->is_continued) return put_entry(which, data, size, now, NULL);
+  t->partial.ordinal++;
+  t->partial.is_last = true;
+  put_entry(which, data, size, &t->stamp, &t->partial);
   t->is_continued = false;
 }
 
-static void put_piece(int which, const uint8_t *data, size_t size, const char *now) {
+static void put_piece(int which, const uint8_t *data, size_t size, const struct log_stamp *now) {
   struct tail *t = &tails[which];
-  if (!t->is_continued) strcpy(t->time, now);
+  if (!t->is_continued) {
+    t->stamp = *now;
+    t->partial.ordinal = 0;
+    t->partial.is_last = false;
+    if (settings.log_format == LOG_LOCAL) make_partial_id(t->partial.id);
+  }
   t->is_continued = true;
-  put_entry(which, data, size, false, t->time);
+  t->partial.ordinal++;
+  put_entry(which, data, size, &t->stamp, &t->partial);
 }
 
 void log_output(int which, const uint8_t *data, size_t size) {
   if (log_fd < 0) return;
   struct tail *t = &tails[which];
-  char now[TIME_SIZE];
-  format_now(now);
+  struct log_stamp now;
+  take_stamp(&now);
   while (size > 0) {
     size_t room = PIECE - t->size, look = size < room ? size : room;
     const uint8_t *newline = memchr(data, '\n', look);
@@ -193,8 +197,8 @@ void log_output(int which, const uint8_t *data, size_t size) {
       line = t->data;
       line_size = t->size;
     }
-    if (newline) put_line(which, line, line_size, now);
-    else if (line_size == PIECE) put_piece(which, line, line_size, now);
+    if (newline) put_line(which, line, line_size, &now);
+    else if (line_size == PIECE) put_piece(which, line, line_size, &now);
     if (newline || line_size == PIECE) t->size = 0;
     used += newline ? 1 : 0;
     data += used;
@@ -206,9 +210,9 @@ void log_output(int which, const uint8_t *data, size_t size) {
 void log_end(int which) {
   struct tail *t = &tails[which];
   if (log_fd < 0 || t->size == 0) return;
-  char now[TIME_SIZE];
-  format_now(now);
-  put_piece(which, t->data, t->size, now);
+  struct log_stamp now;
+  take_stamp(&now);
+  put_piece(which, t->data, t->size, &now);
   t->size = 0;
   flush();
 }

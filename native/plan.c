@@ -90,11 +90,15 @@ int take_settings(struct cursor *c) {
   const char *stream_path = take_text(c), *log_path = take_text(c);
   settings.log_max_size = take_u64(c);
   settings.log_max_files = take_u32(c);
+  settings.log_format = take_u8(c);
+  const uint8_t *attributes = take_bytes(c, &settings.log_attributes_size);
   settings.stdin_once = take_u8(c) != 0;
   settings.spill_max = take_u64(c);
   settings.stall_seconds = take_u32(c);
   settings.linger_seconds = take_u32(c);
-  if (c->bad) return EPROTO;
+  if (c->bad || settings.log_format > LOG_LOCAL) return EPROTO;
+  if (settings.log_attributes_size > sizeof settings.log_attributes) return E2BIG;
+  memcpy(settings.log_attributes, attributes, settings.log_attributes_size);
   if (!copy_path(settings.stream_path, stream_path) || !copy_path(settings.log_path, log_path)) return ENAMETOOLONG;
   return 0;
 }

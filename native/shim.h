@@ -63,10 +63,14 @@ int take_process_plan(struct cursor *c, struct process_plan *plan);
 int take_command_plan(struct cursor *c, struct command_plan *plan);
 int take_relay_plan(struct cursor *c, struct relay_plan *plan);
 
+enum { LOG_JSON = 0, LOG_LOCAL = 1, LOG_ATTRIBUTES_MAX = 32 << 10 };
 struct settings {
   char stream_path[4096], log_path[4096]; // empty: none
   uint64_t log_max_size, spill_max;
   uint32_t log_max_files, stall_seconds, linger_seconds;
+  uint8_t log_format;
+  char log_attributes[LOG_ATTRIBUTES_MAX]; // as they stand in every entry: a JSON object, or encoded fields of a record
+  uint32_t log_attributes_size;
   bool stdin_once;
 };
 extern struct settings settings;
@@ -218,6 +222,31 @@ void update_output(struct process *p); // asks epoll for what may be read now
 extern uint8_t read_buffer[READ_SIZE];
 extern bool buffers_dirty; // pages of the big buffers are in use
 void release_buffers(void);
+
+// log-entry.c
+enum { TIME_SIZE = 40, PARTIAL_ID_SIZE = 64 };
+struct log_stamp {
+  uint64_t ns; // since the epoch
+  char text[TIME_SIZE]; // with LOG_JSON
+};
+// What a piece of a long line says of itself, beside the others.
+struct log_partial {
+  char id[PARTIAL_ID_SIZE + 1]; // with LOG_LOCAL
+  uint32_t ordinal; // from 1
+  bool is_last;
+};
+struct log_entry {
+  int which;
+  const uint8_t *data; // without the newline
+  size_t size;
+  const struct log_stamp *stamp;
+  const struct log_partial *partial; // NULL: a whole line
+};
+void take_stamp(struct log_stamp *stamp);
+void make_partial_id(char id[PARTIAL_ID_SIZE + 1]);
+size_t log_entry_bound(size_t size);                                              // bytes that an entry of so much data takes at most
+uint8_t *put_log_entry(uint8_t *to, const struct log_entry *entry);               // returns its end
+size_t whole_log_entries(const uint8_t *data, size_t size, uint64_t *count);      // bytes of the whole entries at the start, and their number
 
 // log.c
 int open_log(void);

@@ -6,6 +6,8 @@ import { Failure } from '../base/failure.ts'
 import type { EngineConfig } from './config.ts'
 import { parseProfile } from './container/spec/seccomp-profile.ts'
 import { parseListenAddress } from './http/listen-address.ts'
+import { wrapped } from './logs/go-values.ts'
+import { checkLogConfig } from './logs/log-drivers.ts'
 import { maskCredentials } from './settings/proxy-setting.ts'
 import { OWN_RUNTIMES } from './settings/runtime-setting.ts'
 import type { SettingValue } from './settings/setting-value.ts'
@@ -29,6 +31,7 @@ export function checkConfig(config: EngineConfig): void {
 export function checkStart(config: EngineConfig, values: ReadonlyMap<string, SettingValue>): void {
   checkLabelConflicts(config.labels)
   checkTcp(config)
+  checkLogDefaults(config)
   checkSeccomp(config.seccompProfile)
   checkTogether(config)
   checkRuntime(config)
@@ -44,6 +47,12 @@ export function checkMinApiVersion(version: string, subject: string): void {
     throw refuse(`minimum supported API version is ${API_VERSION_MIN}: ${version}`)
   if (compareVersions(version, API_VERSION) > 0)
     throw refuse(`maximum supported API version is ${API_VERSION}: ${version}`)
+}
+
+/** A driver by itself is looked at only when a container has it. */
+function checkLogDefaults({ logDriver, logOptions }: EngineConfig): void {
+  if (Object.keys(logOptions).length > 0)
+    wrapped('failed to set log opts', () => checkLogConfig(logDriver, logOptions))
 }
 
 function checkNumbers(config: EngineConfig): void {

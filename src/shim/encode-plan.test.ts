@@ -9,7 +9,7 @@ const SETTINGS: ShimSettings = {
   bundle: '/b',
   label: 'ns/id',
   streamSocketPath: '/s',
-  log: { driver: 'json-file', path: '/l', maxSizeBytes: 0x0102030405, maxFiles: 3 },
+  log: { driver: 'json-file', path: '/l', maxSizeBytes: 0x0102030405, maxFiles: 3, attributes: Buffer.from('{}') },
   stdinOnce: true,
   spillMaxBytes: 0x10,
   stallSeconds: 0x20,
@@ -39,6 +39,7 @@ test('a shim plan is header, settings, process and steps', () => {
     02000000 2f73 00             # stream socket
     02000000 2f6c 00             # log
     0504030201000000 03000000    # its size and count
+    00 02000000 7b7d             # its format and attributes
     01 1000000000000000          # stdin-once, spill
     20000000 30000000            # stall, linger
     0000022000000000 06          # clone flags, terminal | stdin

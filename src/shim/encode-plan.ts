@@ -69,9 +69,13 @@ function beginPlan(content: number): PlanWriter {
   return new PlanWriter().u32(MAGIC).u16(VERSION).u16(content)
 }
 
+const LOG_JSON = 0
+const LOG_LOCAL = 1
+
 function writeSettings(settings: ShimSettings, writer: PlanWriter): void {
   writer.text(settings.streamSocketPath ?? '').text(settings.log?.path ?? '')
   writer.u64(BigInt(settings.log?.maxSizeBytes ?? 0)).u32(settings.log?.maxFiles ?? 1)
+  writer.u8(settings.log?.driver === 'local' ? LOG_LOCAL : LOG_JSON).bytes(settings.log?.attributes ?? new Uint8Array())
   writer.flag(settings.stdinOnce).u64(BigInt(settings.spillMaxBytes))
   writer.u32(settings.stallSeconds).u32(settings.lingerSeconds)
 }

@@ -6,14 +6,17 @@ import type { HookReport } from './hook-report.ts'
 export type ProcessName = string
 export const INIT_PROCESS: ProcessName = 'init'
 
-/** Docker's json-file: `{"log":…,"stream":…,"time":…}` a line; rotation renames to `.1`, `.2`, … */
-export interface JsonFileLog {
-  driver: 'json-file'
+/** Rotation renames to `.1`, `.2`, … */
+export interface ShimLog {
+  /** Docker's formats: `{"log":…,"stream":…,"time":…}` a line, or length-prefixed records of protobuf. */
+  driver: 'json-file' | 'local'
   path: string
   /** 0: never rotate. */
   maxSizeBytes: number
   /** Files kept, the current one among them; at least 1. */
   maxFiles: number
+  /** Stands in every entry as it is: for json-file a JSON object, for local encoded fields of a LogEntry. At most 32 KiB. */
+  attributes?: Uint8Array
 }
 
 export interface ShimSettings {
@@ -23,7 +26,7 @@ export interface ShimSettings {
   label: string
   /** Where attach clients connect; undefined: no stream socket. Its directory must exist. */
   streamSocketPath: string | undefined
-  log: JsonFileLog | undefined
+  log: ShimLog | undefined
   /** The first attach client's end of input closes the process's standard input. */
   stdinOnce: boolean
   spillMaxBytes: number

@@ -34,7 +34,7 @@ test('a container in process', async () => {
       await startContainer(engine, container, { isAutomatic: false })
       assert.deepEqual(await exit, { exitCode: 3 })
       await eventually('the log is written', 5000, async () =>
-        (await readFile(container.logPath, 'utf8')).includes('in process'),
+        (await readFile(join(container.directory, `${container.id}-json.log`), 'utf8')).includes('in process'),
       )
       assert.equal(await must(['docker', 'logs', 'inside'], { env }), 'in process')
       await removeContainer(engine, container, { force: false, removeVolumes: true })

@@ -62,10 +62,12 @@ export const FUNCTIONS: Record<string, TemplateFunction> = {
   title: (value) => text(value).replace(/\b\w/g, (letter) => letter.toUpperCase()),
   split: (value, separator) => text(value).split(text(separator)),
   join: (values, separator) => (Array.isArray(values) ? values.map(text).join(text(separator)) : ''),
-  pad: (value, before, after) =>
-    text(value) === '' ? '' : `${' '.repeat(Number(before))}${text(value)}${' '.repeat(Number(after))}`,
+  pad: (value, before, after) => (text(value) === '' ? '' : `${spaces(before)}${text(value)}${spaces(after)}`),
   truncate: (value, length) => text(value).slice(0, Number(length)),
 }
+
+/** Nobody's table is wider; a template is a stranger's, and must not fill the memory. */
+const PRINT_WIDTH_MAX = 10_000
 
 function formatPrintf(format: string, args: unknown[]): string {
   const queue = [...args]
@@ -74,6 +76,7 @@ function formatPrintf(format: string, args: unknown[]): string {
     const value = queue.shift()
     const [, flags = '', width = '', , letter = 'v'] = /^([-+# 0]*)(\d*)(\.\d+)?([a-zA-Z])$/.exec(verb) ?? []
     const body = letter === 'q' ? goQuote(text(value)) : letter === 'x' ? Number(value).toString(16) : text(value)
+    if (Number(width) > PRINT_WIDTH_MAX) throw new Error(`width ${width} is too large`)
     return flags.includes('-')
       ? body.padEnd(Number(width))
       : body.padStart(Number(width), flags.includes('0') ? '0' : ' ')
@@ -84,6 +87,11 @@ function formatPrintf(format: string, args: unknown[]): string {
 export const HEADER_FUNCTIONS: Record<string, TemplateFunction> = Object.fromEntries(
   ['json', 'split', 'join', 'title', 'lower', 'upper', 'truncate'].map((name) => [name, (value: unknown) => value]),
 )
+
+function spaces(count: unknown): string {
+  if (Number(count) > PRINT_WIDTH_MAX) throw new Error(`width ${text(count)} is too large`)
+  return ' '.repeat(Math.max(0, Number(count)))
+}
 
 function indexOnce(holder: unknown, key: unknown): unknown {
   if (holder === null || holder === undefined) throw new Error('index of untyped nil')

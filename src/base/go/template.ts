@@ -24,7 +24,11 @@ export function compileTemplate(text: string): (data: unknown, options?: RenderO
   return (data, options = {}) => new Evaluation(text, data, options).render(nodes, data)
 }
 
+/** Of one template over one value, nested loops together; no output of ours needs as many. */
+const ITERATIONS_MAX = 100_000
+
 class Evaluation {
+  #iterations = 0
   readonly #variables = new Map<string, unknown>()
   readonly #text: string
   readonly #options: RenderOptions
@@ -68,6 +72,8 @@ class Evaluation {
       throw this.#fail(place?.at ?? node.at, place?.source ?? '', `range can't iterate over ${toText(source)}`)
     }
     if (entries.length === 0) return this.render(node.otherwise, dot)
+    this.#iterations += entries.length
+    if (this.#iterations > ITERATIONS_MAX) throw this.#fail(node.at, '', 'too many iterations')
     return entries
       .map(([key, value]) => {
         if (node.key !== undefined) this.#variables.set(node.key, key)
@@ -181,7 +187,8 @@ export function isStruct(value: object): boolean {
 function entriesOf(value: unknown): (readonly [unknown, unknown])[] | undefined {
   if (value === null || value === undefined) return []
   if (Array.isArray(value)) return value.map((item, index) => [index, item] as const)
-  if (typeof value === 'number') return Array.from({ length: value }, (_, index) => [index, index] as const)
+  if (typeof value === 'number' && value <= ITERATIONS_MAX)
+    return Array.from({ length: value }, (_, index) => [index, index] as const)
   if (typeof value !== 'object' || isStruct(value)) return undefined
   return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
 }

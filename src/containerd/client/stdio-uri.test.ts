@@ -5,7 +5,13 @@ import { formatStdioUri, parseStdioUri } from './stdio-uri.ts'
 test('what is formatted is parsed again', () => {
   const stdio = {
     socketPath: '/run/a b/%c',
-    log: { path: '/data/x.log', maxSizeBytes: 10, maxFiles: 3 },
+    log: {
+      driver: 'local' as const,
+      path: '/data/x.log',
+      maxSizeBytes: 10,
+      maxFiles: 3,
+      attributes: Buffer.from('{"a":1}'),
+    },
     stdinOnce: true,
   }
   assert.deepEqual(parseStdioUri(formatStdioUri(stdio)), stdio)

@@ -2,25 +2,28 @@
 //
 // containerd's fields stdin, stdout and stderr may hold URIs. Ours names the stream socket that the shim shall serve (native/README.md) and the log:
 //
-//     berth://<absolute path of the stream socket>?log=json-file&path=<file>&max-size=<bytes>&max-file=<n>&stdin-once=1
+//     berth://<absolute path of the stream socket>?log=json-file&path=<file>&max-size=<bytes>&max-file=<n>&attributes=<base64url>&stdin-once=1
 //
 // The same URI stands in `stdout` and `stderr`; `stdin` holds it too when standard input is wanted. An exec names the container's socket, without log.
 // A foreign containerd does not know the scheme; for it the engine passes FIFOs.
 import { Failure } from '../../base/failure.ts'
+import type { ShimLog } from '../../shim/shim.ts'
 
 export interface TaskStdio {
   socketPath: string
-  log: { path: string; maxSizeBytes: number; maxFiles: number } | undefined
+  log: ShimLog | undefined
   stdinOnce: boolean
 }
 
 export function formatStdioUri(stdio: TaskStdio): string {
   const query = new URLSearchParams()
   if (stdio.log) {
-    query.set('log', 'json-file')
+    query.set('log', stdio.log.driver)
     query.set('path', stdio.log.path)
     query.set('max-size', String(stdio.log.maxSizeBytes))
     query.set('max-file', String(stdio.log.maxFiles))
+    const attributes = Buffer.from(stdio.log.attributes ?? []).toString('base64url')
+    if (attributes !== '') query.set('attributes', attributes)
   }
   if (stdio.stdinOnce) query.set('stdin-once', '1')
   const search = query.toString()
@@ -39,9 +42,18 @@ export function parseStdioUri(text: string): TaskStdio | undefined {
 }
 
 function parseLog(query: URLSearchParams, text: string): NonNullable<TaskStdio['log']> {
-  if (query.get('log') !== 'json-file') throw new Failure('invalid-argument', `stdio: unknown log in ${text}`)
+  const driver = query.get('log')
+  if (driver !== 'json-file' && driver !== 'local')
+    throw new Failure('invalid-argument', `stdio: unknown log in ${text}`)
   const path = requirePath(query.get('path') ?? '', text)
-  return { path, maxSizeBytes: parseCount(query, 'max-size', 0), maxFiles: parseCount(query, 'max-file', 1) }
+  const attributes = Buffer.from(query.get('attributes') ?? '', 'base64url')
+  return {
+    driver,
+    path,
+    maxSizeBytes: parseCount(query, 'max-size', 0),
+    maxFiles: parseCount(query, 'max-file', 1),
+    ...(attributes.length > 0 ? { attributes } : {}),
+  }
 }
 
 function parseUrl(text: string): URL {

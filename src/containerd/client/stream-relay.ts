@@ -1,7 +1,7 @@
 // Relays of streams, for a containerd whose shims know only FIFOs: berth-shim without a process (native/README.md, "Relays"). It writes the log and serves
 // attach as a shim of ours does for its own processes, and outlives whoever started it.
 import { connectShim } from '../../shim/connect-shim.ts'
-import type { JsonFileLog, RelayPlan, Shim } from '../../shim/shim.ts'
+import type { ShimLog, RelayPlan, Shim } from '../../shim/shim.ts'
 import { spawnShimWith } from '../../shim/spawn-shim.ts'
 
 export type { RelayPlan } from '../../shim/shim.ts'
@@ -17,7 +17,7 @@ export interface RelaySettings {
   /** Shown in `ps`. */
   label: string
   streamSocketPath: string
-  log: Omit<JsonFileLog, 'driver'> | undefined
+  log: ShimLog | undefined
   stdinOnce: boolean
 }
 
@@ -34,7 +34,7 @@ export async function spawnRelay(program: string, settings: RelaySettings, relay
       bundle: directory,
       label,
       streamSocketPath,
-      log: log && { driver: 'json-file', ...log },
+      log,
       stdinOnce,
       spillMaxBytes: SPILL_MAX_BYTES,
       stallSeconds: STALL_SECONDS,

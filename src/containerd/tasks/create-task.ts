@@ -191,7 +191,7 @@ function shimSettings(request: CreateTaskRequest, bundle: string): ShimSettings 
     bundle,
     label: taskKey(request.namespace, request.id),
     streamSocketPath: stdio?.socketPath,
-    log: stdio?.log && { driver: 'json-file', ...stdio.log },
+    log: stdio?.log,
     stdinOnce: stdio?.stdinOnce ?? false,
     spillMaxBytes: SPILL_MAX_BYTES,
     stallSeconds: STALL_SECONDS,

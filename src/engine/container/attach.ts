@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { Failure, messageOf } from '../../base/failure.ts'
 import type { Engine } from '../engine.ts'
 import { writeTo } from '../logs/write-to.ts'
+import { requireReadable } from '../logs/log-reading.ts'
 import { readLog } from '../logs/read-log.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
@@ -63,7 +64,7 @@ async function replayLog(container: Container, client: Duplex, options: AttachOp
   const gone = new AbortController()
   client.once('close', () => gone.abort())
   await readLog(
-    { path: container.logPath, ended: Promise.resolve() },
+    { ...requireReadable(container), ended: Promise.resolve() },
     {
       stdout: options.stdout,
       stderr: options.stderr,

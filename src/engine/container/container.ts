@@ -110,10 +110,6 @@ export class Container {
     return this.record.state
   }
 
-  get logPath(): string {
-    return join(this.directory, `${this.id}-json.log`)
-  }
-
   get createdAtMs(): number {
     return Date.parse(this.record.createdAt)
   }

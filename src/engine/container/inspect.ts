@@ -5,12 +5,19 @@ import { isAlive } from './container-state.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
 import { countsAsRunning } from './container-state.ts'
+import { logPlace } from '../logs/log-settings.ts'
 import { mountPoints } from './mount-points.ts'
 import { networkSettings } from './network-settings.ts'
 import { hostnamePath, hostsPath, netnsPath, resolvConfPath } from './paths.ts'
 import type { ContainerSizes } from './sizes.ts'
 
 const STORAGE_DRIVER = 'overlayfs'
+
+/** Only json-file's is anybody's business. */
+function logPath({ record, directory }: Container): string {
+  const place = logPlace(record, directory)
+  return place?.format === 'json-file' ? place.path : ''
+}
 
 export function inspectContainer(
   engine: Engine,
@@ -30,7 +37,7 @@ export function inspectContainer(
     ResolvConfPath: hasFiles ? resolvConfPath(container) : '',
     HostnamePath: hasFiles ? hostnamePath(container) : '',
     HostsPath: hasFiles ? hostsPath(container) : '',
-    LogPath: hasFiles && record.hostConfig.LogConfig?.Type !== 'none' ? container.logPath : '',
+    LogPath: hasFiles ? logPath(container) : '',
     Name: `/${record.name}`,
     RestartCount: record.restartCount,
     Driver: STORAGE_DRIVER,

@@ -13,7 +13,7 @@ import { errnoText } from '../../linux/kernel-error.ts'
 import type { ResourcesSpec } from '../../oci/runtime-spec.ts'
 import type { Engine } from '../engine.ts'
 import type { Image } from '../image/image-store.ts'
-import { checkLogConfig } from './log-settings.ts'
+import { mergeLogConfig } from '../logs/log-drivers.ts'
 import { chooseMacAddress } from './networking-config.ts'
 import { parsePort } from './port-bindings.ts'
 import { adaptHostConfig } from './spec/adapt-host-config.ts'
@@ -61,7 +61,6 @@ export function prepareConfig(engine: Engine, id: string, checked: CheckedReques
   checkOthers(engine, hostConfig)
   const merged = mergeImageConfig(normalizePorts(requested), image.config.config ?? {})
   if (merged.WorkingDir) merged.WorkingDir = posix.normalize(merged.WorkingDir).replace(/(?<=.)\/$/, '')
-  checkLogConfig(hostConfig.LogConfig?.Type ?? '', hostConfig.LogConfig?.Config ?? {})
   checkBindSources(hostConfig)
   if (!merged.Hostname) merged.Hostname = hostConfig.NetworkMode === 'host' ? specHost(engine).hostname : shortId(id)
   return { config: completeConfig(merged), hostConfig, warnings }
@@ -167,18 +166,11 @@ function withDefaults(engine: Engine, given: HostConfig): HostConfig {
   const readonly = given.ReadonlyPaths ?? [...DEFAULT_READONLY_PATHS]
   return {
     ...adapted,
-    LogConfig: logConfig(engine, given),
+    LogConfig: mergeLogConfig(given.LogConfig, { driver: engine.config.logDriver, options: engine.config.logOptions }),
     Runtime: adapted.Runtime || engine.config.defaultRuntime,
     MaskedPaths: isPrivileged ? null : masked,
     ReadonlyPaths: isPrivileged ? null : readonly,
   }
-}
-
-/** The engine's options hold where the container names no driver of its own. */
-function logConfig(engine: Engine, given: HostConfig): NonNullable<HostConfig['LogConfig']> {
-  const type = given.LogConfig?.Type || engine.config.logDriver
-  const inherited = type === engine.config.logDriver ? engine.config.logOptions : {}
-  return { Type: type, Config: { ...inherited, ...(given.LogConfig?.Config ?? {}) } }
 }
 
 function withoutNulls(given: HostConfig): HostConfig {

@@ -1,5 +1,7 @@
-// Where the last n lines of a log begin, found by reading blocks backwards from its end.
+// Where the last n entries of a log begin, found by reading backwards from its end: lines of json-file in blocks, records of local by the lengths behind them.
+import { LENGTH_BYTES, RECORD_BYTES_MAX } from './local-entry.ts'
 import type { LogFile } from './log-files.ts'
+import type { LogFormat } from './log-settings.ts'
 
 export interface TailStart {
   /** Index into the files given. */
@@ -7,45 +9,65 @@ export interface TailStart {
   offset: number
 }
 
+/** Where the last entries of one file begin, or how many it has, when those are not more than asked for. */
+interface Found {
+  offset: number | undefined
+  entries: number
+}
+
 const BLOCK_BYTES = 64 * 1024
 const NEWLINE = 0x0a
+const FINDERS = { 'json-file': findLines, local: findRecords }
 
-/** The start of the last `count` whole lines over all files; the beginning where there are fewer. `sizes` bound what belongs to the log. */
-export async function findTail(files: readonly LogFile[], sizes: readonly number[], count: number): Promise<TailStart> {
+/** The start of the last `count` whole entries over all files; the beginning where there are fewer. Files before it are not read. */
+export async function findTail(files: readonly LogFile[], format: LogFormat, count: number): Promise<TailStart> {
   const last = files.length - 1
-  if (count === 0) return { file: Math.max(last, 0), offset: sizes[last] ?? 0 }
+  if (count === 0) return { file: Math.max(last, 0), offset: (await files[last]?.size()) ?? 0 }
   const block = Buffer.allocUnsafe(BLOCK_BYTES)
   let missing = count
   for (let index = last; index >= 0; index--) {
-    const found = await findInFile(files[index]!, sizes[index]!, missing, block)
+    const file = files[index]!
+    const found = await FINDERS[format](file, await file.size(), missing, block)
     if (found.offset !== undefined) return { file: index, offset: found.offset }
-    missing -= found.lines
+    missing -= found.entries
     if (missing === 0) return { file: index, offset: 0 }
   }
   return { file: 0, offset: 0 }
 }
 
-/** Offset after the newline that precedes the last `count` lines, or how many lines the file has, when those are not more. */
-async function findInFile(
-  file: LogFile,
-  size: number,
-  count: number,
-  block: Buffer,
-): Promise<{ offset: number | undefined; lines: number }> {
-  let lines = 0
+async function findLines(file: LogFile, size: number, count: number, block: Buffer): Promise<Found> {
+  let entries = 0
   let end = size
   while (end > 0) {
     const start = Math.max(0, end - block.length)
-    const { bytesRead } = await file.handle.read(block, 0, end - start, start)
+    const bytesRead = await file.read(block, end - start, start)
     if (bytesRead === 0) break
     let at = bytesRead
     while (at > 0) {
       at = block.lastIndexOf(NEWLINE, at - 1)
       if (at < 0) break
-      if (lines === count) return { offset: start + at + 1, lines }
-      lines++
+      if (entries === count) return { offset: start + at + 1, entries }
+      entries++
     }
     end = start
   }
-  return { offset: undefined, lines }
+  return { offset: undefined, entries }
+}
+
+/** The block holds what lies before `end`, as far as it goes; where lengths make no sense the search ends as at the file's start. */
+async function findRecords(file: LogFile, size: number, count: number, block: Buffer): Promise<Found> {
+  let entries = 0
+  let start = size // of the block
+  for (let end = size; end > 0; entries++) {
+    if (entries === count) return { offset: end, entries }
+    if (end - LENGTH_BYTES < start) {
+      start = Math.max(0, end - block.length)
+      if ((await file.read(block, end - start, start)) < end - start) break
+    }
+    if (end - LENGTH_BYTES < start) break
+    const length = block.readUInt32BE(end - start - LENGTH_BYTES)
+    if (length > RECORD_BYTES_MAX || length + 2 * LENGTH_BYTES > end) break
+    end -= length + 2 * LENGTH_BYTES
+  }
+  return { offset: undefined, entries }
 }

@@ -4,7 +4,7 @@ import { countsAsRunning } from '../container/container-state.ts'
 import { Failure } from '../../base/failure.ts'
 import { isTrue } from '../http/query.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
-import { logAttributes } from './log-attributes.ts'
+import { requireReadable } from './log-reading.ts'
 import { parseLogTime } from './log-time.ts'
 import { readLog } from './read-log.ts'
 import { writeTo } from './write-to.ts'
@@ -14,8 +14,9 @@ export function logsHandler(container: Container, request: ApiRequest): ApiRespo
   const stdout = isTrue(query, 'stdout')
   const stderr = isTrue(query, 'stderr')
   if (!stdout && !stderr) throw new Failure('invalid-argument', 'Bad parameters: you must choose at least one stream')
-  if (container.record.hostConfig.LogConfig?.Type === 'none')
-    throw new Failure('unimplemented', 'configured logging driver does not support reading')
+  if (container.isRemoving || container.state.status === 'dead')
+    throw new Failure('conflict', 'can not get logs from container which is dead or marked for removal')
+  const place = requireReadable(container)
   const options = {
     stdout,
     stderr,
@@ -23,7 +24,6 @@ export function logsHandler(container: Container, request: ApiRequest): ApiRespo
     until: version.atLeast('1.35') ? parseLogTime('until', query.get('until')) : undefined,
     timestamps: isTrue(query, 'timestamps'),
     details: isTrue(query, 'details'),
-    ...(isTrue(query, 'details') ? { attributes: logAttributes(container) } : {}),
     framed: !container.hasTerminal,
     tail: parseTail(query.get('tail')),
     follow: isTrue(query, 'follow') && countsAsRunning(container.state),
@@ -34,8 +34,7 @@ export function logsHandler(container: Container, request: ApiRequest): ApiRespo
     kind: 'stream',
     status: 200,
     contentType: `application/vnd.docker.${kind}-stream`,
-    write: (response) =>
-      readLog({ path: container.logPath, ended }, options, (bytes) => writeTo(response, bytes), signal),
+    write: (response) => readLog({ ...place, ended }, options, (bytes) => writeTo(response, bytes), signal),
   }
 }
 

@@ -37,3 +37,12 @@ export function parseLogTime(name: string, text: string | null): string | undefi
 export function timeToEpochMs(fixed: string): number {
   return Date.parse(`${fixed.slice(0, 23)}Z`)
 }
+
+const NS_PER_SECOND = 1_000_000_000n
+
+/** Nanoseconds since the epoch in the fixed form; years beyond four digits become the first or the last. */
+export function formatNanoseconds(ns: bigint): string {
+  const fraction = ((ns % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND
+  const date = new Date(Number((ns - fraction) / NS_PER_SECOND) * 1000)
+  return `${date.toISOString().slice(0, SECONDS_LENGTH)}.${String(fraction).padStart(9, '0')}Z`
+}

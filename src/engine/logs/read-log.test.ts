@@ -37,7 +37,7 @@ async function read(path: string, request: Partial<LogRequest> = {}): Promise<Bu
     chunks.push(bytes)
   }
   const ended = Promise.resolve()
-  await readLog({ path, ended }, { ...ALL, ...request }, sink, new AbortController().signal)
+  await readLog({ path, format: 'json-file', ended }, { ...ALL, ...request }, sink, new AbortController().signal)
   return Buffer.concat(chunks)
 }
 
@@ -59,7 +59,12 @@ class Follower {
       this.#text += bytes.toString()
       this.#wake()
     }
-    this.done = readLog({ path, ended }, { ...ALL, ...request, follow: true }, sink, this.abort.signal)
+    this.done = readLog(
+      { path, format: 'json-file', ended },
+      { ...ALL, ...request, follow: true },
+      sink,
+      this.abort.signal,
+    )
   }
 
   /** Bounded by the test runner's own limit. */
@@ -235,7 +240,12 @@ test('without follow a log that grows while it is read ends where it ended', asy
     text += bytes.toString()
     appendFileSync(log.path, line('later\n'))
   }
-  await readLog({ path: log.path, ended: Promise.resolve() }, ALL, sink, new AbortController().signal)
+  await readLog(
+    { path: log.path, format: 'json-file', ended: Promise.resolve() },
+    ALL,
+    sink,
+    new AbortController().signal,
+  )
   assert.equal(text.split('\n').length - 1, before)
   assert.doesNotMatch(text, /later/)
 })

@@ -1,9 +1,11 @@
 // Reads a container's log from wherever the request says, over rotated files, and follows it while the container writes.
-import type { EntryOptions } from './entry-encoder.ts'
-import { EntryEncoder } from './entry-encoder.ts'
+import type { EntryOptions, LogEncoder } from './entry-output.ts'
 import { findTail } from './find-tail.ts'
+import { JsonEncoder } from './json-encoder.ts'
+import { LocalEncoder } from './local-encoder.ts'
 import type { LogFile } from './log-files.ts'
 import { closeLogFiles, isCurrent, openLogFile, openLogFiles, openSuccessors } from './log-files.ts'
+import type { LogPlace } from './log-settings.ts'
 import { timeToEpochMs } from './log-time.ts'
 import { LogWatch } from './log-watch.ts'
 
@@ -13,8 +15,7 @@ export interface LogRequest extends EntryOptions {
   follow: boolean
 }
 
-export interface LogSource {
-  path: string
+export interface LogSource extends LogPlace {
   /** Resolves when nothing more will be written: the container has stopped or is gone. */
   ended: Promise<void>
 }
@@ -34,32 +35,36 @@ export async function readLog(
   const untilMs = request.until === undefined ? undefined : timeToEpochMs(request.until)
   // The watch comes first, so that nothing written after the last look can be missed.
   using watch = request.follow ? new LogWatch(source, untilMs, signal) : undefined
-  const reader = new LogReader(request, write, signal)
+  const reader = new LogReader(source, request, write, signal)
   await using _open = { [Symbol.asyncDispose]: () => reader.close() }
-  await reader.open(source.path)
+  await reader.open()
   await reader.readAvailable()
   while (watch && !reader.isFinished && !signal.aborted) {
     const isLast = await watch.changed()
-    await reader.advance(source.path)
+    await reader.advance()
     if (isLast) break
   }
 }
 
+const ENCODERS = { 'json-file': JsonEncoder, local: LocalEncoder }
+
 class LogReader {
+  readonly #place: LogPlace
   readonly #request: LogRequest
-  readonly #encoder: EntryEncoder
+  readonly #encoder: LogEncoder
   readonly #write: LogSink
   readonly #signal: AbortSignal
   readonly #chunks = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)]
   /** Files still to be read, the one under way first; the last stays open to be followed. */
   #files: LogFile[] = []
   #offset = 0
-  /** Where a file ended when the request came: without `follow` nothing later belongs to the answer, or `tail` would give too much. */
-  readonly #ends = new Map<LogFile, number>()
+  /** Where the newest file ended when the request came: without `follow` nothing later belongs to the answer, or `tail` would give too much. */
+  #end: { file: LogFile; size: number } | undefined
 
-  constructor(request: LogRequest, write: LogSink, signal: AbortSignal) {
+  constructor(place: LogPlace, request: LogRequest, write: LogSink, signal: AbortSignal) {
+    this.#place = place
     this.#request = request
-    this.#encoder = new EntryEncoder(request)
+    this.#encoder = new ENCODERS[place.format](request)
     this.#write = write
     this.#signal = signal
   }
@@ -68,12 +73,13 @@ class LogReader {
     return this.#encoder.finished
   }
 
-  async open(path: string): Promise<void> {
-    this.#files = await openLogFiles(path)
-    const sizes = await Promise.all(this.#files.map(async (file) => (await file.handle.stat()).size))
-    if (!this.#request.follow) this.#files.forEach((file, index) => void this.#ends.set(file, sizes[index] ?? 0))
-    if (this.#request.tail === undefined || this.#files.length === 0) return
-    const start = await findTail(this.#files, sizes, this.#request.tail)
+  async open(): Promise<void> {
+    this.#files = await openLogFiles(this.#place.path)
+    const newest = this.#files.at(-1)
+    if (newest === undefined) return
+    if (!this.#request.follow) this.#end = { file: newest, size: await newest.size() }
+    if (this.#request.tail === undefined) return
+    const start = await findTail(this.#files, this.#place.format, this.#request.tail)
     await closeLogFiles(this.#files.splice(0, start.file))
     this.#offset = start.offset
   }
@@ -90,7 +96,8 @@ class LogReader {
   }
 
   /** Reads what came since, through as many rotations as there were. */
-  async advance(path: string): Promise<void> {
+  async advance(): Promise<void> {
+    const { path } = this.#place
     await this.readAvailable()
     const file = this.#files[0]
     if (this.isFinished || this.#signal.aborted) return
@@ -112,6 +119,14 @@ class LogReader {
     await closeLogFiles(this.#files.splice(0))
   }
 
+  /** Somebody has emptied the file (`truncate -s 0`), and what is written now begins at its start. */
+  async #wasCut(file: LogFile): Promise<boolean> {
+    if (!this.#request.follow || (await file.size()) >= this.#offset) return false
+    this.#offset = 0
+    this.#encoder.reset()
+    return true
+  }
+
   async #leaveFile(): Promise<void> {
     await closeLogFiles(this.#files.splice(0, 1))
     this.#offset = 0
@@ -124,8 +139,9 @@ class LogReader {
     try {
       for (let turn = 0; !this.isFinished && !this.#signal.aborted; turn ^= 1) {
         const chunk = this.#chunks[turn]!
-        const left = (this.#ends.get(file) ?? Number.POSITIVE_INFINITY) - this.#offset
-        const { bytesRead } = await file.handle.read(chunk, 0, Math.max(0, Math.min(chunk.length, left)), this.#offset)
+        const left = (this.#end?.file === file ? this.#end.size : Number.POSITIVE_INFINITY) - this.#offset
+        const bytesRead = await file.read(chunk, Math.max(0, Math.min(chunk.length, left)), this.#offset)
+        if (bytesRead === 0 && (await this.#wasCut(file))) continue
         if (bytesRead === 0) break
         this.#offset += bytesRead
         const encoded = this.#encoder.encode(chunk.subarray(0, bytesRead))

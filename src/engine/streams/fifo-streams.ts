@@ -19,7 +19,7 @@ import type { Kernel } from '../../linux/kernel.ts'
 import type { EngineConfig } from '../config.ts'
 import type { Container } from '../container/container.ts'
 import { isAlive } from '../container/container-state.ts'
-import { logSettings } from '../container/log-settings.ts'
+import { openLog } from '../logs/open-log.ts'
 import { streamSocketPath, streamsDirectory } from '../container/paths.ts'
 import type { Exec } from '../exec/exec-store.ts'
 import type { ContainerStreams, StdioFields, StreamChoice } from './container-streams.ts'
@@ -163,7 +163,7 @@ export class FifoStreams implements ContainerStreams {
       directory: this.#directory(container.id),
       label: `relay/${shortId(container.id)}`,
       streamSocketPath: streamSocketPath(this.#deps, container.id),
-      log: logSettings(container),
+      log: openLog(container),
       stdinOnce: container.record.config.StdinOnce === true,
     }
     const relay = { terminal: container.hasTerminal, fifos: this.#fieldsOf(container) }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { connectStream } from '../../containerd/client/attach-stream.ts'
 import { formatStdioUri } from '../../containerd/client/stdio-uri.ts'
 import type { EngineConfig } from '../config.ts'
-import { logSettings } from '../container/log-settings.ts'
+import { openLog } from '../logs/open-log.ts'
 import { streamSocketPath, streamsDirectory } from '../container/paths.ts'
 import type { ContainerStreams, StdioFields } from './container-streams.ts'
 
@@ -20,7 +20,7 @@ export function openShimStreams(config: EngineConfig): ContainerStreams {
       const { config: wanted } = container.record
       const uri = formatStdioUri({
         socketPath: streamSocketPath(engine, container.id),
-        log: logSettings(container),
+        log: openLog(container),
         stdinOnce: wanted.StdinOnce === true,
       })
       return fields(uri, wanted.OpenStdin === true, container.hasTerminal)

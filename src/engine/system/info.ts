@@ -5,6 +5,7 @@ import { API_VERSION, BERTH_VERSION } from '../../api/versions.ts'
 import { isAlive } from '../container/container-state.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
+import { LOG_DRIVERS } from '../logs/log-drivers.ts'
 import { type CgroupFacts, cgroupFacts } from './cgroup-facts.ts'
 import { isSysctlOn, kernelVersion, machineArchitecture, operatingSystem } from './host-facts.ts'
 import { OWN_RUNTIMES, type RuntimeSetting } from '../settings/runtime-setting.ts'
@@ -25,7 +26,7 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
       Volume: ['local'],
       Network: ['bridge', 'host', 'null'],
       Authorization: null,
-      Log: ['json-file', 'none'],
+      Log: LOG_DRIVERS,
     },
     ...limits(cgroups),
     IPv4Forwarding: isSysctlOn('net.ipv4.ip_forward'),
