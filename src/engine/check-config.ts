@@ -51,8 +51,7 @@ export function checkMinApiVersion(version: string, subject: string): void {
 
 /** A driver by itself is looked at only when a container has it. */
 function checkLogDefaults({ logDriver, logOptions }: EngineConfig): void {
-  if (Object.keys(logOptions).length > 0)
-    wrapped('failed to set log opts', () => checkLogConfig(logDriver, logOptions))
+  if (Object.keys(logOptions).length > 0) wrapped('failed to set log opts', () => checkLogConfig(logDriver, logOptions))
 }
 
 function checkNumbers(config: EngineConfig): void {

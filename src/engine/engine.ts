@@ -9,6 +9,7 @@ import type { ContainerStore } from './container/container-store.ts'
 import type { EventLog } from './events/event-log.ts'
 import type { ImageStore } from './image/image-store.ts'
 import type { PluginRegistry } from './plugin/plugin-registry.ts'
+import type { ContainerLogs } from './logs/container-logs.ts'
 import type { ContainerStreams } from './streams/container-streams.ts'
 import type { VolumeStore } from './volume/volume-store.ts'
 
@@ -21,6 +22,7 @@ export interface Engine {
   readonly containerd: ContainerdClient
   readonly peer: ContainerdPeer
   readonly streams: ContainerStreams
+  readonly logs: ContainerLogs
   readonly containers: ContainerStore
   readonly images: ImageStore
   readonly volumes: VolumeStore

@@ -31,6 +31,7 @@ import { leaveKernel } from './leave-kernel.ts'
 import { networkHandlers } from './network/handlers.ts'
 import { DOCKER_DIRECTORIES } from './plugin/plugin-place.ts'
 import { openPluginRegistry } from './plugin/plugin-registry.ts'
+import { ContainerLogs } from './logs/container-logs.ts'
 import type { ContainerStreams } from './streams/container-streams.ts'
 import type { FifoStreamsDeps } from './streams/fifo-streams.ts'
 import { openShimStreams } from './streams/shim-streams.ts'
@@ -77,6 +78,7 @@ export async function openEngine(options: {
       containerd,
       peer,
       streams: await openStreams({ config, containerd, kernel, clock, log, shimPath }, peer),
+      logs: new ContainerLogs({ kernel, clock, log }),
       containers: ContainerStore.open(join(config.dataRoot, 'containers'), log),
       images,
       volumes: openVolumes(config, kernel, clock, log),
@@ -90,6 +92,7 @@ export async function openEngine(options: {
     await Promise.all([reconcileContainers(engine), dropOldLeases(engine)])
     const close = async () => {
       images.close()
+      await engine.logs.close()
       await engine.containers.close()
       engine.events.close()
       await leaveKernel(engine)

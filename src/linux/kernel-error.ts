@@ -49,6 +49,8 @@ export const ERRNO = {
   ETIMEDOUT: 110,
   ECONNREFUSED: 111,
   EDQUOT: 122,
+  EMSGSIZE: 90,
+  ENOBUFS: 105,
 } as const
 
 export type ErrnoName = keyof typeof ERRNO

@@ -1,12 +1,10 @@
 // systemd's side of a daemon (sd_notify(3)): it hears when we are ready, when we stop, and that we are alive.
 import { closeSync } from 'node:fs'
-import { Failure, messageOf } from '../base/failure.ts'
+import { messageOf } from '../base/failure.ts'
 import type { Log } from '../base/log.ts'
+import { AF_UNIX, SOCK_DGRAM } from './constants.ts'
 import type { Kernel } from './kernel.ts'
-
-const AF_UNIX = 1
-const SOCK_DGRAM = 2
-const PATH_BYTES_MAX = 107
+import { unixAddress } from './unix-address.ts'
 
 export interface ServiceManager extends Disposable {
   /** Also after a reload. */
@@ -55,16 +53,9 @@ export function connectServiceManager(
 function send(kernel: Pick<Kernel, 'socket' | 'connect' | 'send'>, path: string, message: string): void {
   const fd = kernel.socket(AF_UNIX, SOCK_DGRAM, 0)
   try {
-    kernel.connect(fd, addressOf(path))
+    kernel.connect(fd, unixAddress(path))
     kernel.send(fd, Buffer.from(message))
   } finally {
     closeSync(fd)
   }
-}
-
-/** struct sockaddr_un; `@` stands for the abstract names' zero. */
-function addressOf(path: string): Uint8Array {
-  const name = Buffer.from(path.startsWith('@') ? `\0${path.slice(1)}` : `${path}\0`)
-  if (name.length > PATH_BYTES_MAX + 1) throw new Failure('invalid-argument', `${path}: too long for a unix socket`)
-  return Buffer.concat([Buffer.from([AF_UNIX, 0]), name])
 }

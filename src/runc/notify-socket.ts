@@ -2,21 +2,19 @@
 import { chmodSync, closeSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
-import { Failure } from '../base/failure.ts'
+import { AF_UNIX, SOCK_DGRAM } from '../linux/constants.ts'
 import type { Fd } from '../linux/kernel.ts'
 import { hasErrno } from '../linux/kernel-error.ts'
 import { checked, libcIntFunction } from '../linux/libc.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { sendDescriptor } from '../linux/pass-descriptor.ts'
+import { unixAddress } from '../linux/unix-address.ts'
 import type { RuntimeSpec } from '../oci/runtime-spec.ts'
 import { pollDescriptor } from './poll-descriptor.ts'
 import { directoryOf } from './state-store.ts'
 
 const pipe2 = libcIntFunction('pipe2', 'ptr', 'int')
-const AF_UNIX = 1
-const SOCK_DGRAM = 2
 const O_CLOEXEC = 0o2000000
-const PATH_BYTES_MAX = 107
 const MESSAGE_BYTES_MAX = 64 << 10
 const LOOK_MS = 100
 const BARRIER_LIMIT_MS = 30_000
@@ -62,7 +60,7 @@ export class NotifySocket implements Disposable {
     const kernel = openNativeKernel()
     const fd = kernel.socket(AF_UNIX, SOCK_DGRAM, 0)
     try {
-      kernel.bind(fd, addressOf(path))
+      kernel.bind(fd, unixAddress(path))
       chmodSync(path, 0o777) // whoever it runs as may say so
       return new NotifySocket(fd, path, host)
     } catch (error) {
@@ -102,7 +100,7 @@ function tellHost(host: string, ready: string, pid: number): void {
   const kernel = openNativeKernel()
   const fd = kernel.socket(AF_UNIX, SOCK_DGRAM, 0)
   try {
-    kernel.connect(fd, addressOf(host))
+    kernel.connect(fd, unixAddress(host))
     kernel.send(fd, Buffer.from(`${ready}\n`))
     kernel.send(fd, Buffer.from(`MAINPID=${pid}\n`))
     passBarrier(fd)
@@ -123,11 +121,4 @@ function passBarrier(socket: Fd): void {
     pollDescriptor(reader, 'read', BARRIER_LIMIT_MS)
     closeSync(reader)
   }
-}
-
-/** struct sockaddr_un; a leading @ is an abstract name. */
-function addressOf(path: string): Uint8Array {
-  const name = Buffer.from(path.startsWith('@') ? `\0${path.slice(1)}` : `${path}\0`)
-  if (name.length > PATH_BYTES_MAX + 1) throw new Failure('invalid-argument', `${path}: too long for a unix socket`)
-  return Buffer.concat([Buffer.from([AF_UNIX, 0]), name])
 }

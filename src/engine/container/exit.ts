@@ -33,6 +33,7 @@ export async function handleExit(engine: Engine, container: Container, exit: Tas
     const delayMs = recordExit(engine, container, exit)
     const isLast =
       delayMs === undefined && container.record.hostConfig.AutoRemove === true && !container.isBeingRestarted
+    engine.logs.end(container)
     publishDeath(engine, container)
     await leaveNetwork(engine, container)
     if (networkKind(container) !== 'bridge') publishNetworkEvent(engine, container, 'disconnect')

@@ -81,6 +81,7 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
     adoptMounts(engine, container)
     await engine.streams.adopt(container)
     await adoptExecs(engine, container)
+    engine.logs.begin(container)
     if (container.healthWatch === undefined) watchHealth(engine, container, { isNewRun: false })
     return
   }
@@ -115,6 +116,7 @@ function recordRunning(engine: Engine, container: Container, task: Process): voi
 /** What an earlier engine was in the middle of: a removal, a restart, a start that did not get to the end. */
 async function settleDown(engine: Engine, container: Container, task: Process | undefined): Promise<void> {
   const { record, state } = container
+  engine.logs.settle(container)
   if (container.pendingRestart !== undefined || container.isRemoving) return // it is this engine that is in the middle of it
   if (state.status === 'removing') {
     await removeContainer(engine, container, { force: true, removeVolumes: false })

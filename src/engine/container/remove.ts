@@ -83,6 +83,7 @@ async function removeVolumes(engine: Engine, names: readonly string[]): Promise<
 async function releaseStorage(engine: Engine, container: Container): Promise<void> {
   await nextTurn() // the client's answer comes first
   try {
+    await engine.logs.release(container)
     rmSync(container.directory, { recursive: true, force: true })
     await container.cleanup
     await removeSnapshot(engine, container.id)

@@ -140,6 +140,7 @@ async function runTask(
   state.startedAt = formatRfc3339Nano(startedAtMs)
   state.exitCode = 0
   state.error = ''
+  engine.logs.begin(container)
   publishContainerEvent(engine, container, 'start')
   watchHealth(engine, container, { isNewRun: true })
   // After the client's answer: should a crash come before, containerd tells that it runs.

@@ -84,6 +84,7 @@ export async function createTask(
   rootfs: SnapshotMount[],
   checkpoint?: string,
 ): Promise<void> {
+  await engine.logs.prepare(container)
   await engine.containerd.tasks.create({
     containerId: container.id,
     rootfs,

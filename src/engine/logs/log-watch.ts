@@ -2,7 +2,6 @@
 import type { FSWatcher } from 'node:fs'
 import { watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import type { LogSource } from './read-log.ts'
 
 /** inotify is exact on local file systems; this is for the others, and for watches the kernel refuses. */
 const RECHECK_MS = 500
@@ -17,7 +16,8 @@ export class LogWatch implements Disposable {
   #hasChanged = false
   #isLast = false
 
-  constructor(source: LogSource, untilMs: number | undefined, signal: AbortSignal) {
+  /** `ended` resolves when nothing more will be written. */
+  constructor(source: { path: string; ended: Promise<void> }, untilMs: number | undefined, signal: AbortSignal) {
     this.#watcher = this.#watch(source.path)
     this.#timer = setInterval(() => this.#notify(), RECHECK_MS)
     this.#signal = signal

@@ -8,7 +8,7 @@ export function loggedContainer(given: {
   env?: string[]
 }): LoggedContainer {
   return {
-    id: 'c0ffee'.repeat(10) + 'abcd',
+    id: `${'c0ffee'.repeat(10)}abcd`,
     name: 'web',
     createdAt: '2026-01-02T03:04:05.6Z',
     image: { id: `sha256:${'1234'.repeat(16)}`, chainId: undefined, manifest: undefined },
