@@ -247,8 +247,8 @@ describe('logs', () => {
       Array.from({ length: numbers.length }, (_, index) => 900 - numbers.length + index),
     )
     await engine.ok('rm', id)
-    const bad = await engine.docker(['create', '--log-opt', 'max-size=x', image])
-    assert.equal(bad.code, 1)
+    const bad = await engine.docker(['run', '--rm', '--log-opt', 'max-size=x', image])
+    assert.match(bad.stderr, /failed to initialize logging driver: invalid size: 'x'/)
     assert.match(
       (await engine.docker(['create', '--log-opt', 'nope=1', image])).stderr,
       /unknown log opt 'nope' for json-file log driver/,

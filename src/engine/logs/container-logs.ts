@@ -1,7 +1,5 @@
 // What the engine does for the logs of its containers beside reading them: rotated files are compressed, and what goes elsewhere is forwarded. Neither is
 // in the way of the container: its shim writes the log whether or not an engine lives.
-import { existsSync, type FSWatcher, watch } from 'node:fs'
-import { basename, dirname } from 'node:path'
 import { type Clock, within } from '../../base/clock.ts'
 import { messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
@@ -11,6 +9,7 @@ import { compressRotated } from './compress-rotated.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { openForwardDriver } from './forward/open-forward-driver.ts'
 import { isForwarding } from './log-drivers.ts'
+import { RotationWatch } from './rotation-watch.ts'
 import { logBounds, logPlace } from './log-settings.ts'
 import { cannotLog } from './open-log.ts'
 
@@ -23,15 +22,17 @@ export interface ContainerLogsDeps {
 /** As dockerd waits for a logging driver at a container's end, before it goes on without. */
 const DRAIN_LIMIT_MS = 10_000
 
-interface Attended {
-  compressor: { close(): void } | undefined
+/** What goes on for a log. */
+interface Attendance {
   forwarder: Forwarder | undefined
+  compressor: RotationWatch | undefined
 }
 
 export class ContainerLogs {
   readonly #deps: ContainerLogsDeps
-  readonly #attended = new Map<string, Attended>()
-  readonly #finishing = new Map<string, Forwarder>()
+  readonly #attended = new Map<string, Attendance>()
+  /** Of runs that are over: what they left is still dealt with. */
+  readonly #ending = new Map<string, Attendance>()
 
   constructor(deps: ContainerLogsDeps) {
     this.#deps = deps
@@ -48,72 +49,71 @@ export class ContainerLogs {
     }
   }
 
-  /** The container runs, or may have left something to send; idempotent. */
+  /** The container runs; idempotent. */
   begin(container: Container): void {
-    if (this.#attended.has(container.id)) return
+    const { id } = container
+    if (this.#attended.has(id)) return
+    const former = this.#ending.get(id)
+    this.#ending.delete(id)
     try {
-      const forwarder = this.#startForwarder(container)
-      const compressor = this.#startCompressor(container)
-      if (forwarder !== undefined || compressor !== undefined)
-        this.#attended.set(container.id, { forwarder, compressor })
+      const forwarder = this.#startForwarder(container, former?.forwarder)
+      const compressor = this.#startCompressor(container, former?.compressor)
+      if (forwarder !== undefined || compressor !== undefined) this.#attended.set(id, { forwarder, compressor })
     } catch (error) {
-      this.#warn('a container’s log is not attended to', container.id, error)
+      this.#warn('a container’s log is not attended to', id, error)
     }
   }
 
-  /** Of a former engine's container that does not run: what it could not send is sent, and what is rotated compressed. */
-  settle(container: Container): void {
-    if (this.#attended.has(container.id) || this.#finishing.has(container.id)) return
-    this.begin(container)
-    this.end(container)
+  /** The run is over. What it left is sent and compressed in the background. */
+  end({ id }: Container): void {
+    const attendance = this.#attended.get(id)
+    if (attendance === undefined) return
+    this.#attended.delete(id)
+    this.#ending.set(id, attendance)
+    const { forwarder, compressor } = attendance
+    forwarder?.finish()
+    void Promise.all([forwarder?.done, compressor?.close()]).then(() => {
+      if (this.#ending.get(id) === attendance) this.#ending.delete(id)
+    })
   }
 
-  /** The run is over. What is left is still sent, in the background. */
-  end(container: Container): void {
-    const { forwarder, compressor } = this.#attended.get(container.id) ?? {}
-    this.#attended.delete(container.id)
-    compressor?.close()
-    if (forwarder === undefined) return
-    forwarder.finish()
-    this.#finishing.set(container.id, forwarder)
-    void forwarder.done.then(() => {
-      if (this.#finishing.get(container.id) === forwarder) this.#finishing.delete(container.id)
-    })
+  /** Of a former engine's container that does not run: what that engine could not send is sent, and what it has not compressed is. */
+  settle(container: Container): void {
+    if (this.#attended.has(container.id) || this.#ending.has(container.id)) return
+    this.begin(container)
+    this.end(container)
   }
 
   /** Its files are about to go: what was not sent is waited for, but not for long. Never rejects. */
   async release(container: Container): Promise<void> {
     this.end(container)
-    const forwarder = this.#finishing.get(container.id)
-    if (forwarder === undefined) return
-    await within(this.#deps.clock, DRAIN_LIMIT_MS, forwarder.done)
-    await forwarder.abort()
+    const { forwarder, compressor } = this.#ending.get(container.id) ?? {}
+    if (forwarder !== undefined) await within(this.#deps.clock, DRAIN_LIMIT_MS, forwarder.done)
+    await forwarder?.abort()
+    await compressor?.close()
   }
 
   /** This engine ends; cursors are kept. */
   async close(): Promise<void> {
-    const forwarders = [...this.#finishing.values(), ...[...this.#attended.values()].map((each) => each.forwarder)]
-    for (const { compressor } of this.#attended.values()) compressor?.close()
+    const all = [...this.#attended.values(), ...this.#ending.values()]
     this.#attended.clear()
-    await Promise.all(forwarders.map((forwarder) => forwarder?.abort()))
+    await Promise.all(all.flatMap(({ forwarder, compressor }) => [forwarder?.abort(), compressor?.close()]))
   }
 
-  #startForwarder(container: Container): Forwarder | undefined {
-    const { record, directory, id } = container
+  #startForwarder({ record, directory, id }: Container, former: Forwarder | undefined): Forwarder | undefined {
     const place = logPlace(record, directory)
     if (place === undefined || !isForwarding(record.hostConfig.LogConfig?.Type ?? '')) return undefined
-    const former = this.#finishing.get(id) // of the run before, which may still have something to send
-    this.#finishing.delete(id)
     const driver = openForwardDriver(this.#deps.kernel, record)
     return new Forwarder({ ...this.#deps, driver, path: place.path, directory, containerId: id, former })
   }
 
-  #startCompressor({ record, directory, id }: Container): { close(): void } | undefined {
+  #startCompressor({ record, directory, id }: Container, former: RotationWatch | undefined): RotationWatch | undefined {
     const place = logPlace(record, directory)
     if (place === undefined) return undefined
     const { compresses, maxFiles } = logBounds(record)
     if (!compresses) return undefined
-    return watchRotation(place.path, async () => {
+    return new RotationWatch(place.path, async () => {
+      await former?.close()
       try {
         await compressRotated(this.#deps.kernel, place.path, maxFiles)
       } catch (error) {
@@ -125,33 +125,4 @@ export class ContainerLogs {
   #warn(message: string, container: string, error: unknown): void {
     this.#deps.log.warn(message, { container, error: messageOf(error) })
   }
-}
-
-/** Calls `work`, never twice at a time, now and whenever there is a new rotated file. */
-function watchRotation(path: string, work: () => Promise<void>): { close(): void } {
-  const rotated = `${basename(path)}.1`
-  let isBusy = false
-  let isWanted = true
-  const run = async () => {
-    if (isBusy) return
-    isBusy = true
-    while (isWanted) {
-      isWanted = false
-      if (existsSync(`${path}.1`)) await work()
-    }
-    isBusy = false
-  }
-  let watcher: FSWatcher | undefined
-  try {
-    watcher = watch(dirname(path), { persistent: false }, (_kind, name) => {
-      if (name !== null && name !== rotated) return
-      isWanted = true
-      void run()
-    })
-    watcher.on('error', () => {}) // what is rotated stays as it is, and is compressed at the engine's next start
-  } catch {
-    watcher = undefined // no inotify instance left: likewise
-  }
-  void run()
-  return { close: () => watcher?.close() }
 }
