@@ -10,7 +10,8 @@ DAEMONS := berthd berth-containerd
 COMPILED := berth berth-runc containerd-shim-berth-v2
 NATIVE := build/bin/berth-shim build/bin/berth-init
 DAEMON_ENTRIES := $(DAEMONS:%=bin/%.js) src/containerd/diff/layer-worker.js src/containerd/trees/tree-worker.js \
-  src/engine/container/mounts/copy-up-worker.js src/engine/volume/mount-worker.js
+  src/engine/container/mounts/copy-up-worker.js src/engine/volume/mount-worker.js \
+  src/engine/files/files-worker.js
 # Daemons that mostly wait: a small young generation and one thread for the collector are a fifth less memory, and not slower.
 NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1 --optimize-for-size
 

@@ -35,7 +35,8 @@ export async function within(clock: Clock, limitMs: number, work: Promise<unknow
 /** Nanosecond wall-clock time as RFC 3339 in UTC, trailing zeros of the fraction cut, as Go's RFC3339Nano prints it. */
 export function formatRfc3339Nano(epochMs: number, extraNanos = 0): string {
   const seconds = new Date(epochMs).toISOString().slice(0, 19)
-  const nanos = (Math.floor(epochMs) % 1000) * 1_000_000 + extraNanos
+  const milliseconds = ((Math.floor(epochMs) % 1000) + 1000) % 1000 // also of a time before 1970
+  const nanos = milliseconds * 1_000_000 + extraNanos
   const fraction = String(nanos).padStart(9, '0').replace(/0+$/, '')
   return fraction === '' ? `${seconds}Z` : `${seconds}.${fraction}Z`
 }

@@ -7,6 +7,7 @@ import type { NetnsStore, Network } from '../network/network.ts'
 import type { EngineConfig } from './config.ts'
 import type { ContainerStore } from './container/container-store.ts'
 import type { EventLog } from './events/event-log.ts'
+import type { FilesThreads } from './files/files-threads.ts'
 import type { ImageStore } from './image/image-store.ts'
 import type { PluginRegistry } from './plugin/plugin-registry.ts'
 import type { ContainerLogs } from './logs/container-logs.ts'
@@ -32,4 +33,6 @@ export interface Engine {
   readonly plugins: PluginRegistry
   /** `isEnding`: containers that stop now are stopped by the engine's end, not by a user. */
   readonly phase: { isEnding: boolean }
+  /** See containers' files as the containers do. */
+  readonly files: FilesThreads
 }

@@ -22,6 +22,8 @@ import type { Engine } from './engine.ts'
 import { EventJournal } from './events/event-journal.ts'
 import { EventLog } from './events/event-log.ts'
 import { execHandlers } from './exec/handlers.ts'
+import { FilesThreads } from './files/files-threads.ts'
+import { fileHandlers } from './files/handlers.ts'
 import type { Handlers } from './http/route.ts'
 import { openImageStore } from './image/containerd-image-store.ts'
 import { imageHandlers } from './image/handlers.ts'
@@ -87,12 +89,14 @@ export async function openEngine(options: {
       events: new EventLog(clock, openJournal(config, log)),
       plugins: openPluginRegistry({ directories: DOCKER_DIRECTORIES, clock, log }),
       phase: { isEnding: false },
+      files: new FilesThreads(),
     }
     await requireAuthorizationPlugins(engine.plugins, config.authorizationPlugins)
     await Promise.all([reconcileContainers(engine), dropOldLeases(engine)])
     const close = async () => {
       images.close()
       await engine.logs.close()
+      await engine.files.close()
       await engine.containers.close()
       engine.events.close()
       await leaveKernel(engine)
@@ -113,6 +117,7 @@ function allHandlers(engine: Engine): Handlers {
     ...containerHandlers(engine),
     ...checkpointHandlers(engine),
     ...execHandlers(engine),
+    ...fileHandlers(engine),
   }
 }
 

@@ -1,6 +1,6 @@
 // Changes as a layer's archive (image-spec layer.md): deletions as `.wh.` files, only the last part of a way that changed, other names of a file
 // as hard links. The same trees give the same bytes: entries come in the order of names, access times and the host's user names stay out.
-import { closeSync, fstatSync, readSync } from 'node:fs'
+import { closeSync, fstatSync } from 'node:fs'
 import { Failure } from '../../base/failure.ts'
 import {
   BLOCK_SIZE,
@@ -12,8 +12,9 @@ import {
 } from '../../wire/tar/entry.ts'
 import { DEFAULT_TAR_LIMITS } from '../../wire/tar/tar-parser.ts'
 import { encodeTarHeader } from '../../wire/tar/write-tar.ts'
-import { type FileFacts, factsOf, type TreePath } from './file-facts.ts'
-import { type Change, isPortable, openRegular } from './walk-changes.ts'
+import { contentOf, openRegular } from '../../trees/file-content.ts'
+import { type FileFacts, factsOf, type TreePath } from '../../trees/file-facts.ts'
+import { type Change, isPortable } from './walk-changes.ts'
 
 export interface ArchiveOptions {
   /** The tree that `present` changes are of. */
@@ -22,7 +23,6 @@ export interface ArchiveOptions {
   modifiedMax?: TarTime
 }
 
-const READ_SIZE = 256 * 1024
 const PREFIX = '.wh.'
 const OPAQUE = '.wh..wh..opq'
 const EPOCH: TarTime = { seconds: 0, nanos: 0 }
@@ -114,7 +114,9 @@ class ChangeArchive {
     try {
       const { size } = fstatSync(fd)
       yield this.#header({ ...entry, size })
-      yield* contentOf(fd, size, path)
+      yield* contentOf(fd, size, () => {
+        throw new Failure('aborted', `/${displayName(entryName(path))}: cut short while it was read`)
+      })
     } finally {
       closeSync(fd)
     }
@@ -202,17 +204,4 @@ function xattrsOf(facts: FileFacts): ReadonlyMap<ByteString, Uint8Array> {
       `${displayName(unspeakable[0])}: an attribute's name with = cannot be in an archive`,
     )
   return portable.length === 0 ? NO_XATTRS : new Map(portable)
-}
-
-/** As many bytes as the header promised, holes as zeros; what is appended meanwhile is left out. */
-function* contentOf(fd: number, size: number, path: TreePath): Generator<Buffer> {
-  for (let at = 0; at < size; ) {
-    const wanted = Math.min(READ_SIZE, size - at)
-    const buffer = Buffer.allocUnsafeSlow(wanted)
-    const read = readSync(fd, buffer, 0, wanted, at)
-    if (read === 0) throw new Failure('aborted', `/${displayName(entryName(path))}: cut short while it was read`)
-    at += read
-    yield buffer.subarray(0, read)
-  }
-  if (size % BLOCK_SIZE !== 0) yield Buffer.alloc(BLOCK_SIZE - (size % BLOCK_SIZE))
 }

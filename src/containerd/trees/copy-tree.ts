@@ -19,8 +19,8 @@ import {
 import { lsetxattrBytes, mknodBytes, setTimesBytes } from '../../linux/byte-path.ts'
 import { cloneFile, copyRange, nextData } from '../../linux/copy-range.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
-import { childOf, type FileFacts, factsOf, locationOf, namesIn, type TreePath } from './file-facts.ts'
-import { openRegular } from './walk-changes.ts'
+import { childOf, type FileFacts, factsOf, locationOf, namesIn, type TreePath } from '../../trees/file-facts.ts'
+import { openRegular } from '../../trees/file-content.ts'
 
 const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
 

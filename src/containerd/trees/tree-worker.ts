@@ -5,6 +5,7 @@ import { isFailure, messageOf } from '../../base/failure.ts'
 import { codeOfErrno, errnoText } from '../../linux/kernel-error.ts'
 import { openNativeKernel } from '../../linux/native-kernel.ts'
 import { enterTrees, type TreePart } from '../../linux/thread-mounts.ts'
+import { NeedsMount } from '../../trees/overlay-marks.ts'
 import { type Compress, loadCompress } from '../diff/compress.ts'
 import { shortened } from '../diff/layer-path.ts'
 import type { Mount } from '../snapshots/snapshotter.ts'
@@ -19,7 +20,7 @@ import {
   type TreeMessage,
   type TreeResult,
 } from './tree-job.ts'
-import { NeedsMount, walkChanges } from './walk-changes.ts'
+import { walkChanges } from './walk-changes.ts'
 
 const kernel = openNativeKernel()
 const CHUNK_SIZE = 256 * 1024

@@ -1,9 +1,10 @@
 // What makes one tree of another, in the order of names: either both are walked side by side, or an overlay's upper directory, which holds the
 // changes already, is read as the kernel would (overlayfs.rst), with the tree below to ask what a change is a change of.
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import { Failure } from '../../base/failure.ts'
-import { type ByteString, displayName } from '../../wire/tar/entry.ts'
-import { childOf, type FileFacts, factsOf, namesIn, type TreePath } from './file-facts.ts'
+import { closeSync, readSync } from 'node:fs'
+import { openRegular } from '../../trees/file-content.ts'
+import { childOf, type FileFacts, factsOf, namesIn, type TreePath } from '../../trees/file-facts.ts'
+import { OverlayMarks } from '../../trees/overlay-marks.ts'
+import type { ByteString } from '../../wire/tar/entry.ts'
 
 export type Change =
   /** New, or not what it was; with `isChanged` false it is as it was and is told for its children's or its other names' sake. */
@@ -30,12 +31,11 @@ interface Directory {
   hasXattrWhiteouts: boolean
 }
 
-/** The upper directory says something that only a mount can tell: renamed directories, files that are attributes alone. */
-export class NeedsMount extends Error {}
-
 /** Directories come before what is in them. Throws NeedsMount for an upper directory that can't be read without the kernel. */
 export function* walkChanges(trees: Trees): Generator<Change> {
-  const stack = [openDirectory(trees, '/', { hasLower: true, hasXattrWhiteouts: hasXattrWhiteouts(trees, undefined) })]
+  const marks = new OverlayMarks(trees.overlayPrefix)
+  const root = { hasLower: true, hasXattrWhiteouts: marks.hasXattrWhiteouts(factsOf(trees.upper, '/')) }
+  const stack = [openDirectory(trees, '/', root)]
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     const name = top.names[top.at++]
     if (name === undefined) {
@@ -45,7 +45,7 @@ export function* walkChanges(trees: Trees): Generator<Change> {
     const path = childOf(top.path, name)
     const lower = top.hasLower ? factsOf(trees.lower, path) : undefined
     const upper = factsOf(trees.upper, path)
-    if (upper === undefined || isWhiteout(trees, top, upper)) {
+    if (upper === undefined || marks.isWhiteout(upper, top.hasXattrWhiteouts)) {
       // Out of a whole tree it is gone; out of an upper directory it went between two looks, or it hides something.
       if (lower !== undefined && (upper !== undefined || trees.overlayPrefix === undefined))
         yield { kind: 'deleted', path }
@@ -57,15 +57,15 @@ export function* walkChanges(trees: Trees): Generator<Change> {
       continue
     }
     if (upper.kind === 'directory') {
-      const isOpaque = isOpaqueDirectory(trees, upper) && lower?.kind === 'directory'
+      const isOpaque = marks.isOpaque(upper) && lower?.kind === 'directory'
       yield { kind: 'present', path, facts: upper, isChanged: isOpaque || !isSame(lower, upper, trees) }
       if (isOpaque) yield { kind: 'opaque', path }
       const hasLower = lower?.kind === 'directory' && !isOpaque
-      const below = { hasLower, hasXattrWhiteouts: hasXattrWhiteouts(trees, upper) }
+      const below = { hasLower, hasXattrWhiteouts: marks.hasXattrWhiteouts(upper) }
       stack.push(openDirectory(trees, path, below))
       continue
     }
-    refuseMetacopy(trees, upper)
+    marks.refuseMetacopy(upper)
     const isChanged = !isSame(lower, upper, trees)
     if (isChanged || upper.isLinked) yield { kind: 'present', path, facts: upper, isChanged }
   }
@@ -80,36 +80,6 @@ function openDirectory(
   if (!below.hasLower || trees.overlayPrefix !== undefined) return { path, names, at: 0, ...below }
   const union = new Set([...names, ...namesIn(trees.lower, path)])
   return { path, names: union.size === names.length ? names : [...union].sort(), at: 0, ...below }
-}
-
-function ownAttribute(trees: Trees, facts: FileFacts, name: string): string | undefined {
-  return trees.overlayPrefix === undefined
-    ? undefined
-    : facts.xattrs.get(trees.overlayPrefix + name)?.toString('latin1')
-}
-
-function isWhiteout(trees: Trees, directory: Directory, facts: FileFacts): boolean {
-  if (trees.overlayPrefix === undefined) return false
-  if (facts.kind === 'character-device') return facts.stats.rdev === 0n
-  if (facts.kind !== 'file' || !directory.hasXattrWhiteouts || facts.stats.size !== 0n) return false
-  return ownAttribute(trees, facts, 'whiteout') !== undefined
-}
-
-function isOpaqueDirectory(trees: Trees, facts: FileFacts): boolean {
-  if (ownAttribute(trees, facts, 'redirect') !== undefined) throw new NeedsMount('redirect')
-  return ownAttribute(trees, facts, 'opaque') === 'y'
-}
-
-/** `x` in the place of `y` (kernel 6.7): the directory is not opaque, but such whiteouts are in it. */
-function hasXattrWhiteouts(trees: Trees, facts: FileFacts | undefined): boolean {
-  const directory = facts ?? (trees.overlayPrefix === undefined ? undefined : factsOf(trees.upper, '/'))
-  return directory !== undefined && ownAttribute(trees, directory, 'opaque') === 'x'
-}
-
-function refuseMetacopy(trees: Trees, facts: FileFacts): void {
-  if (trees.overlayPrefix === undefined || facts.kind !== 'file') return
-  for (const name of ['metacopy', 'redirect'])
-    if (ownAttribute(trees, facts, name) !== undefined) throw new NeedsMount(name)
 }
 
 /** Attributes of overlayfs and of this host's own security labels are nobody else's business. */
@@ -168,13 +138,4 @@ function haveSameContent(lower: FileFacts, upper: FileFacts): boolean {
   } finally {
     closeSync(a)
   }
-}
-
-/** The container may have put a pipe where the file was, which must not make us wait. The caller closes it. */
-export function openRegular(facts: FileFacts): number {
-  const fd = openSync(facts.location, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  const now = fstatSync(fd, { bigint: true })
-  if (now.isFile() && now.ino === facts.stats.ino) return fd
-  closeSync(fd)
-  throw new Failure('aborted', `${displayName(facts.location.toString('latin1'))}: replaced while it was read`)
 }

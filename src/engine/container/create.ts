@@ -12,6 +12,7 @@ import type { Image } from '../image/image-store.ts'
 import type { Container, ContainerRecord } from './container.ts'
 import { initialState } from './container-state.ts'
 import { generateName } from './generate-name.ts'
+import { prepareContainerLayer } from './init-layer.ts'
 import { makeImageMounts } from './mounts/image-mounts.ts'
 import { inheritMounts } from './mounts/inherit-mounts.ts'
 import { claimVolumes, makeVolumes } from './mounts/make-volumes.ts'
@@ -19,7 +20,7 @@ import { planMounts } from './mounts/plan-mounts.ts'
 import { checkLate, checkRequest, commandOf, prepareConfig } from './prepare-config.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { parseContainerName } from './rename.ts'
-import { prepareSnapshot, removeSnapshot } from './tasks.ts'
+import { removeSnapshot } from './tasks.ts'
 
 export interface CreateOptions {
   /** '' makes one up. */
@@ -66,7 +67,7 @@ export async function createContainer(
   })
   undo.defer(() => engine.containers.delete(container))
   checkLate(hostConfig)
-  const prepared = prepareSnapshot(engine, id, image.chainId)
+  const prepared = prepareContainerLayer(engine, id, image.chainId)
   undo.defer(async () => {
     await prepared.catch(() => {})
     await removeSnapshot(engine, id)

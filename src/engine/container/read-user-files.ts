@@ -65,11 +65,25 @@ export function layersOf(mounts: readonly SnapshotMount[], withUpper: boolean): 
   return upper === undefined ? lowers : [upper, ...lowers]
 }
 
-/** A read-only union of them all that nobody else sees; a single layer needs none. */
-export function openLayers(kernel: Kernel, layers: readonly string[]): Fd {
-  if (layers.length === 1) return kernel.openat2(AT_FDCWD, layers[0]!, { flags: O_PATH | O_DIRECTORY })
-  const mount = (options: readonly (readonly [string, string])[]) =>
-    kernel.mountDetached({ fstype: 'overlay', source: 'overlay', options, attributes: 0 })
+export type OverlayOption = readonly [key: string, value: string | undefined]
+
+/** What an overlay is mounted with beside its lower directories; nothing of a mount of another type. */
+export function overlayOptions(mounts: readonly SnapshotMount[]): OverlayOption[] {
+  const [mount] = mounts
+  if (mount?.type !== 'overlay') return []
+  const own = mount.options.filter((option) => !option.startsWith('lowerdir=') && option !== 'rw')
+  return own.map((option): OverlayOption => {
+    const equals = option.indexOf('=')
+    return equals < 0 ? [option, undefined] : [option.slice(0, equals), option.slice(equals + 1)]
+  })
+}
+
+/** A union of them all that nobody else sees, read-only unless `options` name an upper directory; a single layer without options needs no mount. */
+export function openLayers(kernel: Kernel, layers: readonly string[], options: readonly OverlayOption[] = []): Fd {
+  if (layers.length === 1 && options.length === 0)
+    return kernel.openat2(AT_FDCWD, layers[0]!, { flags: O_PATH | O_DIRECTORY })
+  const mount = (directories: readonly (readonly [string, string])[]) =>
+    kernel.mountDetached({ fstype: 'overlay', source: 'overlay', options: [...directories, ...options], attributes: 0 })
   try {
     return mount(layers.map((path) => ['lowerdir+', path] as const)) // kernel 6.7: free of the limit on one option's length
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { RouteKey } from '../../api/routes.ts'
 import { hijackHead, type StreamKind, takeSocket } from './hijack.ts'
 import { readJsonBody } from './json-body.ts'
-import type { HeaderPairs } from './respond.ts'
+import type { HeaderPairs } from './route.ts'
 import type { ApiRequest, ApiVersion } from './route.ts'
 
 export interface ExchangeParts {

@@ -2,9 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { BERTH_VERSION, API_VERSION } from '../../api/versions.ts'
 import { messageOf } from '../../base/failure.ts'
-import type { ApiResponse } from './route.ts'
-
-export type HeaderPairs = readonly (readonly [name: string, value: string])[]
+import type { ApiResponse, HeaderPairs } from './route.ts'
 
 /** On every answer of a known route. */
 export const VERSION_HEADERS: HeaderPairs = [
@@ -46,9 +44,9 @@ export function headersOf(answer: Written): HeaderPairs {
     case 'text':
       return [['Content-Type', 'text/plain; charset=utf-8'], ...(answer.headers ?? [])]
     case 'empty':
-      return emptyHeaders(answer.status)
+      return [...emptyHeaders(answer.status), ...(answer.headers ?? [])]
     case 'stream':
-      return [['Content-Type', answer.contentType]]
+      return [['Content-Type', answer.contentType], ...(answer.headers ?? [])]
   }
 }
 

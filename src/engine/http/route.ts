@@ -27,13 +27,21 @@ export interface ApiVersion {
   atLeast(text: `${number}.${number}`): boolean
 }
 
+export type HeaderPairs = readonly (readonly [name: string, value: string])[]
+
 /** What a handler returns; a thrown Failure becomes Docker's error body. */
 export type ApiResponse =
   | { kind: 'json'; status: number; body: unknown }
-  | { kind: 'empty'; status: number }
-  | { kind: 'text'; status: number; body: string; headers?: readonly (readonly [name: string, value: string])[] }
+  | { kind: 'empty'; status: number; headers?: HeaderPairs }
+  | { kind: 'text'; status: number; body: string; headers?: HeaderPairs }
   /** Headers are flushed at once; the function writes until it resolves, then the response ends. */
-  | { kind: 'stream'; status: number; contentType: string; write(response: ServerResponse): Promise<void> }
+  | {
+      kind: 'stream'
+      status: number
+      contentType: string
+      headers?: HeaderPairs
+      write(response: ServerResponse): Promise<void>
+    }
   /** The connection was hijacked; nothing more to do. */
   | { kind: 'hijacked' }
 

@@ -14,17 +14,9 @@ import { statusOf } from './error-status.ts'
 import { Exchange } from './exchange.ts'
 import { hijackFailure } from './hijack.ts'
 import type { OriginOf } from './peer.ts'
-import {
-  apiHeaders,
-  bodyOf,
-  type HeaderPairs,
-  headersOf,
-  VERSION_HEADERS,
-  writeError,
-  writeResponse,
-} from './respond.ts'
+import { apiHeaders, bodyOf, headersOf, VERSION_HEADERS, writeError, writeResponse } from './respond.ts'
 import { type Admission, readAtMost, type RequestGuard } from './request-guard.ts'
-import type { ApiResponse, Handler, Handlers } from './route.ts'
+import type { ApiResponse, Handler, Handlers, HeaderPairs } from './route.ts'
 import { cleanPath, matchRoute, type RouteMatch } from './router.ts'
 import { takeUpgradeBody } from './upgrade-body.ts'
 

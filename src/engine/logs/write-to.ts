@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream'
 
 /** Resolves once the bytes are on their way or the other side is gone; never rejects. */
-export function writeTo(target: Writable, bytes: Buffer): Promise<void> {
+export function writeTo(target: Writable, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve) => {
     if (target.destroyed || target.writableEnded) return resolve()
     const done = () => {

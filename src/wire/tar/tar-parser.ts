@@ -101,9 +101,10 @@ export class TarParser {
     }
   }
 
-  /** An archive may stop without its two zero blocks, as long as it stops between two entries. */
+  /** An archive may stop without its two zero blocks, as long as it stops between two entries; the last one's padding is not missed. */
   finish(): void {
-    const clean = this.#phase.kind === 'ended' || (this.#phase.kind === 'header' && this.#headerFill === 0)
+    const { kind } = this.#phase
+    const clean = kind === 'ended' || kind === 'skip' || (kind === 'header' && this.#headerFill === 0)
     if (!clean || this.#pax || this.#longName !== undefined || this.#longLink !== undefined)
       throw new Failure('invalid-argument', 'unexpected EOF')
   }

@@ -1,8 +1,8 @@
 // What a tree says about one file, to the nanosecond and the byte. It may change at any moment: a container can be writing to the tree.
 import { type BigIntStats, constants, lstatSync, readdirSync, readlinkSync } from 'node:fs'
-import { lgetxattrBytes, llistxattrBytes } from '../../linux/byte-path.ts'
-import { hasErrno } from '../../linux/kernel-error.ts'
-import type { ByteString, TarEntryType, TarTime } from '../../wire/tar/entry.ts'
+import { lgetxattrBytes, llistxattrBytes } from '../linux/byte-path.ts'
+import { hasErrno } from '../linux/kernel-error.ts'
+import type { ByteString, TarEntryType, TarTime } from '../wire/tar/entry.ts'
 
 /** Absolute, without `.`, `..` or empty parts; `/` is a tree's root. */
 export type TreePath = ByteString
@@ -78,6 +78,11 @@ export class FileFacts {
     return this.#linkTarget
   }
 
+  /** One attribute, asked for by itself. */
+  xattr(name: ByteString): Buffer | undefined {
+    return lgetxattrBytes(this.location, Buffer.from(name, 'latin1'))
+  }
+
   /** All that the kernel lists, by name, read once. */
   get xattrs(): ReadonlyMap<ByteString, Buffer> {
     this.#xattrs ??= readXattrs(this.location)
@@ -85,7 +90,7 @@ export class FileFacts {
   }
 }
 
-/** Undefined where nothing is there. `tree` is where the tree lies for this thread: `/upper`. */
+/** Undefined where nothing is there. `tree` is where the tree lies for this thread: `/upper`, or '' where it is all that the thread sees. */
 export function factsOf(tree: string, path: TreePath): FileFacts | undefined {
   const location = locationOf(tree, path)
   try {
@@ -103,7 +108,7 @@ export function namesIn(tree: string, path: TreePath): ByteString[] {
 }
 
 export function locationOf(tree: string, path: TreePath): Buffer {
-  return Buffer.from(`${tree}${path === '/' ? '' : path}`, 'latin1')
+  return Buffer.from(path === '/' && tree !== '' ? tree : `${tree}${path}`, 'latin1')
 }
 
 export function childOf(directory: TreePath, name: ByteString): TreePath {
