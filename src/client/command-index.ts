@@ -4,6 +4,7 @@ import { COMPLETION_COMMANDS } from './command-tables/completions.ts'
 import { CONTEXT_COMMANDS } from './command-tables/contexts.ts'
 import { OTHER_COMMANDS } from './command-tables/others.ts'
 import { REGISTRY_COMMANDS } from './command-tables/registries.ts'
+import { VOLUME_COMMANDS } from './command-tables/volumes.ts'
 import type { Gate } from './features.ts'
 
 export interface CommandEntry extends Gate {
@@ -29,6 +30,7 @@ export const GROUPS: Record<string, string> = {
   network: 'Manage networks',
   plugin: 'Manage plugins',
   system: 'Manage Berth',
+  volume: 'Manage volumes',
 }
 
 const containers = (name: string, ...aliases: string[]) => [
@@ -262,6 +264,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   ...CONTEXT_COMMANDS,
   ...OTHER_COMMANDS,
   ...REGISTRY_COMMANDS,
+  ...VOLUME_COMMANDS,
 ]
 
 export interface FoundCommand {

@@ -45,6 +45,11 @@ async function filterShown<T extends Gate>(items: readonly T[], ask: AskFeatures
   return shown
 }
 
+/** Of one group alone the Docker CLI says in its errors, too, that a command follows. */
+export function groupUsage(group: string): string {
+  return group === 'volume' ? `${group} COMMAND` : group
+}
+
 export async function formatGroupHelp(
   group: string,
   entries: readonly CommandEntry[],

@@ -8,16 +8,17 @@ const TEMPLATE_ERROR_CODE = 64
 
 /**
  * Prints what `find` gives of each name, which is JSON: as it is, or by a template. What was found comes first, then one line for each
- * name that was not, and the exit code is 1.
+ * name that was not, and the exit code is 1. `type` is Go's name of what they are, where the Docker CLI's messages give it.
  */
 export async function describeObjects(
   shell: Shell,
   names: readonly string[],
   format: string | undefined,
   find: (name: string) => Promise<string>,
+  type?: string,
 ): Promise<number> {
   const isJson = format === undefined || format === '' || format === 'json'
-  const render = isJson ? undefined : compileFormat(format)
+  const render = isJson ? undefined : compileFormat(format, type)
   const found: string[] = []
   const failures: string[] = []
   for (const name of names) {
@@ -35,7 +36,7 @@ export async function describeObjects(
   return 0
 }
 
-function compileFormat(format: string): (text: string) => string {
+function compileFormat(format: string, type: string | undefined): (text: string) => string {
   let compiled: ReturnType<typeof compileTemplate>
   try {
     compiled = compileTemplate(format)
@@ -44,7 +45,8 @@ function compileFormat(format: string): (text: string) => string {
   }
   return (text) => {
     try {
-      return compiled(typed(JSON.parse(text) as unknown), { missing: (name) => MISSING[name] })
+      const options = { missing: (name: string) => MISSING[name], ...(type === undefined ? {} : { type }) }
+      return compiled(typed(JSON.parse(text) as unknown), options)
     } catch (error) {
       throw isFailure(error) ? new Error(`template parsing error: ${error.message}`) : error
     }

@@ -9,7 +9,7 @@ import { type AskFeatures, complaintOfCommand, complaintOfFlag, featuresOf } fro
 import { type Flag, type FlagValues, type ParsedArguments, parseFlags } from './flags.ts'
 import { globalFlags } from './global-flags.ts'
 import { GROUP_TRAITS } from './group-traits.ts'
-import { formatCommandHelp, formatGroupHelp, formatRootHelp, programName, usageLine } from './help.ts'
+import { formatCommandHelp, formatGroupHelp, groupUsage, formatRootHelp, programName, usageLine } from './help.ts'
 import { Interruption } from './terminal/interruption.ts'
 import { print, terminalSize } from './terminal/streams.ts'
 import { CLIENT_VERSION } from './version.ts'
@@ -123,7 +123,7 @@ async function withoutCommand(words: readonly string[], world: World): Promise<n
     print(await formatGroupHelp(group, COMMANDS, world.ask))
     return 0
   }
-  const usage = `\n\nUsage:  ${programName} ${group}\n\nRun '${programName} ${group} --help' for more information\n`
+  const usage = `\n\nUsage:  ${programName} ${groupUsage(group)}\n\nRun '${programName} ${group} --help' for more information\n`
   if (next.startsWith('-')) {
     const what = next.startsWith('--') ? `unknown flag: ${next}` : `unknown shorthand flag: '${next[1]}' in ${next}`
     printError(`${what}${usage}`)

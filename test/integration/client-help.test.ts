@@ -22,7 +22,7 @@ const ABSENT: Record<string, string> = {
   'network prune': 'making networks is a part of its own',
   'network rm': 'making networks is a part of its own',
   ...Object.fromEntries(
-    'config node secret service stack swarm volume commit cp diff export history import load push save search'
+    'config node secret service stack swarm commit cp diff export history import load push save search'
       .split(' ')
       .flatMap((name) => [name, `container ${name}`, `image ${name}`])
       .concat('system df', 'system prune')

@@ -73,6 +73,13 @@ If the image or the server is not multi-platform capable, the command will error
   },
 }
 
+export const inspectVolumes: Command = {
+  flags: [FORMAT],
+  args: { min: 1 },
+  run: (shell, names, flags) =>
+    describeObjects(shell, names, flags.text('format'), (name) => load(shell, 'volume', name, false), 'volume.Volume'),
+}
+
 function load(shell: Shell, kind: Kind, name: string, size: boolean): Promise<string> {
   const query = { size: size || undefined, insertDefaults: kind === 'service' ? 'true' : undefined }
   return shell.connection.text({ method: 'GET', path: PATHS[kind](name), query })

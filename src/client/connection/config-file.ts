@@ -16,6 +16,7 @@ export interface ConfigFile {
   statsFormat?: string
   networksFormat?: string
   pluginsFormat?: string
+  volumesFormat?: string
   proxies?: Record<string, Record<string, string>>
 }
 
