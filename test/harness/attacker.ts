@@ -21,7 +21,7 @@ export async function pushHostile(host: string, name: string, script: string, co
     await mkdir(tree)
     await makeBusyboxTree(tree)
     await must(['sh', '-ec', script], { cwd: tree })
-    await must(['tar', '-C', tree, '--numeric-owner', '-cf', tar, '.'])
+    await must(['tar', '-C', tree, '--numeric-owner', '--xattrs', '--xattrs-include=*', '-cf', tar, '.'])
     await pushImage(host, name, { layers: [{ tar, compression: 'gzip' }], config: { Cmd: ['sh'], ...config } })
   } finally {
     await rm(directory, { recursive: true, force: true })
