@@ -217,6 +217,27 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/small-verbs.ts')).stop,
   },
   {
+    paths: ['container execs'],
+    isHidden: true,
+    usage: '[OPTIONS] CONTAINER',
+    summary: 'List the execs of a container',
+    load: async () => (await import('./commands/execs.ts')).execs,
+  },
+  {
+    paths: ['container exec-kill'],
+    isHidden: true,
+    usage: '[OPTIONS] EXEC [EXEC...]',
+    summary: 'Send a signal to the process of one or more execs',
+    load: async () => (await import('./commands/execs.ts')).execKill,
+  },
+  {
+    paths: ['container exec-attach'],
+    isHidden: true,
+    usage: '[OPTIONS] CONTAINER EXEC',
+    summary: 'Attach local standard input, output, and error streams to a running exec',
+    load: async () => (await import('./commands/execs.ts')).execAttach,
+  },
+  {
     paths: ['system dial-stdio'],
     usage: '',
     isHidden: true,

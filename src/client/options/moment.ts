@@ -6,7 +6,8 @@ import { invalid, parseDuration } from './values.ts'
 export function parseMoment(text: string | undefined, subject?: string, nowMs = Date.now()): string | undefined {
   if (!text) return undefined
   const durationNs = tryDuration(text)
-  if (durationNs !== undefined) return formatSeconds(BigInt(nowMs) * 1_000_000n - BigInt(durationNs))
+  // Docker's client cuts the fraction off, so that an `until` of now leaves out the last second's.
+  if (durationNs !== undefined) return String(Math.floor((nowMs * 1_000_000 - durationNs) / 1_000_000_000))
   const match = /^(\d{4}-\d\d-\d\d)(?:[T](\d\d:\d\d(?::\d\d)?|\d\d)(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/.exec(text)
   if (match !== null) {
     const [, day, clock = '00:00:00', fraction = '', zone] = match

@@ -101,7 +101,7 @@ test('devices and GPUs', () => {
 })
 
 test('moments: durations back from now, dates, seconds', () => {
-  assert.equal(parseMoment('10s', undefined, 20_500), '10.500000000')
+  assert.equal(parseMoment('10s', undefined, 20_500), '10')
   assert.equal(parseMoment('1970-01-01T00:00:01.5Z'), '1.500000000')
   assert.equal(parseMoment('12.5'), '12.5')
   assert.throws(
