@@ -32,7 +32,7 @@ import { instanceOf } from './instance.ts'
 import { leaveKernel } from './leave-kernel.ts'
 import { networkHandlers } from './network/handlers.ts'
 import { DOCKER_DIRECTORIES } from './plugin/plugin-place.ts'
-import { openPluginRegistry } from './plugin/plugin-registry.ts'
+import { openPluginRegistry, type PluginRegistry } from './plugin/plugin-registry.ts'
 import { ContainerLogs } from './logs/container-logs.ts'
 import type { ContainerStreams } from './streams/container-streams.ts'
 import type { FifoStreamsDeps } from './streams/fifo-streams.ts'
@@ -40,7 +40,7 @@ import { openShimStreams } from './streams/shim-streams.ts'
 import { systemHandlers } from './system/handlers.ts'
 import { volumeHandlers } from './volume/handlers.ts'
 import { openFileSystemMounter } from './volume/mount-file-system.ts'
-import { NO_OTHER_DRIVERS } from './volume/other-drivers.ts'
+import { openPluginDrivers } from './volume/plugin-driver.ts'
 import { VolumeStore } from './volume/volume-store.ts'
 
 const CONTAINERD_START_MS = 15_000
@@ -71,6 +71,7 @@ export async function openEngine(options: {
   try {
     const peer = await waitForContainerd(containerd, CONTAINERD_START_MS)
     const images = openImageStore(containerd, log, clock)
+    const plugins = openPluginRegistry({ directories: DOCKER_DIRECTORIES, clock, log })
     const engine: Engine = {
       id: loadEngineId(config.dataRoot),
       config,
@@ -83,11 +84,11 @@ export async function openEngine(options: {
       logs: new ContainerLogs({ kernel, clock, log }),
       containers: ContainerStore.open(join(config.dataRoot, 'containers'), log),
       images,
-      volumes: openVolumes(config, kernel, clock, log),
+      volumes: openVolumes(config.dataRoot, kernel, plugins, clock, log),
       network,
       netns: openNetnsStore(kernel),
       events: new EventLog(clock, openJournal(config, log)),
-      plugins: openPluginRegistry({ directories: DOCKER_DIRECTORIES, clock, log }),
+      plugins,
       phase: { isEnding: false },
       files: new FilesThreads(),
     }
@@ -128,9 +129,14 @@ async function openStreams(deps: FifoStreamsDeps, peer: ContainerdPeer): Promise
   return new FifoStreams(deps)
 }
 
-function openVolumes(config: EngineConfig, kernel: Kernel, clock: Clock, log: Log): VolumeStore {
-  const directory = join(config.dataRoot, 'volumes')
-  return VolumeStore.open({ directory, mounter: openFileSystemMounter(kernel), others: NO_OTHER_DRIVERS, clock, log })
+function openVolumes(dataRoot: string, kernel: Kernel, plugins: PluginRegistry, clock: Clock, log: Log): VolumeStore {
+  return VolumeStore.open({
+    directory: join(dataRoot, 'volumes'),
+    mounter: openFileSystemMounter(kernel),
+    others: openPluginDrivers(plugins),
+    clock,
+    log,
+  })
 }
 
 /** Undefined: the past is lost, and the engine works without one. */

@@ -33,7 +33,7 @@ after(async () => {
 interface Row {
   line: string
   body?: unknown
-  /** Where moby 28 answers otherwise than the 20.10 that we compare with, or 20.10 takes many seconds to look for a plugin. */
+  /** Where moby 28 answers otherwise than the 20.10 that we compare with, or where looking for a plugin takes each many seconds. */
   since28?: { status: number; text: string }
 }
 
@@ -57,7 +57,6 @@ const ROWS: Row[] = [
   { line: 'POST /volumes/create', body: { Name: 'ab', Labels: { x: 'y' }, DriverOpts: {} } },
   { line: 'POST /volumes/create', body: { Name: 'ab', Labels: { x: 'other' } } },
   { line: 'POST /volumes/create', body: { Name: 'ab', Driver: 'nope' }, since28: noPlugin('ab') },
-  { line: 'POST /volumes/create', body: { Name: 'cd', Driver: 'nope' } },
   { line: 'POST /volumes/create', body: { Name: 'cd', Driver: 'local', Labels: null } },
   OPTIONS({ foo: 'bar' }),
   OPTIONS({ type: 'tmpfs' }),
@@ -91,13 +90,6 @@ const ROWS: Row[] = [
   { line: `GET /volumes?${filtered({ dangling: ['true'] })}` },
   { line: `GET /volumes?${filtered({ dangling: ['false'] })}` },
   { line: 'DELETE /volumes/ab' },
-  { ...container({ Binds: ['far:/x'], VolumeDriver: 'nope' }), since28: noPlugin('far') },
-  {
-    ...container({
-      Mounts: [{ Type: 'volume', Source: 'vv', Target: '/x', VolumeOptions: { DriverConfig: { Name: 'nope' } } }],
-    }),
-    since28: noPlugin('vv'),
-  },
   container({ Binds: ['a/b:/x'] }),
   container({ Mounts: [{ Type: 'bind', Target: '/x', Source: '/nowhere' }] }),
   container({ Mounts: [{ Type: 'volume', Target: '/x', ReadOnly: true }] }),

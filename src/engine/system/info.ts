@@ -23,7 +23,7 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
     Driver: 'overlayfs',
     DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']],
     Plugins: {
-      Volume: ['local'],
+      Volume: engine.volumes.driverNames(),
       Network: ['bridge', 'host', 'null'],
       Authorization: null,
       Log: LOG_DRIVERS,

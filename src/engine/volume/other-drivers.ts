@@ -1,17 +1,11 @@
-// Drivers besides the local one.
-import { Failure } from '../../base/failure.ts'
+// Drivers besides the local one, as the store of volumes asks for them.
 import type { VolumeDriver } from './volume.ts'
 
 export interface OtherDrivers {
-  /** Throws not-found in Docker's words. */
+  /** Throws Failure `error looking up volume plugin x: …`, not-found where there is none. */
   require(name: string): Promise<VolumeDriver>
+  /** All that are there now. */
   all(): Promise<VolumeDriver[]>
-}
-
-/** Of an engine without plugins. */
-export const NO_OTHER_DRIVERS: OtherDrivers = {
-  async require(name) {
-    throw new Failure('not-found', `error looking up volume plugin ${name}: plugin ${JSON.stringify(name)} not found`)
-  },
-  all: async () => [],
+  /** Those that have been used. */
+  names(): string[]
 }

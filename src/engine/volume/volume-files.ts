@@ -35,6 +35,7 @@ const UNCLAIMED = 'unclaimed'
 const MAKING = '.making-'
 const LEAVING = '.leaving-'
 const OTHERS = '.other-drivers'
+export const HELD = '.held-mounts'
 const DATA_MODE = 0o755
 
 export interface LoadedVolumes {

@@ -1,8 +1,10 @@
 // All volumes of the engine: records, the drivers that have the data, and who has mounted what. One operation at a time for each name.
-import { Failure, isFailure, withSubject } from '../../base/failure.ts'
+import { join } from 'node:path'
+import { Failure, isFailure, messageOf, withSubject } from '../../base/failure.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { KeyedMutex } from '../../base/keyed-mutex.ts'
+import { HeldMounts } from './held-mounts.ts'
 import { LocalDriver } from './local-driver.ts'
 import type { FileSystemMounter } from './mount-file-system.ts'
 import type { OtherDrivers } from './other-drivers.ts'
@@ -15,7 +17,7 @@ import {
   type VolumeRecord,
   volumeFailure,
 } from './volume.ts'
-import { claimVolume, loadVolumes, markUnclaimed, removeOtherRecord, saveOtherRecord } from './volume-files.ts'
+import { claimVolume, HELD, loadVolumes, markUnclaimed, removeOtherRecord, saveOtherRecord } from './volume-files.ts'
 
 export interface NewVolume {
   name: string
@@ -44,6 +46,8 @@ export class VolumeStore {
   readonly #unusable: ReadonlyMap<string, string>
   readonly #unclaimed: Map<string, string>
   readonly #locks = new KeyedMutex()
+  readonly #held: HeldMounts
+  readonly #adopted = new Set<string>()
 
   private constructor(options: StoreOptions) {
     this.directory = options.directory
@@ -53,6 +57,7 @@ export class VolumeStore {
     this.#unusable = unusable
     this.#unclaimed = unclaimed
     const local = records.filter(({ driver }) => driver === LOCAL_DRIVER)
+    this.#held = new HeldMounts(join(options.directory, HELD))
     this.#local = new LocalDriver(options.directory, options.mounter, local)
   }
 
@@ -190,16 +195,30 @@ export class VolumeStore {
 
   /** Where the data is, for one mount of one container. */
   async mount(name: string, holder: string): Promise<string> {
-    return await this.#locks.run(name, async () => await (await this.#driverOf(name)).mount(name, holder))
+    return await this.#locks.run(name, async () => {
+      const driver = await this.#driverOf(name)
+      if (driver === this.#local) return await driver.mount(name, holder)
+      this.#held.add({ volume: name, holder })
+      try {
+        return await driver.mount(name, holder)
+      } catch (error) {
+        this.#held.remove({ volume: name, holder })
+        throw error
+      }
+    })
   }
 
   async unmount(name: string, holder: string): Promise<void> {
-    await this.#locks.run(name, async () => await (await this.#driverOf(name)).unmount(name, holder))
+    await this.#locks.run(name, async () => {
+      await (await this.#driverOf(name)).unmount(name, holder)
+      this.#held.remove({ volume: name, holder })
+    })
   }
 
   /** After a restart of the engine, for each mount of a container that runs on. */
   adopt(name: string, holder: string): void {
     if (this.#records.get(name)?.driver === LOCAL_DRIVER) this.#local.adopt(name, holder)
+    else this.#adopted.add(holder)
   }
 
   /** The container that these volumes were made for has a record now. */
@@ -221,6 +240,25 @@ export class VolumeStore {
     }
     this.#unclaimed.clear()
     this.#local.sweep()
+    for (const { volume, holder } of this.#held.list())
+      if (!this.#adopted.has(holder)) void this.#giveBack(volume, holder)
+  }
+
+  /** Nobody waits for it: a plugin may be long in coming. */
+  async #giveBack(volume: string, holder: string): Promise<void> {
+    try {
+      await this.unmount(volume, holder)
+    } catch (error) {
+      this.#options.log.warn('a volume of an earlier engine could not be unmounted', {
+        volume,
+        error: messageOf(error),
+      })
+    }
+  }
+
+  /** `local`, and those that have been used. */
+  driverNames(): string[] {
+    return [LOCAL_DRIVER, ...this.#options.others.names()].sort()
   }
 
   /** Asks every driver for a volume that there is no record of, and makes one. */

@@ -1,4 +1,5 @@
 // What is mounted into a container by its user's wish: a part of its record.
+import { createHash } from 'node:crypto'
 import { posix } from 'node:path'
 import type { Mount } from '../../../api/container-types.ts'
 
@@ -32,7 +33,7 @@ export function isAnonymous({ type, spec }: ContainerMount): boolean {
 
 /** Names one mount of one container to the volume's driver, the same after a restart of the engine. */
 export function holderOf(containerId: string, { destination }: ContainerMount): string {
-  return `${containerId}:${destination}`
+  return createHash('sha256').update(`${containerId}:${destination}`).digest('hex')
 }
 
 /** Without `.`, `..` and doubled or trailing slashes. */

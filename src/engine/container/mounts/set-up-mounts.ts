@@ -63,7 +63,8 @@ async function sourceOf(engine: Engine, container: Container, mount: ContainerMo
 
 async function mountVolume(engine: Engine, container: Container, mount: ContainerMount): Promise<string> {
   try {
-    return await engine.volumes.mount(mount.name, holderOf(container.id, mount))
+    mount.source = await engine.volumes.mount(mount.name, holderOf(container.id, mount))
+    return mount.source
   } catch (error) {
     throw withSubject(`error while mounting volume '${mount.source}'`, error)
   }
