@@ -66,6 +66,8 @@ export const ROUTES = [
   route('DELETE', '/containers/{id}/checkpoints/{checkpoint}', '1.25'),
   route('DELETE', '/containers/{id}'),
 
+  route('POST', '/commit'),
+
   route('POST', '/exec/{id}/start'),
   route('POST', '/exec/{id}/resize'),
   route('POST', '/exec/{id}/attach'),

@@ -38,6 +38,8 @@ export interface ContainerRecord {
   /** By stop, or by kill with the stop signal: restart policies leave it down. */
   wasStopped: boolean
   hasRun: boolean
+  /** Should the engine die in the middle of it, the next one lets the container go on. */
+  isPausedByCommit?: boolean
   /** While it runs in a network. */
   endpoint: Endpoint | undefined
   readonly mountPoints: readonly ContainerMount[]

@@ -9,6 +9,7 @@ import { Status } from '../../gen/types/task_pb.ts'
 import type { Engine } from '../engine.ts'
 import { adoptExecs, sweepExecRecords } from '../exec/exec-records.ts'
 import { dropOldLeases } from '../image/lease.ts'
+import { resumeAfterCommit } from './commit.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
 import { watchHealth } from './watch-health.ts'
@@ -81,6 +82,7 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
     adoptMounts(engine, container)
     await engine.streams.adopt(container)
     await adoptExecs(engine, container)
+    await resumeAfterCommit(engine, container)
     engine.logs.begin(container)
     if (container.healthWatch === undefined) watchHealth(engine, container, { isNewRun: false })
     return

@@ -2,11 +2,15 @@
 import type { ServerResponse } from 'node:http'
 import { pipeline, Readable } from 'node:stream'
 import { createDeflateRaw, createGzip } from 'node:zlib'
+import type { ContainerConfig, ContainerCreateRequest } from '../../api/container-types.ts'
 import { Failure } from '../../base/failure.ts'
+import { commitContainer } from '../container/commit.ts'
+import { decodeCreateRequest } from '../container/decode-create-request.ts'
 import { decompressUpload } from './decompress-upload.ts'
 import type { Engine } from '../engine.ts'
 import { isTrue } from '../http/query.ts'
 import type { ApiRequest, ApiResponse, Handlers } from '../http/route.ts'
+import { parseRepoTag } from '../image/tag.ts'
 import { writeTo } from '../logs/write-to.ts'
 import { archiveContainerPath, type ContainerPath, extractToContainer, statContainerPath } from './archive.ts'
 import { listContainerChanges } from './changes.ts'
@@ -23,6 +27,7 @@ export function fileHandlers(engine: Engine): Handlers {
     'GET /containers/{id}/archive': (request) => download(engine, request),
     'PUT /containers/{id}/archive': (request) => upload(engine, request),
     'GET /containers/{id}/export': (request) => exportRoot(engine, request),
+    'POST /commit': (request) => commit(engine, request),
     'GET /containers/{id}/changes': async (request) => {
       const container = engine.containers.require(request.params['id'] ?? '')
       const changes = await listContainerChanges(engine, container, request.signal)
@@ -121,4 +126,28 @@ async function upload(engine: Engine, request: ApiRequest): Promise<ApiResponse>
   }
   await extractToContainer(engine, place, decompressUpload(request.raw), options, request.signal)
   return { kind: 'empty', status: 200 }
+}
+
+async function commit(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
+  const { query } = request
+  const body = await request.json()
+  const repo = query.get('repo') ?? ''
+  const id = await commitContainer(
+    engine,
+    engine.containers.require(query.get('container') ?? ''),
+    {
+      reference: repo === '' ? undefined : parseRepoTag(repo, query.get('tag') ?? ''),
+      comment: query.get('comment') ?? '',
+      author: query.get('author') ?? '',
+      pauses: isTrue(query, 'pause', true),
+      changes: query.getAll('changes'),
+      config: body === undefined || body === null ? undefined : configOf(decodeCreateRequest(body)),
+    },
+    request.signal,
+  )
+  return { kind: 'json', status: 201, body: { Id: id } }
+}
+
+function configOf({ HostConfig: _, NetworkingConfig: __, ...config }: ContainerCreateRequest): ContainerConfig {
+  return config
 }

@@ -2,7 +2,6 @@
 import { systemClock } from '../../base/clock.ts'
 import { isUploading, openContentSink } from '../../containerd/client/content-writer.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
-import { gcSnapshotLabel } from '../../containerd/client/labels.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { releaseMemorySoon } from '../../linux/release-memory.ts'
 import { isConfigType } from '../../oci/media-type.ts'
@@ -11,10 +10,10 @@ import { familiarName, familiarReference, withDefaultTag } from '../../oci/parse
 import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
 import type { BlobSink, PulledImage, RegistryAuth } from '../../registry/client/puller.ts'
-import { SNAPSHOTTER } from '../container/tasks.ts'
 import type { Engine } from '../engine.ts'
 import { recordNameOf } from './image-names.ts'
 import type { ImageContent } from './image-store.ts'
+import { labelContent } from './label-content.ts'
 import { LayerUnpacker } from './layer-unpacker.ts'
 import { takeLease } from './lease.ts'
 import { publishImageEvent } from './publish-image-event.ts'
@@ -121,33 +120,6 @@ async function abortUploads(client: ContainerdClient, digest: Digest): Promise<v
     if (aborted.every(({ status }) => status === 'fulfilled')) return
     await systemClock.sleep(ABORT_RETRY_MS)
   }
-}
-
-/** So that the collector finds everything from the image's record on: index, manifest, configuration and layers, snapshots. */
-async function labelContent(client: ContainerdClient, image: ImageContent): Promise<void> {
-  const { target, manifest, configDescriptor, layers, chainId } = image
-  const layerLabels = layers.map(({ digest }, index) => [`containerd.io/gc.ref.content.l.${index}`, digest])
-  await Promise.all([
-    ...(target.digest === manifest.digest
-      ? []
-      : [
-          addLabels(client, target.digest, {
-            [`containerd.io/gc.ref.content.m.${manifest.digest.slice(7, 19)}`]: manifest.digest,
-          }),
-        ]),
-    addLabels(client, manifest.digest, {
-      'containerd.io/gc.ref.content.config': configDescriptor.digest,
-      ...Object.fromEntries(layerLabels),
-    }),
-    ...(chainId === undefined
-      ? []
-      : [addLabels(client, configDescriptor.digest, gcSnapshotLabel(SNAPSHOTTER, chainId))]),
-  ])
-}
-
-async function addLabels(client: ContainerdClient, digest: Digest, labels: Record<string, string>): Promise<void> {
-  const paths = Object.keys(labels).map((label) => `labels.${label}`)
-  await client.content.update({ info: { digest, labels }, updateMask: { paths } })
 }
 
 async function findByRecordName(engine: Engine, recordName: string): Promise<ImageContent | undefined> {

@@ -1,0 +1,182 @@
+// POST /commit: an image of what a container's own layer holds, on top of the image it was made of.
+import { randomBytes } from 'node:crypto'
+import type { ContainerConfig } from '../../api/container-types.ts'
+import { BERTH_VERSION } from '../../api/versions.ts'
+import { formatRfc3339Nano } from '../../base/clock.ts'
+import { Failure } from '../../base/failure.ts'
+import type { ContainerdClient } from '../../containerd/client/client.ts'
+import { type Digest, parseDigest } from '../../oci/digest.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { MEDIA_TYPE } from '../../oci/media-type.ts'
+import { familiarReference } from '../../oci/parse-reference.ts'
+import type { HistoryEntry, ImageConfig } from '../../oci/parse-image-config.ts'
+import type { Reference } from '../../oci/reference.ts'
+import type { Engine } from '../engine.ts'
+import { applyChanges } from '../image/changes/apply-changes.ts'
+import { danglingName, recordNameOf } from '../image/image-names.ts'
+import type { Image } from '../image/image-store.ts'
+import { takeLease } from '../image/lease.ts'
+import { publishImageEvent } from '../image/publish-image-event.ts'
+import { storeImage } from '../image/store-image.ts'
+import { mergeCommitConfig } from './commit-config.ts'
+import type { Container } from './container.ts'
+import { pauseContainer, unpauseContainer } from './pause.ts'
+import { publishContainerEvent } from './publish-event.ts'
+import { requireMounts, SNAPSHOTTER } from './tasks.ts'
+
+export interface CommitOptions {
+  reference: Reference | undefined
+  comment: string
+  author: string
+  pauses: boolean
+  changes: readonly string[]
+  /** In the place of the container's own. */
+  config: ContainerConfig | undefined
+}
+
+/** The image's id. A failure, a crash too, leaves nothing behind but for a container that stays paused until the next start of the engine. */
+export async function commitContainer(
+  engine: Engine,
+  container: Container,
+  options: CommitOptions,
+  signal: AbortSignal,
+): Promise<Digest> {
+  requireCommittable(container)
+  const own = container.record.config
+  const config = mergeCommitConfig(applyChanges(options.config ?? own, options.changes), own)
+  const parent = await engine.images.require(container.record.image.id)
+  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+  const layer = await paused(engine, container, options.pauses, () =>
+    makeLayer(engine, lease.client, container, parent),
+  )
+  const isEmpty = layer.diffId === EMPTY_LAYER
+  const document = describeImage(engine, {
+    container,
+    options,
+    config,
+    parent,
+    diffId: isEmpty ? undefined : layer.diffId,
+  })
+  const layers = isEmpty ? parent.layers : [...parent.layers, layer.descriptor]
+  const isDocker = parent.manifest.mediaType === MEDIA_TYPE.dockerManifest
+  const image = await storeImage(engine, lease.client, { config: document, layers, isDocker }, signal)
+  const { reference } = options
+  await engine.images.tag(image, reference === undefined ? danglingName(image.target.digest) : recordNameOf(reference))
+  publishImageEvent(engine, 'create', image.id, image.id, image)
+  const imageRef = reference === undefined ? '' : familiarReference(reference)
+  if (reference !== undefined) publishImageEvent(engine, 'tag', image.id, imageRef, image)
+  publishContainerEvent(engine, container, 'commit', { comment: options.comment, imageID: image.id, imageRef })
+  return image.id
+}
+
+/** Two blocks of zeros: the archive of no change at all. */
+const EMPTY_LAYER = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef'
+
+function requireCommittable(container: Container): void {
+  if (container.state.status === 'dead')
+    throw new Failure('conflict', `You cannot commit container ${container.id} which is Dead`)
+  if (container.isRemoving || container.isGone)
+    throw new Failure('conflict', `You cannot commit container ${container.id} which is being removed`)
+}
+
+/** Nothing is written while it is read. One that does not run, or is paused already, needs no pause; and a pause that fails is no reason to fail. */
+async function paused<T>(engine: Engine, container: Container, isWanted: boolean, work: () => Promise<T>): Promise<T> {
+  if (!isWanted || container.state.status !== 'running') return await work()
+  container.record.isPausedByCommit = true
+  container.saveState()
+  try {
+    const isPaused = await pauseContainer(engine, container).then(
+      () => true,
+      () => false,
+    )
+    try {
+      return await work()
+    } finally {
+      if (isPaused) await unpauseContainer(engine, container).catch(() => {}) // it has ended, or somebody was faster
+    }
+  } finally {
+    delete container.record.isPausedByCommit
+    container.saveState()
+  }
+}
+
+/** After a crash in the middle of a commit: nobody else would let the container go on. */
+export async function resumeAfterCommit(engine: Engine, container: Container): Promise<void> {
+  if (container.record.isPausedByCommit !== true) return
+  delete container.record.isPausedByCommit
+  if (container.state.status === 'paused') await unpauseContainer(engine, container)
+  else container.saveState()
+}
+
+interface CommittedLayer {
+  descriptor: Descriptor
+  diffId: Digest
+}
+
+/** What the upper directory has beyond the init layer below it, which thereby is in no image. */
+async function makeLayer(
+  engine: Engine,
+  client: ContainerdClient,
+  container: Container,
+  parent: Image,
+): Promise<CommittedLayer> {
+  const { snapshots } = client
+  const right = await requireMounts(engine, container)
+  const { info } = await snapshots.stat({ snapshotter: SNAPSHOTTER, key: container.id })
+  const key = `commit-${randomBytes(8).toString('hex')}`
+  const below = info?.parent ?? ''
+  const left =
+    below === '' ? [] : (await snapshots.view({ snapshotter: SNAPSHOTTER, key, parent: below, labels: {} })).mounts
+  try {
+    const isDocker = parent.manifest.mediaType === MEDIA_TYPE.dockerManifest
+    const { diff } = await client.diff.diff({ left, right, mediaType: MEDIA_TYPE.ociLayerGzip, ref: '', labels: {} })
+    if (diff === undefined) throw new Failure('internal', 'containerd made no layer')
+    const digest = parseDigest(diff.digest)
+    const { info: blob } = await client.content.info({ digest })
+    const mediaType = isDocker ? MEDIA_TYPE.dockerLayerGzip : MEDIA_TYPE.ociLayerGzip
+    return {
+      descriptor: { mediaType, digest, size: Number(diff.size) },
+      diffId: parseDigest(blob?.labels[UNCOMPRESSED] ?? ''),
+    }
+  } finally {
+    if (below !== '') await snapshots.remove({ snapshotter: SNAPSHOTTER, key }).catch(() => {}) // the lease lets go of it
+  }
+}
+
+const UNCOMPRESSED = 'containerd.io/uncompressed'
+
+interface Description {
+  container: Container
+  options: CommitOptions
+  config: ContainerConfig
+  parent: Image
+  /** Undefined where nothing was changed. */
+  diffId: Digest | undefined
+}
+
+function describeImage(engine: Engine, { container, options, config, parent, diffId }: Description): object {
+  const created = formatRfc3339Nano(engine.clock.now())
+  const { comment, author } = options
+  const base: ImageConfig = parent.config
+  const entry: HistoryEntry = {
+    created,
+    created_by: (container.record.config.Cmd ?? []).join(' '),
+    ...(author === '' ? {} : { author }),
+    ...(comment === '' ? {} : { comment }),
+    ...(diffId === undefined ? { empty_layer: true } : {}),
+  }
+  return {
+    created,
+    container: container.id,
+    container_config: container.record.config,
+    docker_version: BERTH_VERSION,
+    ...(author === '' ? {} : { author }),
+    config,
+    architecture: base.architecture,
+    ...(base.variant === undefined ? {} : { variant: base.variant }),
+    os: base.os,
+    rootfs: { type: 'layers', diff_ids: [...base.rootfs.diff_ids, ...(diffId === undefined ? [] : [diffId])] },
+    history: [...base.history, entry],
+    ...(base['os.version'] === undefined ? {} : { 'os.version': base['os.version'] }),
+  }
+}
