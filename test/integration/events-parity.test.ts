@@ -74,7 +74,8 @@ async function assertSameEvents(lines: readonly string[], { isOrdered }: { isOrd
 
 const RUN = 'docker run -d --network none --name web --label tier=front --stop-signal KILL IMAGE'
 
-const UNORDERED = 'an exec that ends with its container'
+/** Which of the two ends is told of first is left to chance, in dockerd too; Docker 28 mounts volumes before it connects networks, 20.10 after. */
+const UNORDERED = ['an exec that ends with its container', 'volumes: named, anonymous, of a container that goes']
 
 const CASES: readonly (readonly [title: string, lines: readonly string[]])[] = [
   ['pull, tag, untag and delete', ['docker pull -q IMAGE', 'docker tag IMAGE mine:1', 'docker rmi mine:1']],
@@ -88,8 +89,7 @@ const CASES: readonly (readonly [title: string, lines: readonly string[]])[] = [
     [
       'docker create --network none --name web IMAGE top',
       'docker start web',
-      'docker kill -s USR1 web',
-      'docker kill web',
+      'docker kill -s USR1 web; docker wait web',
       'docker rm web',
     ],
   ],
@@ -114,9 +114,16 @@ const CASES: readonly (readonly [title: string, lines: readonly string[]])[] = [
     [`${RUN} top`, 'docker exec web sh -c "exit 7"', 'docker exec web ls', 'docker rm -f web'],
   ],
   [
-    // Which of the two is told of first is left to chance, in dockerd too.
-    UNORDERED,
+    'an exec that ends with its container',
     [`${RUN} top`, 'docker exec -d web sleep 100', 'docker kill web; docker wait web', 'docker rm web'],
+  ],
+  [
+    'volumes: named, anonymous, of a container that goes',
+    [
+      'docker volume create --label x=y v3',
+      'docker run --rm --network none --name web -v v1:/a:ro -v v2:/b -v /c IMAGE true',
+      'docker volume rm v1 v2 v3',
+    ],
   ],
   ['a container that can not be started', ['docker run --network none --name web IMAGE /nowhere', 'docker rm web']],
 ]
@@ -127,5 +134,5 @@ for (const [title, lines] of CASES)
     for (const socketPath of [real.socketPath, engine.socketPath])
       if (title !== CASES[0]?.[0])
         await must(['docker', '-H', `unix://${socketPath}`, 'pull', '-q', `${registry.host}/busybox`])
-    await assertSameEvents(lines, { isOrdered: title !== UNORDERED })
+    await assertSameEvents(lines, { isOrdered: !UNORDERED.includes(title) })
   })

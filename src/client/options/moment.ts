@@ -8,6 +8,8 @@ export function parseMoment(text: string | undefined, subject?: string, nowMs = 
   const durationNs = tryDuration(text)
   // Docker's client cuts the fraction off, so that an `until` of now leaves out the last second's.
   if (durationNs !== undefined) return String(Math.floor((nowMs * 1_000_000 - durationNs) / 1_000_000_000))
+  const range = outOfRange(text)
+  if (range !== undefined) throw invalid(`${prefix(subject)}parsing time ${goQuote(text)}: ${range} out of range`)
   const match = /^(\d{4}-\d\d-\d\d)(?:[T](\d\d:\d\d(?::\d\d)?|\d\d)(\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/.exec(text)
   if (match !== null) {
     const [, day, clock = '00:00:00', fraction = '', zone] = match
@@ -18,7 +20,28 @@ export function parseMoment(text: string | undefined, subject?: string, nowMs = 
   }
   if (/^-?\d+(\.\d+)?$/.test(text)) return text
   const why = `failed to parse value as time or duration: ${goQuote(text)}`
-  throw invalid(subject === undefined ? why : `invalid value for ${goQuote(subject)}: ${why}`)
+  throw invalid(prefix(subject) + why)
+}
+
+function prefix(subject: string | undefined): string {
+  return subject === undefined ? '' : `invalid value for ${goQuote(subject)}: `
+}
+
+/** What Go's parser of times complains of first; undefined where the text is no time at all. */
+function outOfRange(text: string): string | undefined {
+  const match = /^\d{4}-(\d\d)-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.\d+)?)?)?)?(?:Z|[+-](\d\d):(\d\d))?$/.exec(text)
+  if (match === null) return undefined
+  const [month, day, hour, minute, second, zoneHour, zoneMinute] = match.slice(1).map((part) => Number(part ?? 0))
+  const checks = [
+    ['month', (month ?? 0) < 1 || (month ?? 0) > 12],
+    ['hour', (hour ?? 0) > 23],
+    ['minute', (minute ?? 0) > 59],
+    ['second', (second ?? 0) > 59],
+    ['time zone offset hour', (zoneHour ?? 0) > 24],
+    ['time zone offset minute', (zoneMinute ?? 0) > 60],
+    ['day', (day ?? 0) < 1 || (day ?? 0) > 31],
+  ] as const
+  return checks.find(([, isOut]) => isOut)?.[0]
 }
 
 function tryDuration(text: string): number | undefined {

@@ -39,11 +39,14 @@ export async function attachClient(
   client: Duplex,
   options: AttachOptions,
 ): Promise<void> {
+  let shim: Duplex | undefined
   try {
+    // Before the log is read, so that nothing falls between the two; what is written meanwhile may come twice, as in Docker.
+    if (options.stream && isAlive(container.state)) shim = await connect(engine, container, options)
     if (options.logs) await replayLog(container, client, options)
     publishContainerEvent(engine, container, 'attach')
     if (!options.stream) return endClient(client)
-    const shim = await connectWhenRunning(engine, container, client, options)
+    shim ??= await connectWhenRunning(engine, container, client, options)
     if (shim === undefined) return endClient(client)
     const { OpenStdin, StdinOnce } = container.record.config
     const stdin = options.stdin && OpenStdin === true
@@ -56,6 +59,7 @@ export async function attachClient(
     if (end === 'detached') publishContainerEvent(engine, container, 'detach')
   } catch (error) {
     engine.log.warn('attach failed', { container: container.id, error: messageOf(error) })
+    shim?.destroy()
     client.destroy()
   }
 }
@@ -81,6 +85,14 @@ async function replayLog(container: Container, client: Duplex, options: AttachOp
   )
 }
 
+function connect(engine: Engine, container: Container, { stdin, stdout, stderr }: AttachOptions): Promise<Duplex> {
+  return engine.streams.connect(container, INIT, {
+    stdin: stdin && container.record.config.OpenStdin === true,
+    stdout,
+    stderr: stderr && !container.hasTerminal,
+  })
+}
+
 /** Undefined: the start failed, the container was removed, or the client has left meanwhile. */
 async function connectWhenRunning(
   engine: Engine,
@@ -88,15 +100,7 @@ async function connectWhenRunning(
   client: Duplex,
   options: AttachOptions,
 ): Promise<Duplex | undefined> {
-  const connect = async () => {
-    const { stdin, stdout, stderr } = options
-    return await engine.streams.connect(container, INIT, {
-      stdin: stdin && container.record.config.OpenStdin === true,
-      stdout,
-      stderr: stderr && !container.hasTerminal,
-    })
-  }
-  if (isAlive(container.state)) return connect()
+  if (isAlive(container.state)) return connect(engine, container, options)
   return new Promise((resolve, reject) => {
     const settle = (shim: Duplex | undefined) => {
       container.waitingClients.delete(waiting)
@@ -105,7 +109,7 @@ async function connectWhenRunning(
     }
     const onClose = () => settle(undefined)
     const waiting = {
-      connect: () => connect().then(settle, reject),
+      connect: () => connect(engine, container, options).then(settle, reject),
       cancel: () => settle(undefined),
     }
     container.waitingClients.add(waiting)

@@ -32,6 +32,7 @@ export async function splice(client: Duplex, shim: Duplex, options: SpliceOption
     shim.once('error', () => shim.destroy())
     // A process without output may have ended before anybody listened: an empty socket tells its end even while paused.
     if (output.readableEnded || output.destroyed) resolve('output-ended')
+    if (client.destroyed) resolve('client-gone')
     client.once('close', () => resolve('client-gone'))
     client.once('error', () => client.destroy())
   })
