@@ -107,7 +107,6 @@ describe('events', () => {
       'kill',
       'die',
       'network disconnect',
-      'stop',
       'destroy',
     ])
     assert.equal(all[2]?.Actor.Attributes['name'], 'renamed')
@@ -407,10 +406,12 @@ describe('list', () => {
       [['since=up'], ['done']],
       [['volume=data'], ['up']],
       [['volume=/data'], ['up']],
-      [['publish=7001'], ['up']],
+      [['publish=17001'], ['up']],
+      [['publish=7001'], []],
       [['publish=7001/udp'], []],
-      [['expose=7000/tcp'], ['made']],
-      [['expose=6999-7000'], ['made']],
+      [['expose=7000/tcp'], []],
+      [['expose=7001/tcp'], ['up']],
+      [['expose=6999-7001'], ['up']],
       [['network=none'], ['done']],
       [['network=bridge', 'status=running'], ['up']],
       [[`network=${network}`, 'status=running'], ['up']],

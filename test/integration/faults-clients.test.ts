@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
+import { call } from '../harness/api.ts'
 import { startEngine, type TestEngine } from '../harness/berth.ts'
 import { eventually } from '../harness/command.ts'
 import { fakeImage, layerOf, startFakeRegistry } from '../harness/fake-registry.ts'
@@ -159,14 +160,16 @@ test('removing what runs is refused, and two who remove at once agree', async ()
   await nothingBut(rest, engine)
 })
 
-test('many who want one name: one gets it', async () => {
+test('200 who want one name: one gets it, and the others are told who', async () => {
+  const body = { Image: image, Cmd: ['true'] }
   const all = await Promise.all(
-    Array.from({ length: 12 }, () => engine.docker(['create', '--name', 'wanted', image, 'true'])),
+    Array.from({ length: 200 }, () => call(engine.socketPath, 'POST /containers/create?name=wanted', { body })),
   )
-  assert.equal(all.filter(({ code }) => code === 0).length, 1)
-  for (const { code, stderr } of all)
-    if (code !== 0)
-      assert.match(stderr, /Conflict\. The container name "\/wanted" is already in use by container "[0-9a-f]{64}"/)
+  const made = all.filter(({ status }) => status === 201)
+  assert.equal(made.length, 1)
+  const { Id } = JSON.parse(made[0]?.body ?? '') as { Id: string }
+  const conflict = `Conflict. The container name "/wanted" is already in use by container "${Id}". You have to remove (or rename) that container to be able to reuse that name.`
+  for (const { status, text } of all) if (status !== 201) assert.deepEqual([status, text], [409, conflict])
   await engine.ok('rm', 'wanted')
   await nothingBut(rest, engine)
 })

@@ -24,13 +24,16 @@ export interface TaskExit {
   exitedAtNs: bigint
 }
 
-/** Idempotent: an exit that was dealt with, or of an earlier run, is ignored. */
-export async function handleExit(engine: Engine, container: Container, exit: TaskExit): Promise<void> {
+/**
+ * Idempotent: an exit that was dealt with, or of an earlier run, is ignored. `isOld`: it came while no engine was there; whether the container starts again
+ * is then decided with that of all others.
+ */
+export async function handleExit(engine: Engine, container: Container, exit: TaskExit, isOld = false): Promise<void> {
   const goes = await container.lock.run(async () => {
     const { state } = container
     if (container.isGone || !isAlive(state) || (exit.pid !== 0 && exit.pid !== state.pid)) return false
     await engine.streams.drained(container)
-    const delayMs = recordExit(engine, container, exit)
+    const delayMs = recordExit(engine, container, exit, isOld)
     const isLast =
       delayMs === undefined && container.record.hostConfig.AutoRemove === true && !container.isBeingRestarted
     engine.logs.end(container)
@@ -52,20 +55,21 @@ export async function handleExit(engine: Engine, container: Container, exit: Tas
 }
 
 /** Returns the delay before an automatic restart. The caller saves. */
-function recordExit(engine: Engine, container: Container, exit: TaskExit): number | undefined {
+function recordExit(engine: Engine, container: Container, exit: TaskExit, isOld: boolean): number | undefined {
   const { record, state } = container
   endExecsOf(engine, container)
   const exitedAtMs = Number(exit.exitedAtNs / 1_000_000n)
-  const delayMs = container.isBeingRestarted
-    ? undefined
-    : decideRestart(record.hostConfig.RestartPolicy ?? {}, {
-        exitCode: exit.exitCode,
-        isToldToExit: container.isToldToExit,
-        wasStopped: record.wasStopped,
-        durationMs: exitedAtMs - Date.parse(state.startedAt),
-        restartCount: record.restartCount,
-        lastDelayMs: container.lastRestartDelayMs,
-      })
+  const delayMs =
+    container.isBeingRestarted || isOld
+      ? undefined
+      : decideRestart(record.hostConfig.RestartPolicy ?? {}, {
+          exitCode: exit.exitCode,
+          isToldToExit: container.isToldToExit,
+          wasStopped: record.wasStopped,
+          durationMs: exitedAtMs - Date.parse(state.startedAt),
+          restartCount: record.restartCount,
+          lastDelayMs: container.lastRestartDelayMs,
+        })
   if (delayMs !== undefined) record.restartCount++
   state.status = delayMs === undefined ? 'exited' : 'restarting'
   state.pid = 0

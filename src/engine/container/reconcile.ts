@@ -25,8 +25,8 @@ import { startContainer } from './start.ts'
 import { deleteContainerdRecord, deleteTask, OWNER_LABEL, removeSnapshot, SNAPSHOTTER } from './tasks.ts'
 import { watchTasks } from './watch-tasks.ts'
 
-/** The code of a process whose end nobody saw. */
-const UNSEEN_EXIT_CODE = 137
+/** The code of a process whose end nobody saw: the machine went down, or the shim with everything that it knew. */
+const UNSEEN_EXIT_CODE = 255
 
 /**
  * Resolves when every record is true and everything ownerless is gone; restart policies have their effect afterwards. From then on the engine follows
@@ -37,12 +37,12 @@ export async function reconcileContainers(engine: Engine): Promise<void> {
   let isFirst = true
   await new Promise<void>((resolve, reject) => {
     const onSubscribed = async () => {
-      await adoptTasks(engine)
+      await adoptTasks(engine, isFirst)
       if (!isFirst) return await sweepAgain(engine)
       isFirst = false
       await sweep(engine)
       resolve()
-      void startByPolicy(engine)
+      engine.containers.track(startByPolicy(engine))
     }
     watchTasks(engine, engine.containers.closing, onSubscribed).then(resolve, (error: unknown) => {
       engine.log.error('following containerd has ended', { error: messageOf(error) })
@@ -52,7 +52,7 @@ export async function reconcileContainers(engine: Engine): Promise<void> {
 }
 
 /** Brings the state of every container in line with containerd's tasks. */
-async function adoptTasks(engine: Engine): Promise<void> {
+async function adoptTasks(engine: Engine, isFirst: boolean): Promise<void> {
   const { tasks } = await engine.containerd.tasks.list({ filter: '' })
   const byContainer = new Map(
     tasks.filter((task) => isFirstProcess(task)).map((task) => [task.containerId || task.id, task]),
@@ -61,7 +61,7 @@ async function adoptTasks(engine: Engine): Promise<void> {
     engine.containers
       .list()
       .map((container) =>
-        adopt(engine, container, byContainer.get(container.id)).catch((error: unknown) =>
+        adopt(engine, container, byContainer.get(container.id), isFirst).catch((error: unknown) =>
           engine.log.error('adopting a container failed', { container: container.id, error: messageOf(error) }),
         ),
       ),
@@ -72,7 +72,7 @@ function isFirstProcess(task: Process): boolean {
   return task.containerId === '' || task.id === task.containerId || task.id === ''
 }
 
-async function adopt(engine: Engine, container: Container, task: Process | undefined): Promise<void> {
+async function adopt(engine: Engine, container: Container, task: Process | undefined, isFirst: boolean): Promise<void> {
   const { state } = container
   const isUp =
     task !== undefined &&
@@ -92,7 +92,8 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
   if (isAlive(state)) {
     const at = task?.exitedAt
     const exitedAtNs = at ? at.seconds * 1_000_000_000n + BigInt(at.nanos) : BigInt(engine.clock.now()) * 1_000_000n
-    await handleExit(engine, container, { pid: 0, exitCode: task ? task.exitStatus : UNSEEN_EXIT_CODE, exitedAtNs })
+    const exitCode = task ? task.exitStatus : UNSEEN_EXIT_CODE
+    await handleExit(engine, container, { pid: 0, exitCode, exitedAtNs }, isFirst)
     return
   }
   await settleDown(engine, container, task)
@@ -220,22 +221,41 @@ async function sweepNetns(engine: Engine, live: ReadonlySet<string>): Promise<vo
     if (!live.has(id)) await engine.netns.remove(netnsPath(engine, id))
 }
 
-/** A restart policy also holds across a restart of the engine. */
+const STARTS_AT_ONCE = 8
+
+/** A restart policy also holds across a restart of the engine. Who shares another's namespaces comes after all others. */
 async function startByPolicy(engine: Engine): Promise<void> {
-  const waiting = engine.containers.list().filter((container) => {
-    const { record, state } = container
-    if (isAlive(state) || container.pendingRestart !== undefined || state.status === 'removing') return false
-    if (state.status === 'restarting') return true
-    const { wasStopped, hasRun, hostConfig } = record
-    return startsWithEngine(hostConfig.RestartPolicy ?? {}, { wasStopped, hasRun, exitCode: state.exitCode })
-  })
-  for (const container of waiting) {
-    await startContainer(engine, container, { isAutomatic: true }).catch(async (error: unknown) => {
-      engine.log.error('starting a container failed', { container: container.id, error: messageOf(error) })
-      await container.lock.run(() => {
-        if (container.state.status === 'restarting') container.state.status = 'exited'
-        container.saveState()
-      })
+  const waiting = engine.containers.list().filter((container) => startsNow(container))
+  const isGuest = ({ record: { hostConfig } }: Container) =>
+    [hostConfig.NetworkMode, hostConfig.PidMode, hostConfig.IpcMode].some((mode) => mode?.startsWith('container:'))
+  for (const round of [waiting.filter((each) => !isGuest(each)), waiting.filter(isGuest)]) {
+    const startNext = async () => {
+      for (let next = round.pop(); next !== undefined; next = round.pop()) {
+        if (engine.containers.closing.aborted) return
+        await startAgain(engine, next)
+      }
+    }
+    await Promise.all(Array.from({ length: STARTS_AT_ONCE }, startNext))
+  }
+}
+
+function startsNow(container: Container): boolean {
+  const { record, state } = container
+  if (isAlive(state) || container.pendingRestart !== undefined || state.status === 'removing') return false
+  if (state.status === 'restarting') return true
+  const { wasStopped, hasRun, hostConfig, restartCount } = record
+  const past = { wasStopped, hasRun, exitCode: state.exitCode, restartCount }
+  return startsWithEngine(hostConfig.RestartPolicy ?? {}, past)
+}
+
+async function startAgain(engine: Engine, container: Container): Promise<void> {
+  try {
+    await startContainer(engine, container, { isAutomatic: true })
+  } catch (error) {
+    engine.log.error('starting a container failed', { container: container.id, error: messageOf(error) })
+    await container.lock.run(() => {
+      if (container.state.status === 'restarting') container.state.status = 'exited'
+      container.saveState()
     })
   }
 }

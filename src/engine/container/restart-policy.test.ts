@@ -44,12 +44,14 @@ test('nothing comes back that was told to end; unless-stopped remembers it', () 
 })
 
 test('with the engine come up: always, unless-stopped that was not stopped, on-failure that failed', () => {
-  const past = { wasStopped: false, hasRun: true, exitCode: 0 }
+  const past = { wasStopped: false, hasRun: true, exitCode: 0, restartCount: 0 }
   assert.equal(startsWithEngine({ Name: 'always' }, { ...past, wasStopped: true }), true)
   assert.equal(startsWithEngine({ Name: 'always' }, { ...past, hasRun: false }), false)
   assert.equal(startsWithEngine({ Name: 'unless-stopped' }, past), true)
   assert.equal(startsWithEngine({ Name: 'unless-stopped' }, { ...past, wasStopped: true }), false)
   assert.equal(startsWithEngine({ Name: 'on-failure' }, past), false)
   assert.equal(startsWithEngine({ Name: 'on-failure' }, { ...past, exitCode: 2 }), true)
+  const limited = { Name: 'on-failure', MaximumRetryCount: 3 }
+  assert.equal(startsWithEngine(limited, { ...past, exitCode: 2, restartCount: 3 }), false)
   assert.equal(startsWithEngine({ Name: 'no' }, past), false)
 })

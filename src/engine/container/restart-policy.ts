@@ -36,19 +36,21 @@ function wantsRestart(policy: RestartPolicy, run: EndedRun): boolean {
       return true
     case 'unless-stopped':
       return !run.wasStopped
-    case 'on-failure': {
-      const limit = policy.MaximumRetryCount ?? 0
-      return run.exitCode !== 0 && (limit === 0 || run.restartCount < limit)
-    }
+    case 'on-failure':
+      return run.exitCode !== 0 && hasTriesLeft(policy, run.restartCount)
     default:
       return false
   }
 }
 
+function hasTriesLeft({ MaximumRetryCount: limit = 0 }: RestartPolicy, restartCount: number): boolean {
+  return limit === 0 || restartCount < limit
+}
+
 /** At the start of the engine: which of the containers that are down come up again. */
 export function startsWithEngine(
   policy: RestartPolicy,
-  past: { wasStopped: boolean; hasRun: boolean; exitCode: number },
+  past: { wasStopped: boolean; hasRun: boolean; exitCode: number; restartCount: number },
 ): boolean {
   if (!past.hasRun) return false
   switch (policy.Name) {
@@ -57,7 +59,7 @@ export function startsWithEngine(
     case 'unless-stopped':
       return !past.wasStopped
     case 'on-failure':
-      return past.exitCode !== 0
+      return past.exitCode !== 0 && hasTriesLeft(policy, past.restartCount)
     default:
       return false
   }

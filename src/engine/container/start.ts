@@ -43,7 +43,7 @@ export interface StartOptions {
 export async function startContainer(engine: Engine, container: Container, options: StartOptions): Promise<void> {
   try {
     await container.lock.run(async () => {
-      requireStartable(container)
+      requireStartable(container, options)
       if (!options.isAutomatic) forgetPast(container)
       await container.cleanup
       await run(engine, container, options.checkpoint)
@@ -147,12 +147,16 @@ async function runTask(
   void nextTurn().then(() => container.saveState())
 }
 
-function requireStartable(container: Container): void {
+function requireStartable(container: Container, { isAutomatic }: StartOptions): void {
   container.hasFailedToStart = false
   if (container.isGone || container.isRemoving)
     throw new Failure('conflict', 'container is marked for removal and cannot be started')
   switch (container.state.status) {
     case 'running':
+      throw new Failure('not-modified', 'container is already running')
+    case 'restarting':
+      // To Docker's clients it runs already; its policy brings it up in a moment.
+      if (isAutomatic) return
       throw new Failure('not-modified', 'container is already running')
     case 'paused':
       throw new Failure('conflict', 'cannot start a paused container, try unpause instead')
