@@ -1,6 +1,7 @@
 // The daemon: everything that the settings ask for, in an order in which it can also end.
 import { mkdirSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
@@ -13,7 +14,7 @@ import type { DaemonSettings } from '../config/settings.ts'
 import { type Containerd, type ContainerdBehaviour, openContainerd } from '../open-containerd.ts'
 import { createForwardService } from '../services/forward.ts'
 import { CONTAINERD_VERSION } from '../services/version.ts'
-import { dumpOnSignal } from './dump-state.ts'
+import { dumpOnSignal } from '../../base/debug/dump-state.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { arrangeOwnProcess } from './own-process.ts'
 import { connectServiceManager } from '../../linux/service-manager.ts'
@@ -33,7 +34,11 @@ export interface Programs {
 export async function runDaemon(settings: DaemonSettings, programs: Programs, log: Log): Promise<void> {
   const servers: GrpcServer[] = []
   const listCalls = () => servers.flatMap((server) => server.calls())
-  dumpOnSignal(() => log, listCalls)
+  dumpOnSignal({
+    log: () => log,
+    listCalls,
+    path: () => join(tmpdir(), `containerd.${process.pid}.stacks.log`),
+  })
   const stopped = untilSignal()
   log.info('starting containerd', { version: CONTAINERD_VERSION })
   await using undo = new UndoStack((error) => log.warn('stopping', { error: messageOf(error) }))

@@ -6,8 +6,8 @@ import { messageOf } from '../../../base/failure.ts'
 import type { Log } from '../../../base/log.ts'
 import { listen, removeStaleSocket } from '../../../wire/grpc/serve-grpc.ts'
 import type { OwnedSocket } from '../../config/settings.ts'
-import { describeState, type ListCalls } from '../dump-state.ts'
-import { recordCpuProfile } from './record-profile.ts'
+import { describeState, type ListCalls } from '../../../base/debug/dump-state.ts'
+import { recordCpuProfile } from '../../../base/debug/record-profile.ts'
 
 /** Serves until disposed of; the socket is removed then. */
 export async function serveDebug(

@@ -1,7 +1,7 @@
 // grpc_server_*: how often each method was called, what came of it, how long it took. Names as the usual middleware of Go's servers has them.
 import type { DescMethod } from '@bufbuild/protobuf'
 import type { CallObserver, CallWatch } from '../../../wire/grpc/answer-call.ts'
-import { type Family, Histogram, type Labels, type Sample } from './exposition.ts'
+import { type Family, Histogram, type Labels, type Sample } from '../../../base/metrics/exposition.ts'
 
 /** By gRPC's numbers. */
 const CODES = [

@@ -1,8 +1,8 @@
 // What is counted while the daemon runs, and what is measured when somebody asks.
 import { CONTAINERD_VERSION } from '../../services/version.ts'
 import { CallMetrics } from './call-metrics.ts'
-import { type Family, Histogram } from './exposition.ts'
-import { processFamilies } from './process-metrics.ts'
+import { type Family, Histogram } from '../../../base/metrics/exposition.ts'
+import { processFamilies } from '../../../base/metrics/process-metrics.ts'
 
 export class Metrics {
   readonly calls: CallMetrics

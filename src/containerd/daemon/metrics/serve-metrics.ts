@@ -4,7 +4,7 @@ import { messageOf } from '../../../base/failure.ts'
 import type { Log } from '../../../base/log.ts'
 import type { GrpcRouter } from '../../../wire/grpc/router.ts'
 import { type ContainerdClient, embedContainerd } from '../../client/client.ts'
-import { CONTENT_TYPE, type Family, formatFamilies } from './exposition.ts'
+import { CONTENT_TYPE, type Family, formatFamilies } from '../../../base/metrics/exposition.ts'
 import type { Metrics } from './metrics.ts'
 import { taskFamilies } from './task-metrics.ts'
 

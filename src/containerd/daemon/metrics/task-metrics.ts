@@ -4,7 +4,7 @@ import { fromBinary } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { type Metrics as V1, MetricsSchema as V1Schema } from '../../../gen/metrics/cgroups_v1_pb.ts'
 import { type Metrics as V2, MetricsSchema as V2Schema } from '../../../gen/metrics/cgroups_v2_pb.ts'
-import type { Family, Labels } from './exposition.ts'
+import type { Family, Labels } from '../../../base/metrics/exposition.ts'
 
 /** Empty for a message of neither kind: a shim may count what it likes. */
 export function taskFamilies(stats: Any, labels: Labels): Family[] {

@@ -1,12 +1,10 @@
-// What the daemon is doing just now, as text: for SIGUSR1 and for the debug socket's goroutines.
+// What a daemon is doing just now, as text: for SIGUSR1 and for the debug paths' goroutines.
 import { writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { messageOf } from '../../base/failure.ts'
-import type { Log } from '../../base/log.ts'
-import type { CallUnderWay } from '../../wire/grpc/serve-grpc.ts'
+import { messageOf } from '../failure.ts'
+import type { Log } from '../log.ts'
 
-export type ListCalls = () => readonly CallUnderWay[]
+/** Requests that have begun and not ended. */
+export type ListCalls = () => readonly { readonly path: string; readonly startedAtMs: number }[]
 
 interface Report {
   javascriptStack?: { stack?: string[] }
@@ -59,11 +57,12 @@ function countOf(names: readonly string[]): Record<string, number> {
  * On SIGUSR1, into the log and a file that only the daemon's user reads. Call it before anything else: until then the signal would
  * open Node's debugger on a port that any user of the machine can reach.
  */
-export function dumpOnSignal(log: () => Log, listCalls: ListCalls): void {
+export function dumpOnSignal(options: { log: () => Log; listCalls: ListCalls; path: () => string }): void {
+  const { log, listCalls, path } = options
   process.on('SIGUSR1', () => {
     const text = describeState(listCalls)
     log().info(`=== BEGIN goroutine stack dump ===\n${text}\n=== END goroutine stack dump ===`)
-    const file = join(tmpdir(), `containerd.${process.pid}.stacks.log`)
+    const file = path()
     try {
       writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
       log().info(`goroutine stack dump written to ${file}`)
