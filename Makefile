@@ -120,9 +120,9 @@ bench: ## side by side with the real dockerd, runc and crun; writes bench/RESULT
 	$(MAKE) build
 	for each in $(BENCH); do node build/js/bench/$$each.js || exit 1; done
 
-gen: $(MODULES) ## proto/ to src/gen, docs/differences.md
+gen: $(MODULES) ## proto/ to src/gen, docs/differences.md, docs/api-coverage.md
 	$(BIN)/buf generate
-	$(MAKE) build/js/.done && node build/js/tools/gen-syscalls.js src/gen && node build/js/tools/gen-differences.js docs/differences.md
+	$(MAKE) build/js/.done && node build/js/tools/gen-syscalls.js src/gen && node build/js/tools/gen-differences.js docs/differences.md && node build/js/tools/gen-api-coverage.js .
 
 clean: ## removes build/
 	rm -rf build

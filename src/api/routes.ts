@@ -1,21 +1,8 @@
 // The Engine REST API as data: every route that is served. Router, client and tests read this one table.
 // A parameter matches greedily, slashes included, as in Docker: names of images hold them (`/images/127.0.0.1:5000/a/b/json`).
 
-export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
-
-export interface Route {
-  readonly method: HttpMethod
-  /** `{id}` stands for at least one character. */
-  readonly path: string
-  /** The API version that brought the route. */
-  readonly since: `${number}.${number}`
-}
-
-const route = <M extends HttpMethod, P extends string>(method: M, path: P, since: `${number}.${number}` = '1.24') => ({
-  method,
-  path,
-  since,
-})
+import { ABSENT_ROUTES } from './absent-routes.ts'
+import { type Route, route } from './route-entry.ts'
 
 /** The first route that matches wins: of two that can match one path the longer stands first. */
 export const ROUTES = [
@@ -26,6 +13,17 @@ export const ROUTES = [
   route('GET', '/events'),
   route('GET', '/system/df', '1.25'),
   route('POST', '/auth'),
+  route('OPTIONS', '/{any}'),
+  route('GET', '/distribution/{name}/json', '1.30'),
+
+  route('GET', '/debug/vars'),
+  route('GET', '/debug/pprof/'),
+  route('GET', '/debug/pprof/cmdline'),
+  route('GET', '/debug/pprof/profile'),
+  route('GET', '/debug/pprof/symbol'),
+  route('POST', '/debug/pprof/symbol'),
+  route('GET', '/debug/pprof/trace'),
+  route('GET', '/debug/pprof/{name}'),
 
   route('GET', '/images/json'),
   route('GET', '/images/{name}/history'),
@@ -83,6 +81,8 @@ export const ROUTES = [
 
   route('GET', '/networks'),
   route('GET', '/networks/{id}'),
+
+  ...ABSENT_ROUTES,
 ] as const satisfies readonly Route[]
 
 /** `METHOD /path/{name}`: the key under which a handler is given to the server. */

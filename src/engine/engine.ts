@@ -9,6 +9,7 @@ import type { ContainerStore } from './container/container-store.ts'
 import type { EventLog } from './events/event-log.ts'
 import type { FilesThreads } from './files/files-threads.ts'
 import type { ImageStore } from './image/image-store.ts'
+import type { EngineMetrics } from './metrics/engine-metrics.ts'
 import type { PluginRegistry } from './plugin/plugin-registry.ts'
 import type { ContainerLogs } from './logs/container-logs.ts'
 import type { ContainerStreams } from './streams/container-streams.ts'
@@ -31,6 +32,7 @@ export interface Engine {
   readonly netns: NetnsStore
   readonly events: EventLog
   readonly plugins: PluginRegistry
+  readonly metrics: EngineMetrics
   /** `isEnding`: containers that stop now are stopped by the engine's end, not by a user. */
   readonly phase: { isEnding: boolean }
   /** See containers' files as the containers do. */

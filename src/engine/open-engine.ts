@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
+import type { ListCalls } from '../base/debug/dump-state.ts'
 import { messageOf } from '../base/failure.ts'
 import type { Log } from '../base/log.ts'
 import { type ContainerdClient, type ContainerdPeer, waitForContainerd } from '../containerd/client/client.ts'
@@ -12,6 +13,9 @@ import { openNativeKernel } from '../linux/native-kernel.ts'
 import { openBridgeNetwork } from '../network/bridge-network.ts'
 import { openNetnsStore } from '../network/netns-store.ts'
 import type { NetworkOptions } from '../network/network.ts'
+import { emptyPruneHandlers } from './absent/empty-prunes.ts'
+import { managedPluginHandlers } from './absent/managed-plugins.ts'
+import { swarmHandlers } from './absent/swarm.ts'
 import { requireAuthorizationPlugins } from './authz/require-plugins.ts'
 import type { EngineConfig } from './config.ts'
 import { checkpointHandlers } from './checkpoint/handlers.ts'
@@ -31,6 +35,9 @@ import { dropOldLeases } from './image/lease.ts'
 import { instanceOf } from './instance.ts'
 import { leaveKernel } from './leave-kernel.ts'
 import { networkHandlers } from './network/handlers.ts'
+import { debugHandlers } from './debug/handlers.ts'
+import { EngineMetrics } from './metrics/engine-metrics.ts'
+import { type ObservedHandlers, observeHandlers } from './metrics/observe-handlers.ts'
 import { DOCKER_DIRECTORIES } from './plugin/plugin-place.ts'
 import { openPluginRegistry, type PluginRegistry } from './plugin/plugin-registry.ts'
 import { ContainerLogs } from './logs/container-logs.ts'
@@ -48,6 +55,8 @@ const CONTAINERD_START_MS = 15_000
 export interface OpenEngine {
   readonly engine: Engine
   readonly handlers: Handlers
+  /** The requests under way. */
+  readonly listCalls: ListCalls
   /** Lets go of everything in this process. Running containers stay as they are, and with them their network. */
   close(): Promise<void>
 }
@@ -89,6 +98,7 @@ export async function openEngine(options: {
       netns: openNetnsStore(kernel),
       events: new EventLog(clock, openJournal(config, log)),
       plugins,
+      metrics: new EngineMetrics(),
       phase: { isEnding: false },
       files: new FilesThreads(),
     }
@@ -102,16 +112,19 @@ export async function openEngine(options: {
       engine.events.close()
       await leaveKernel(engine)
     }
-    return { engine, handlers: allHandlers(engine), close }
+    return { engine, ...allHandlers(engine), close }
   } catch (error) {
     await network.close()
     throw error
   }
 }
 
-function allHandlers(engine: Engine): Handlers {
-  return {
+function allHandlers(engine: Engine): ObservedHandlers {
+  const nouns: Handlers = {
     ...systemHandlers(engine),
+    ...swarmHandlers(engine),
+    ...managedPluginHandlers,
+    ...emptyPruneHandlers(engine),
     ...imageHandlers(engine),
     ...networkHandlers(engine),
     ...volumeHandlers(engine),
@@ -120,6 +133,8 @@ function allHandlers(engine: Engine): Handlers {
     ...execHandlers(engine),
     ...fileHandlers(engine),
   }
+  const observed = observeHandlers(nouns, engine.metrics)
+  return { ...observed, handlers: { ...observed.handlers, ...debugHandlers(observed.listCalls) } }
 }
 
 /** What only a foreign containerd needs is loaded only then. */

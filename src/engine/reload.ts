@@ -21,6 +21,9 @@ export async function reloadConfig(engine: Engine, started: LoadedConfig): Promi
     await requireAuthorizationPlugins(engine.plugins, changes.authorizationPlugins)
     Object.assign(config, changes)
     const attributes = describe(config)
+    log.debug(`Reset Max Concurrent Downloads: ${config.maxConcurrentDownloads}`)
+    log.debug(`Reset Max Concurrent Uploads: ${config.maxConcurrentUploads}`)
+    log.debug(`Reset Max Download Attempts: ${config.maxDownloadAttempts}`)
     engine.events.publish('daemon', 'reload', { ID: engine.id, Attributes: { ...attributes, name: hostname() } })
     log.info('Reloaded configuration', { config: JSON.stringify(attributes) })
   } catch (error) {

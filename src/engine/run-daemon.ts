@@ -1,5 +1,7 @@
 // berthd from its command line to its last signal.
 import { BERTH_VERSION } from '../api/versions.ts'
+import { join } from 'node:path'
+import { dumpOnSignal, type ListCalls } from '../base/debug/dump-state.ts'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/failure.ts'
 import { createLog, type Log } from '../base/log.ts'
@@ -55,6 +57,7 @@ async function validate(config: EngineConfig): Promise<number> {
 async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings): Promise<void> {
   const { config } = loaded
   const log = createLog(() => config.logLevel, undefined, config.logFormat)
+  const dump = dumpWhenAsked(config, log)
   for (const warning of loaded.warnings) log.warn(warning)
   const told = nextStopSignal(log)
   process.on('SIGHUP', () => {}) // a reload that comes too early must not kill
@@ -76,9 +79,16 @@ async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings):
   closing.defer(() => containerd.close())
   // The other daemon loads while this one does.
   const { openEngine } = await import('./open-engine.ts')
-  const { engine, handlers, close } = await openEngine({ config, containerd, log, shimPath: surroundings.shimPath })
+  const { engine, handlers, listCalls, close } = await openEngine({
+    ...{ config, containerd, log, shimPath: surroundings.shimPath },
+  })
   closing.defer(close)
+  dump.listCalls = listCalls
   closing.defer(() => endContainers(engine))
+  if (config.metricsAddress !== '') {
+    const { serveMetrics } = await import('./metrics/serve-metrics.ts')
+    closing.defer(await serveMetrics(engine, config.metricsAddress))
+  }
   const { serveApi } = await import('./serve-api.ts')
   const api = await serveApi({ config, handlers, plugins: engine.plugins, activated, log })
   closing.defer(() => {
@@ -90,6 +100,14 @@ async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings):
   log.info('Daemon has completed initialization')
   releaseStartPagesSoon()
   await told
+}
+
+/** SIGUSR1, from the start: until somebody listens it would open Node's debugger. Requests are there once there is an engine. */
+function dumpWhenAsked({ execRoot }: EngineConfig, log: Log): { listCalls: ListCalls } {
+  const dump: { listCalls: ListCalls } = { listCalls: () => [] }
+  const path = () => join(execRoot, `goroutine-stacks-${new Date().toISOString().replaceAll(':', '')}.log`)
+  dumpOnSignal({ log: () => log, listCalls: () => dump.listCalls(), path })
+  return dump
 }
 
 /** Unlike Docker's, containers outlive the engine unless it is told otherwise. */

@@ -29,7 +29,7 @@ export interface TestEngine extends AsyncDisposable {
 
 /** Starts an engine and waits until it answers. Disposal removes its containers, stops it, deletes its directory. */
 export async function startEngine(
-  options: { args?: readonly string[]; directory?: string; env?: Record<string, string> } = {},
+  options: { args?: readonly string[]; directory?: string; env?: Record<string, string>; debug?: false } = {},
 ): Promise<TestEngine> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'berth-test-')))
   const socketPath = `${directory}/engine.sock`
@@ -51,7 +51,7 @@ export async function startEngine(
       `${directory}/engine.pid`,
       '-H',
       host,
-      '--debug',
+      ...(options.debug === false ? [] : ['--debug']),
     ]
     child = spawn(join(BIN, 'berthd'), [...args, ...(options.args ?? [])], {
       stdio: ['ignore', output, output],

@@ -64,6 +64,7 @@ async function probeAgainAndAgain(
     if (signal.aborted || !isAlive(container.state)) return
     if (container.state.status === 'paused' || container.isPausing) continue
     const result = await probe(engine, container, plan)
+    engine.metrics.checked({ isFailed: result.ExitCode !== 0 })
     if (signal.aborted || !isAlive(container.state)) return
     const health = judgeProbe(plan, before, result, startedAtMs)
     container.state.health = health
@@ -97,7 +98,11 @@ async function probe(engine: Engine, container: Container, plan: HealthPlan): Pr
       consoleSize: undefined,
     })
     const output = new ProbeOutput()
-    const run = startAttached(engine, exec, { terminal: false, consoleSize: undefined }, output).then(() => exec.exited)
+    const startedMs = performance.now()
+    const run = startAttached(engine, exec, { terminal: false, consoleSize: undefined }, output).then(() => {
+      engine.metrics.checkStarted((performance.now() - startedMs) / 1000)
+      return exec.exited
+    })
     if (!(await within(engine.clock, plan.timeoutMs, run))) {
       await engine.containerd.tasks
         .kill({ containerId: container.id, execId: exec.id, signal: SIGKILL, all: false })

@@ -20,6 +20,7 @@ export class EventLog {
   readonly #waiting = new Set<() => void>()
   #listeners = 0
   #lastSeq: number
+  readonly #openedAtSeq: number
   #lastNano: bigint
   /** No event that has left memory is younger. */
   #lostNano: bigint
@@ -29,6 +30,7 @@ export class EventLog {
     this.#clock = clock
     this.#journal = journal
     this.#lastSeq = journal?.lastSeq ?? 0
+    this.#openedAtSeq = this.#lastSeq
     this.#lostNano = journal?.lastNano ?? 0n
     this.#lastNano = 0n
   }
@@ -54,6 +56,11 @@ export class EventLog {
   /** Events in memory, oldest first. */
   kept(): readonly EventMessage[] {
     return [...this.#recent]
+  }
+
+  /** Since this engine has begun. */
+  get publishedCount(): number {
+    return this.#lastSeq - this.#openedAtSeq
   }
 
   get listenerCount(): number {

@@ -1,5 +1,6 @@
 // From method and path to the route that serves it.
-import { type HttpMethod, ROUTES, type RouteKey } from '../../api/routes.ts'
+import type { HttpMethod } from '../../api/route-entry.ts'
+import { ROUTES, type RouteKey } from '../../api/routes.ts'
 
 export interface RouteMatch {
   readonly key: RouteKey

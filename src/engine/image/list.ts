@@ -24,6 +24,20 @@ export async function listImages(engine: Engine, request: ApiRequest): Promise<A
   return { kind: 'json', status: 200, body }
 }
 
+/** With what they share and how many containers they have, whatever the version: for `system df`. */
+export async function summarizeForUsage(
+  engine: Engine,
+  version: ApiVersion,
+  images: readonly Image[],
+): Promise<ImageSummary[]> {
+  const shared = await sharedSizes(engine)
+  const summaries = images.map(async (image) => ({
+    ...(await summarize(engine, version, image, shared)),
+    Containers: containersOf(engine, image),
+  }))
+  return await Promise.all(summaries)
+}
+
 /** The images that pass. */
 export async function selectImages(engine: Engine, filters: Filters): Promise<readonly Image[]> {
   const before = await boundary(engine, filters, 'before')

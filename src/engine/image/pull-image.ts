@@ -76,6 +76,7 @@ async function fetchImage(
     insecureRegistries: config.insecureRegistries,
     mirrors: config.registryMirrors,
     maxConcurrentDownloads: config.maxConcurrentDownloads,
+    maxDownloadAttempts: config.maxDownloadAttempts,
     sink,
     progress: options.reporter,
     onLayerStored: (layer, index) => unpacker.layerStored(layer, index),

@@ -1,18 +1,41 @@
 // GET /info: what `docker info` prints.
 import { existsSync, readdirSync } from 'node:fs'
 import { cpus, hostname, totalmem } from 'node:os'
-import { API_VERSION, BERTH_VERSION } from '../../api/versions.ts'
+import { type FieldGate, fieldsAt } from '../../api/field-gates.ts'
+import { BERTH_VERSION } from '../../api/versions.ts'
 import { isAlive } from '../container/container-state.ts'
 import type { Engine } from '../engine.ts'
-import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
+import type { ApiRequest, ApiResponse } from '../http/route.ts'
 import { LOG_DRIVERS } from '../logs/log-drivers.ts'
 import { type CgroupFacts, cgroupFacts } from './cgroup-facts.ts'
+import { infoWarnings } from './info-warnings.ts'
+import { initProgram } from './init-program.ts'
 import { isSysctlOn, kernelVersion, machineArchitecture, operatingSystem } from './host-facts.ts'
+import { maskCredentials } from '../settings/proxy-setting.ts'
 import { OWN_RUNTIMES, type RuntimeSetting } from '../settings/runtime-setting.ts'
 import { registryConfig } from './registry-config.ts'
 
+/** What came and went; Docker leaves all else in, whatever the version. */
+const GATES: readonly FieldGate[] = [
+  { path: 'CDISpecDirs', since: '1.44' },
+  { path: 'Containerd', since: '1.46' },
+  { path: 'RegistryConfig.AllowNondistributableArtifactsCIDRs', until: '1.47' },
+  { path: 'RegistryConfig.AllowNondistributableArtifactsHostnames', until: '1.47' },
+  { path: 'FirewallBackend', since: '1.49' },
+  { path: 'ContainerdCommit.Expected', until: '1.49' },
+  { path: 'RuncCommit.Expected', until: '1.49' },
+  { path: 'InitCommit.Expected', until: '1.49' },
+  { path: 'DiscoveredDevices', since: '1.50' },
+  { path: 'BridgeNfIptables', until: '1.50' },
+  { path: 'BridgeNfIp6tables', until: '1.50' },
+]
+
 export async function showInfo(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
-  const images = await engine.images.list()
+  const [images, containerd, init] = await Promise.all([
+    engine.images.list(),
+    engine.containerd.version.version({}),
+    initProgram(engine),
+  ])
   const cgroups = cgroupFacts()
   const { config } = engine
   const system = operatingSystem()
@@ -25,7 +48,7 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
     Plugins: {
       Volume: engine.volumes.driverNames(),
       Network: ['bridge', 'host', 'null'],
-      Authorization: null,
+      Authorization: config.authorizationPlugins.length === 0 ? null : config.authorizationPlugins,
       Log: LOG_DRIVERS,
     },
     ...limits(cgroups),
@@ -35,7 +58,7 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
     NGoroutines: 0,
     SystemTime: new Date(engine.clock.now()).toISOString(),
     LoggingDriver: config.logDriver,
-    CgroupDriver: 'cgroupfs',
+    CgroupDriver: config.cgroupDriver,
     CgroupVersion: cgroups.version,
     NEventsListener: engine.events.listenerCount,
     KernelVersion: kernelVersion(),
@@ -44,17 +67,17 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
     OSType: 'linux',
     Architecture: machineArchitecture(),
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: registryConfig(config, request.version),
+    RegistryConfig: registryConfig(config),
     NCPU: cpus().length,
     MemTotal: totalmem(),
     GenericResources: null,
     DockerRootDir: config.dataRoot,
-    HttpProxy: '',
-    HttpsProxy: '',
-    NoProxy: '',
+    HttpProxy: maskCredentials(config.proxies.http),
+    HttpsProxy: maskCredentials(config.proxies.https),
+    NoProxy: config.proxies.no,
     Name: hostname(),
     Labels: config.labels,
-    ExperimentalBuild: false,
+    ExperimentalBuild: config.isExperimental,
     ServerVersion: BERTH_VERSION,
     Runtimes: runtimes(engine),
     DefaultRuntime: config.defaultRuntime,
@@ -68,17 +91,20 @@ export async function showInfo(engine: Engine, request: ApiRequest): Promise<Api
     },
     LiveRestoreEnabled: config.liveRestore,
     Isolation: '',
-    InitBinary: 'berth-shim',
-    ...commits(request.version),
+    InitBinary: init.name,
+    ContainerdCommit: commit(containerd.revision || containerd.version),
+    RuncCommit: commit(engine.peer.isOwn ? BERTH_VERSION : 'N/A'),
+    InitCommit: commit(init.commit || 'N/A'),
     SecurityOptions: securityOptions(engine, cgroups),
-    ...(request.version.atLeast('1.44') ? { CDISpecDirs: config.cdiSpecDirectories } : {}),
-    ...(request.version.atLeast('1.50') ? { DiscoveredDevices: await discoverDevices(config) } : {}),
-    ...(request.version.atLeast('1.46') ? { Containerd: containerdInfo(engine) } : {}),
-    ...(request.version.atLeast('1.49') ? { FirewallBackend: { Driver: 'nftables' } } : {}),
-    ...(request.version.atLeast('1.50') ? {} : { BridgeNfIptables: false, BridgeNfIp6tables: false }),
-    Warnings: warnings(engine, cgroups),
+    CDISpecDirs: config.cdiSpecDirectories,
+    DiscoveredDevices: await discoverDevices(config),
+    Containerd: containerdInfo(engine),
+    FirewallBackend: { Driver: 'nftables' },
+    BridgeNfIptables: false,
+    BridgeNfIp6tables: false,
+    Warnings: infoWarnings(config, cgroups),
   }
-  return { kind: 'json', status: 200, body }
+  return { kind: 'json', status: 200, body: fieldsAt(request.version, GATES, body) }
 }
 
 /** Our own has no program that anybody could replace: berth-shim is told what to do. Another containerd's shim runs its runc. */
@@ -127,39 +153,24 @@ function limits(cgroups: CgroupFacts): Record<string, boolean> {
   }
 }
 
-/** Before 1.49 the commit that was expected stood beside the one that is. */
-function commits(version: ApiVersion): Record<string, object> {
-  const commit = (id: string) => (version.atLeast('1.49') ? { ID: id } : { ID: id, Expected: id })
-  return { ContainerdCommit: commit(BERTH_VERSION), RuncCommit: commit(BERTH_VERSION), InitCommit: commit('') }
+/** What is here is what was expected. */
+function commit(id: string): object {
+  return { ID: id, Expected: id }
 }
 
 function securityOptions(engine: Engine, cgroups: CgroupFacts): string[] {
+  const isPrivate = (engine.config.defaultCgroupnsMode ?? (cgroups.version === '2' ? 'private' : 'host')) === 'private'
   return [
-    'name=seccomp,profile=builtin',
-    ...(cgroups.version === '2' ? ['name=cgroupns'] : []),
+    `name=seccomp,profile=${engine.config.seccompProfile}`,
+    ...(isPrivate ? ['name=cgroupns'] : []),
     ...(engine.config.noNewPrivileges ? ['name=no-new-privileges'] : []),
   ]
 }
 
 function containerdInfo(engine: Engine): object {
-  const { containerdAddress, execRoot, containerdNamespace } = engine.config
+  const { containerdAddress, execRoot, containerdNamespace, containerdPluginNamespace } = engine.config
   return {
     Address: containerdAddress ?? `${execRoot}/containerd/containerd.sock`,
-    Namespaces: { Containers: containerdNamespace, Plugins: `plugins.${containerdNamespace}` },
+    Namespaces: { Containers: containerdNamespace, Plugins: containerdPluginNamespace },
   }
-}
-
-function warnings(engine: Engine, cgroups: CgroupFacts): string[] | null {
-  const found = [
-    ...(cgroups.memory ? [] : ['WARNING: No memory limit support']),
-    ...(cgroups.swap || !cgroups.memory ? [] : ['WARNING: No swap limit support']),
-    ...(cgroups.pids ? [] : ['WARNING: No pids limit support']),
-    ...(isSysctlOn('net.ipv4.ip_forward') ? [] : ['WARNING: IPv4 forwarding is disabled']),
-    ...engine.config.hosts
-      .filter((host) => !host.startsWith('unix://'))
-      .map(
-        (host) => `WARNING: API is accessible on ${host} without encryption (API ${API_VERSION}): it is root access`,
-      ),
-  ]
-  return found.length === 0 ? null : found
 }

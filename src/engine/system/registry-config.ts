@@ -1,11 +1,10 @@
 // RegistryConfig of `info`: mirrors, and the registries that may be spoken to without TLS.
 import type { EngineConfig } from '../config.ts'
-import type { ApiVersion } from '../http/route.ts'
 
 /** Always insecure, whatever the configuration says: loopback. */
 const LOOPBACK = ['::1/128', '127.0.0.0/8']
 
-export function registryConfig(config: EngineConfig, version: ApiVersion): object {
+export function registryConfig(config: EngineConfig): object {
   const isCidr = (text: string) => /\/\d{1,3}$/.test(text)
   const hosts = config.insecureRegistries.filter((registry) => !isCidr(registry))
   const mirrors = config.registryMirrors.map((mirror) => (mirror.endsWith('/') ? mirror : `${mirror}/`))
@@ -16,9 +15,8 @@ export function registryConfig(config: EngineConfig, version: ApiVersion): objec
     Official: official,
   })
   return {
-    ...(version.atLeast('1.47')
-      ? {}
-      : { AllowNondistributableArtifactsCIDRs: null, AllowNondistributableArtifactsHostnames: null }),
+    AllowNondistributableArtifactsCIDRs: null,
+    AllowNondistributableArtifactsHostnames: null,
     InsecureRegistryCIDRs: [...LOOPBACK, ...config.insecureRegistries.filter(isCidr)],
     IndexConfigs: Object.fromEntries([
       ['docker.io', index('docker.io', true)],

@@ -17,9 +17,10 @@ export interface FetchBlobOptions {
   /** There is another host to ask: one that does not even begin is not asked again. */
   hasAlternative?: boolean
   clock?: Clock
+  /** In a row, without a byte gained; left out: five. */
+  attemptsMax?: number | undefined
 }
 
-/** In a row, without a byte gained. */
 const ATTEMPTS_MAX = 5
 /** In all: a server that cuts after every few bytes is not worth more. */
 const CUTS_MAX = 100
@@ -36,7 +37,7 @@ export async function* fetchBlob(
   descriptor: Descriptor,
   options: FetchBlobOptions,
 ): AsyncGenerator<Buffer> {
-  const clock = options.clock ?? systemClock
+  const { clock = systemClock, attemptsMax = ATTEMPTS_MAX } = options
   const { algorithm, hex } = splitDigest(descriptor.digest)
   const hash = options.isProvenElsewhere ? undefined : createHash(algorithm)
   let done = 0
@@ -57,7 +58,7 @@ export async function* fetchBlob(
       if (done > before) attempt = 1
       options.signal.throwIfAborted()
       if (options.hasAlternative && done === 0) throw error
-      if (attempt >= ATTEMPTS_MAX || ++cuts > CUTS_MAX || !isTransient(error)) throw error
+      if (attempt >= attemptsMax || ++cuts > CUTS_MAX || !isTransient(error)) throw error
       await clock.sleep(Math.min(BACKOFF_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS), options.signal)
       options.signal.throwIfAborted()
     }

@@ -7,10 +7,10 @@ import type { Index, Manifest } from '../../oci/parse-manifest.ts'
 import { choosePlatform, formatPlatform } from '../../oci/parse-platform.ts'
 import { withDefaultTag } from '../../oci/parse-reference.ts'
 import type { Reference } from '../../oci/reference.ts'
-import { endpointsOf } from './endpoint.ts'
 import { fetchBlob } from './fetch-blob.ts'
+import { findRoot } from './find-root.ts'
 import type { PulledImage, PullImage, PullRequest } from './puller.ts'
-import { RegistrySession } from './registry-session.ts'
+import type { RegistrySession } from './registry-session.ts'
 import { type ResolvedManifest, resolveManifest } from './resolve-manifest.ts'
 
 /** Indexes may hold indexes; a loop of them is somebody's joke. */
@@ -50,24 +50,6 @@ async function together(parts: readonly Promise<unknown>[], stop: AbortControlle
     await Promise.allSettled(parts)
     throw error
   }
-}
-
-/** Mirrors are asked first; whatever is wrong with one, the registry itself decides. */
-async function findRoot(
-  request: PullRequest,
-  reference: Reference,
-): Promise<{ session: RegistrySession; root: ResolvedManifest }> {
-  for (const endpoint of endpointsOf(reference, request)) {
-    // What was entered for the registry is none of a mirror's business.
-    const auth = endpoint.isMirror ? undefined : request.auth
-    const session = new RegistrySession(endpoint, { repository: reference.path, actions: 'pull', auth })
-    try {
-      return { session, root: await resolveManifest(session, reference, request.signal) }
-    } catch (error) {
-      if (!endpoint.isMirror || request.signal.aborted) throw error
-    }
-  }
-  throw new Failure('internal', 'no endpoint to pull from')
 }
 
 async function choose(
@@ -116,7 +98,11 @@ async function fetchConfig(request: PullRequest, session: RegistrySession, manif
   const { sink, signal } = request
   const { config } = manifest
   if (!(await sink.has(config)))
-    await sink.write(config, fetchBlob(session, config, { signal, onProgress() {} }), signal)
+    await sink.write(
+      config,
+      fetchBlob(session, config, { signal, onProgress() {}, attemptsMax: request.maxDownloadAttempts }),
+      signal,
+    )
   const { rootfs } = parseImageConfig(await sink.read(config, IMAGE_CONFIG_BYTES_MAX))
   if (rootfs.diff_ids.length !== manifest.layers.length)
     throw new Failure(
@@ -158,7 +144,11 @@ async function fetchLayer(request: PullRequest, session: RegistrySession, layer:
   progress.onLayer(layer, 'downloading', 0)
   const onProgress = (doneBytes: number) =>
     progress.onLayer(layer, doneBytes < layer.size ? 'downloading' : 'verifying', doneBytes)
-  await sink.write(layer, fetchBlob(session, layer, { signal, onProgress }), signal)
+  await sink.write(
+    layer,
+    fetchBlob(session, layer, { signal, onProgress, attemptsMax: request.maxDownloadAttempts }),
+    signal,
+  )
   progress.onLayer(layer, 'downloaded', layer.size)
 }
 

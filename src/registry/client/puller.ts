@@ -41,6 +41,8 @@ export interface PullRequest {
   insecureRegistries: readonly string[]
   mirrors: readonly string[]
   maxConcurrentDownloads: number
+  /** Of a blob, in a row without a byte gained; left out: five. */
+  maxDownloadAttempts?: number
   sink: BlobSink
   progress: PullProgress
   /** Called as soon as a layer is stored, in any order, so that unpacking can start while later ones still arrive. */
