@@ -35,7 +35,6 @@ import { TarParser } from '../../src/wire/tar/tar-parser.ts'
 import { ROOT } from '../harness/root.ts'
 import { ARCHIVE_TARGETS } from './archive-targets.ts'
 import { checkPlan } from './check-plan.ts'
-import { LOG_TARGETS } from './log-targets.ts'
 import { Random } from './mutate.ts'
 import { randomSpec } from './random-spec.ts'
 
@@ -61,7 +60,6 @@ export async function attempt(target: Target, input: Buffer): Promise<boolean> {
 
 export const TARGETS: Record<string, Target> = {
   ...ARCHIVE_TARGETS,
-  ...LOG_TARGETS,
   tar: {
     samples: tarSamples(),
     run(input) {

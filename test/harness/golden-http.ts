@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { type IncomingMessage, request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
+import type { Differences } from './parity.ts'
 import { maskText } from './parity-mask.ts'
 import { COMMON_API_VERSION } from './parity-sides.ts'
 import { ROOT } from './root.ts'
@@ -82,7 +83,7 @@ function parseExchange(line: string): Omit<Exchange, 'line'> {
 
 async function ask(socketPath: string, exchange: Exchange, kept: Map<string, string>): Promise<Answer> {
   const { line, method, upgrade, after } = exchange
-  const now = String(Math.floor(Date.now() / 1000))
+  const now = String(Math.ceil(Date.now() / 1000))
   const path = exchange.path
     .replace(/\$(\w+)/g, (_, name: string) => (name === 'NOW' ? now : (kept.get(name) ?? 'unknown')))
     .replace(/[{}"[\]]/g, (letter) => encodeURIComponent(letter))
@@ -125,7 +126,10 @@ async function exchangeBytes(
     const request = httpRequest({ ...asked, timeout: 30_000, agent: false }, (plain) =>
       resolve([plain, plain, Buffer.alloc(0)]),
     )
-    request.on('upgrade', (upgraded, socket, head) => resolve([upgraded, socket, head]))
+    request.on('upgrade', (upgraded, socket, head) => {
+      socket.setTimeout(30_000, () => socket.destroy(new Error(`timed out: ${asked.path}`)))
+      resolve([upgraded, socket, head])
+    })
     request.on('timeout', () => request.destroy(new Error(`timed out: ${asked.method} ${asked.path}`)))
     request.on('error', reject)
     request.end(body)
@@ -195,8 +199,22 @@ function mergeShapes(left: Shape, right: Shape): Shape {
   )
 }
 
+/** Of one file: lines that differ from what is recorded. Throws when the lines are others. */
+export function compareWithGolden(file: string, asked: ReadonlyMap<string, Answer[]>): Differences {
+  const recorded = JSON.parse(readFileSync(join(GOLDEN_HTTP, `${file}.json`), 'utf8')) as Answer[]
+  const answers = asked.get(file) ?? []
+  const differences: Differences = new Map()
+  for (const [index, answer] of answers.entries()) {
+    const golden = recorded[index]
+    if (golden?.line !== answer.line) throw new Error(`${file} is to be recorded again: ${answer.line}`)
+    const words = compareAnswers(golden, answer)
+    if (words.length > 0) differences.set(answer.line, words)
+  }
+  return differences
+}
+
 /** What is not the same in both, a line each: `- ` the recorded one's, `+ ` ours. */
-export function compareAnswers(recorded: Answer, ours: Answer): string[] {
+function compareAnswers(recorded: Answer, ours: Answer): string[] {
   const lines = [...compareShapes('status', String(recorded.status), String(ours.status))]
   const isHere = (list: readonly string[]) => (one: string) => !list.includes(one)
   lines.push(...recorded.headers.filter(isHere(ours.headers)).map((one) => `- header ${one}`))

@@ -66,6 +66,12 @@ export async function startParitySides(): Promise<ParitySides | undefined> {
   return { original: sides[0], ours: sides[1], clients, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() }
 }
 
+/** A real one, with the same images; undefined where none is installed. */
+export async function startDockerdSide(): Promise<ParityEngine | undefined> {
+  const sides = await startParitySides()
+  return sides && { socketPath: sides.original.socketPath, [Symbol.asyncDispose]: () => sides[Symbol.asyncDispose]() }
+}
+
 export async function startParityEngine(): Promise<ParityEngine> {
   await using undo = new UndoStack()
   const directory = await makeDirectory(undo)
@@ -159,7 +165,7 @@ async function makeSide(
   }
   for (const [path, text] of Object.entries(texts)) await writeFile(join(files, path), text)
   const shell = (script: string, client: ParityClient) =>
-    run(['timeout', '-s', 'KILL', String(LINE_SECONDS), 'bash', '-c', `set -o pipefail; ${script}`], {
+    run(['timeout', '-s', 'KILL', String(LINE_SECONDS), 'bash', '--norc', '-c', `set -o pipefail; ${script}`], {
       cwd: files,
       env: {
         DOCKER_HOST: `unix://${peer.socketPath}`,
@@ -167,7 +173,6 @@ async function makeSide(
         DOCKER_API_VERSION: COMMON_API_VERSION,
         DOCKER_CLI_HINTS: 'false',
         PATH: `${client.path}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
-        BASH_ENV: '',
         ...{ I: 'busybox', F: files, R: peer.registry, TERM: 'xterm' },
       },
     })

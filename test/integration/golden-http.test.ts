@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { type Answer, askAll, compareAnswers, GOLDEN_HTTP, parseExchanges } from '../harness/golden-http.ts'
+import { type Answer, askAll, compareWithGolden, GOLDEN_HTTP, parseExchanges } from '../harness/golden-http.ts'
 import { compareWithListed } from '../harness/parity.ts'
 import { loadDifferences } from '../harness/parity-differences.ts'
 import { type ParityEngine, startParityEngine } from '../harness/parity-sides.ts'
@@ -23,22 +23,10 @@ describe('the same answers as of dockerd', () => {
   const listed = loadDifferences().filter(({ chapter }) => chapter === 'http')
   for (const file of files)
     test(file, () => {
-      const recorded = JSON.parse(readFileSync(join(GOLDEN_HTTP, `${file}.json`), 'utf8')) as Answer[]
-      const asked = answers.get(file) ?? []
-      assert.deepEqual(
-        asked.map(({ line }) => line),
-        recorded.map(({ line }) => line),
-        'to be recorded again',
+      const { unlisted, gone } = compareWithListed(
+        compareWithGolden(file, answers),
+        listed.filter(({ line }) => answers.get(file)?.some((answer) => answer.line === line)),
       )
-      const differences = new Map(
-        recorded.flatMap((golden, index) => {
-          const answer = asked[index]
-          const words = answer === undefined ? [] : compareAnswers(golden, answer)
-          return words.length === 0 ? [] : [[golden.line, words] as const]
-        }),
-      )
-      const here = listed.filter(({ line }) => recorded.some((golden) => golden.line === line))
-      const { unlisted, gone } = compareWithListed(differences, here)
       assert.deepEqual({ unlisted: Object.fromEntries(unlisted), gone }, { unlisted: {}, gone: [] })
     })
 })

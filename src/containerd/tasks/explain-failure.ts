@@ -2,6 +2,7 @@
 import { Failure, messageOf } from '../../base/failure.ts'
 import { explainStepFailure } from '../../runtime/explain-step-failure.ts'
 import type { DescribedPlan } from '../../runtime/plan-types.ts'
+import { explainFirstBirth } from '../../runc/explain-birth.ts'
 import { StepFailure } from '../../shim/shim.ts'
 import type { TaskHost } from './task-host.ts'
 
@@ -10,7 +11,10 @@ type Teller = Pick<TaskHost, 'isShim'>
 /** dockerd and its CLI decide on these texts (exit codes 126 and 127), so they keep runc's frame. */
 export function explainCreateFailure(teller: Teller, described: DescribedPlan | undefined, error: unknown): Failure {
   const frame = 'OCI runtime create failed: runc create failed: unable to start container process'
-  return wrap(teller, 'failed to create shim task: ', frame, described, error)
+  if (described === undefined || !(error instanceof StepFailure))
+    return wrap(teller, 'failed to create shim task: ', frame, described, error)
+  const failure = new Failure('unknown', `${frame}: ${explainFirstBirth(described, error)}`, { cause: error })
+  return framed(teller, 'failed to create shim task: ', failure)
 }
 
 export function explainStartFailure(teller: Teller, described: DescribedPlan | undefined, error: unknown): Failure {

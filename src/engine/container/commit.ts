@@ -59,7 +59,7 @@ export async function commitContainer(
   })
   const layers = isEmpty ? parent.layers : [...parent.layers, layer.descriptor]
   const isDocker = parent.manifest.mediaType === MEDIA_TYPE.dockerManifest
-  const image = await storeImage(engine, lease.client, { config: document, layers, isDocker }, signal)
+  const image = await storeImage(engine, lease, { config: document, layers, isDocker }, signal)
   const { reference } = options
   await engine.images.tag(image, reference === undefined ? danglingName(image.target.digest) : recordNameOf(reference))
   publishImageEvent(engine, 'create', image.id, image.id, image)

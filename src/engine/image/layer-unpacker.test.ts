@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure } from '../../base/failure.ts'
+import type { Digest } from '../../oci/digest.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { digestOf } from '../../oci/digest.ts'
 import { chainIds, type ImageConfig } from '../../oci/parse-image-config.ts'
@@ -50,12 +51,13 @@ class FakeContainerd {
   }
 }
 
-function unpackerOf(fake: FakeContainerd, isParallel = true) {
+function unpackerOf(fake: FakeContainerd, isParallel = true, hold: (chainId: Digest) => void = () => {}) {
   const told: string[] = []
   const unpacker = new LayerUnpacker({
     client: fake.client,
     isParallel,
     signal: new AbortController().signal,
+    hold: async (chainId) => hold(chainId),
     progress: {
       extracting() {},
       unpacked: () => told.push('unpacked'),
@@ -91,6 +93,17 @@ test('what is there already is not unpacked again', async () => {
   await unpacker.finish(LAYERS, CONFIG)
   assert.deepEqual(fake.applied, [LAYERS[2]!.digest])
   assert.deepEqual(told, ['already there', 'already there', 'unpacked'])
+})
+
+test('what is collected before it can be held is unpacked again', async () => {
+  const fake = new FakeContainerd()
+  fake.committed.set(CHAIN[0]!, '').set(CHAIN[1]!, CHAIN[0]!)
+  const { unpacker, told } = unpackerOf(fake, true, (chainId) => {
+    if (chainId === CHAIN[1]) fake.committed.delete(chainId)
+  })
+  await unpacker.finish(LAYERS, CONFIG)
+  assert.deepEqual(fake.applied.toSorted(), [LAYERS[1]!.digest, LAYERS[2]!.digest].toSorted())
+  assert.deepEqual(told.toSorted(), ['already there', 'unpacked', 'unpacked'])
 })
 
 test('a layer that is not what the configuration says fails the stack, and nothing stays', async () => {

@@ -27,6 +27,7 @@ export class LayerUnpacker implements AsyncDisposable {
   readonly #signal: AbortSignal
   readonly #keyPrefix = `extract-${randomBytes(6).toString('hex')}`
   readonly #stack = new Deferred<Stack>()
+  readonly #hold: (chainId: Digest) => Promise<void>
   /** By the layer's place; also of layers that are not stored yet. */
   readonly #committed = new Map<number, Deferred<void>>()
   readonly #work = new Map<number, Promise<void>>()
@@ -39,8 +40,11 @@ export class LayerUnpacker implements AsyncDisposable {
     progress: UnpackProgress
     isParallel: boolean
     signal: AbortSignal
+    /** Keeps a snapshot that is there from being collected; what is gone by then stays gone. */
+    hold: (chainId: Digest) => Promise<void>
   }) {
     this.#client = options.client
+    this.#hold = options.hold
     this.#progress = options.progress
     this.#isParallel = options.isParallel
     this.#signal = options.signal
@@ -140,9 +144,13 @@ export class LayerUnpacker implements AsyncDisposable {
     return known
   }
 
+  /** And stays: the collector may be about to take it, with an image that has just been removed. */
   async #exists(chainId: Digest): Promise<boolean> {
+    const stat = () => this.#client.snapshots.stat({ snapshotter: SNAPSHOTTER, key: chainId })
     try {
-      await this.#client.snapshots.stat({ snapshotter: SNAPSHOTTER, key: chainId })
+      await stat()
+      await this.#hold(chainId)
+      await stat()
       return true
     } catch (error) {
       if (isFailure(error, 'not-found')) return false

@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { isFailure } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { UPLOAD_PREFIX } from '../../containerd/client/content-writer.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { SNAPSHOTTER } from '../container/tasks.ts'
 import type { Engine } from '../engine.ts'
 
 const OWNER_LABEL = 'berth.engine.lease'
@@ -19,6 +21,9 @@ const held = new Set<string>()
 export interface Lease extends AsyncDisposable {
   /** Whatever is written through it is held. */
   readonly client: ContainerdClient
+  /** Hold what is there already, too. What is gone by then stays gone: whoever has held it looks once more. */
+  readonly holdContent: (digest: Digest) => Promise<void>
+  readonly holdSnapshot: (chainId: Digest) => Promise<void>
 }
 
 /** Ends with its scope; what has no other owner by then goes, before the scope is left. */
@@ -30,8 +35,13 @@ export async function takeLease(client: ContainerdClient, engineId: string, nowM
     held.delete(id)
     throw error
   })
+  const hold = async (type: string, resourceId: string) => {
+    await client.leases.addResource({ id, resource: { type, id: resourceId } })
+  }
   return {
     client: client.withLease(id),
+    holdContent: (digest) => hold('content', digest),
+    holdSnapshot: (chainId) => hold(`snapshots/${SNAPSHOTTER}`, chainId),
     [Symbol.asyncDispose]: async () => {
       held.delete(id)
       await dropLease(client, id)

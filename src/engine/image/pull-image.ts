@@ -15,7 +15,7 @@ import { recordNameOf } from './image-names.ts'
 import type { ImageContent } from './image-store.ts'
 import { labelContent } from './label-content.ts'
 import { LayerUnpacker } from './layer-unpacker.ts'
-import { takeLease } from './lease.ts'
+import { type Lease, takeLease } from './lease.ts'
 import { publishImageEvent } from './publish-image-event.ts'
 import type { PullReporter } from './pull-progress.ts'
 import { imageContent } from './read-image.ts'
@@ -46,8 +46,9 @@ export async function pullImage(
     progress: options.reporter,
     isParallel: engine.peer.isOwn,
     signal: options.signal,
+    hold: lease.holdSnapshot,
   })
-  const sink = learningSink(sweepingSink(lease.client), unpacker)
+  const sink = learningSink(holdingSink(sweepingSink(lease.client), lease), unpacker)
   const pulled = await fetchImage(engine, { ...options, reference }, sink, unpacker)
   options.reporter.open()
   const config = parseImageConfig(await sink.read(pulled.config, IMAGE_CONFIG_BYTES_MAX))
@@ -92,6 +93,18 @@ function learningSink(sink: BlobSink, unpacker: LayerUnpacker): BlobSink {
       const bytes = await sink.read(descriptor, sizeMax)
       if (isConfigType(descriptor.mediaType)) unpacker.learnConfig(parseImageConfig(bytes))
       return bytes
+    },
+  }
+}
+
+/** What is there already may be on its way out, with an image that has just been removed: it counts only once it is held. */
+function holdingSink(sink: BlobSink, lease: Lease): BlobSink {
+  return {
+    ...sink,
+    has: async (descriptor) => {
+      if (!(await sink.has(descriptor))) return false
+      await lease.holdContent(descriptor.digest)
+      return sink.has(descriptor)
     },
   }
 }

@@ -1,6 +1,5 @@
 // An image that is made here, out of layers that are in containerd already: its configuration and its manifest are written, its layers unpacked.
 import { openContentSink } from '../../containerd/client/content-writer.ts'
-import type { ContainerdClient } from '../../containerd/client/client.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { digestOf } from '../../oci/digest.ts'
 import { MEDIA_TYPE } from '../../oci/media-type.ts'
@@ -8,6 +7,7 @@ import { parseImageConfig } from '../../oci/parse-image-config.ts'
 import type { Engine } from '../engine.ts'
 import { labelContent } from './label-content.ts'
 import { LayerUnpacker } from './layer-unpacker.ts'
+import type { Lease } from './lease.ts'
 import type { ImageContent } from './image-store.ts'
 import { imageContent } from './read-image.ts'
 
@@ -19,14 +19,15 @@ export interface ImageParts {
   isDocker: boolean
 }
 
-/** @param client of a lease: all of it is nobody's until the image has a name. */
+/** @param lease all of it is nobody's until the image has a name. */
 export async function storeImage(
   engine: Engine,
-  client: ContainerdClient,
+  lease: Lease,
   parts: ImageParts,
   signal: AbortSignal,
 ): Promise<ImageContent> {
   const { layers, isDocker } = parts
+  const { client } = lease
   const sink = openContentSink(client)
   const write = async (mediaType: string, document: object): Promise<Descriptor> => {
     const bytes = Buffer.from(JSON.stringify(document))
@@ -45,7 +46,13 @@ export async function storeImage(
     manifest: { config, layers },
     config: parseImageConfig(Buffer.from(JSON.stringify(parts.config))),
   })
-  await using unpacker = new LayerUnpacker({ client, progress: SILENT, isParallel: engine.peer.isOwn, signal })
+  await using unpacker = new LayerUnpacker({
+    client,
+    progress: SILENT,
+    isParallel: engine.peer.isOwn,
+    signal,
+    hold: lease.holdSnapshot,
+  })
   await unpacker.finish(layers, image.config)
   await labelContent(client, image)
   return image

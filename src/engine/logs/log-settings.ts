@@ -4,8 +4,7 @@ import { goJson } from '../../base/go/go-json.ts'
 import type { TaskStdio } from '../../containerd/client/stdio-uri.ts'
 import { encodeLocalAttributes } from './local-entry.ts'
 import { invalid, parseGoBool, parseGoInt, parseGoSize, wrapped } from './go-values.ts'
-import { fieldName } from './forward/journald.ts'
-import { extraAttributes, fileAttributes, type LoggedContainer, type LogOptions, logOptions } from './log-info.ts'
+import { fileAttributes, type LoggedContainer, type LogOptions, logOptions } from './log-info.ts'
 import { isForwarding } from './log-drivers.ts'
 
 export type LogFormat = 'json-file' | 'local'
@@ -44,9 +43,7 @@ export function logSettings(record: LoggedContainer, directory: string): TaskStd
   const place = logPlace(record, directory)
   if (place === undefined) return undefined
   const { maxSizeBytes, maxFiles } = logBounds(record)
-  // What is read back of a journal's container has the journal's names.
-  const isJournal = record.hostConfig.LogConfig?.Type === 'journald'
-  const attributes = isJournal ? extraAttributes(record, fieldName) : fileAttributes(record)
+  const attributes = fileAttributes(record)
   const encoded = encodeAttributes(place.format, attributes)
   if (encoded.length > ATTRIBUTES_MAX)
     throw invalid(`the attributes of log entries are larger than ${ATTRIBUTES_MAX} bytes`)

@@ -16,7 +16,7 @@ interface NetworkView {
 }
 
 export async function listNetworks(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
-  const filters = parseFilters(request.query).check(FILTERS)
+  const filters = checkFilters(parseFilters(request.query))
   const body = allNetworks(engine, request).filter((network) => isWanted(filters, network))
   return { kind: 'json', status: 200, body }
 }
@@ -35,6 +35,19 @@ export async function inspectNetwork(engine: Engine, request: ApiRequest): Promi
   return { kind: 'json', status: 200, body: { ...found, Containers: found.Name === 'bridge' ? endpoints(engine) : {} } }
 }
 
+/** Throws in Docker's words, as it does: of a type that is none it says that it failed itself. */
+function checkFilters(filters: Filters): Filters {
+  filters.check(FILTERS)
+  if (filters.get('dangling').some((value) => !['0', '1', 'false', 'true'].includes(value)))
+    throw new Failure(
+      'invalid-argument',
+      `invalid value for filter 'dangling', must be "true" (or "1"), or "false" (or "0")`,
+    )
+  for (const type of filters.get('type'))
+    if (!['builtin', 'custom'].includes(type)) throw new Failure('unknown', `invalid filter: 'type'='${type}'`)
+  return filters
+}
+
 function onlyOne(found: NetworkView[], name: string): NetworkView | undefined {
   if (found.length > 1)
     throw new Failure('invalid-argument', `network ${name} is ambiguous (${found.length} matches found on ID prefix)`)
@@ -47,7 +60,7 @@ function isWanted(filters: Filters, network: NetworkView): boolean {
     filters.prefix('id', network.Id) &&
     filters.exact('driver', network.Driver) &&
     filters.exact('scope', 'local') &&
-    filters.exact('type', 'builtin') &&
+    (!filters.has('type') || filters.get('type').includes('builtin')) &&
     filters.labels('label', {}) &&
     (!filters.has('dangling') || !filters.boolean('dangling', false))
   )

@@ -29,7 +29,14 @@ export function adaptHostConfig(hostConfig: HostConfig, facts: HostConfigDefault
   if (adapted.MemorySwappiness === -1) adapted.MemorySwappiness = null
   if (adapted.PidsLimit != null && adapted.PidsLimit <= 0) adapted.PidsLimit = null
   adapted.OomKillDisable ??= false
+  if (isUnlabelled(adapted)) adapted.SecurityOpt = [...(adapted.SecurityOpt ?? []), 'label=disable']
   return adapted
+}
+
+/** Who sees the host's processes, or all of it, gets no label of its own. */
+function isUnlabelled({ Privileged, PidMode, IpcMode, SecurityOpt }: HostConfig): boolean {
+  if ((SecurityOpt ?? []).some((option) => option.split('=')[0] === 'label')) return false
+  return Privileged === true || PidMode === 'host' || IpcMode === 'host'
 }
 
 /** With version 1 a privileged container sees the host's groups, whatever the daemon says. */

@@ -59,13 +59,38 @@ function userMounts(input: SpecInput): MountSpec[] {
         ? tmpfsMount(mount.destination, mount.options)
         : { destination: mount.destination, type: 'bind', source: mount.source, options: [...mount.options] },
     ),
-    ...Object.entries(hostConfig.Tmpfs ?? {}).map(([target, options]) => tmpfsMount(target, options.split(','))),
+    ...Object.entries(hostConfig.Tmpfs ?? {}).map(([target, options]) =>
+      tmpfsMount(target, checkTmpfsOptions(options.split(','))),
+    ),
   ]
 }
 
 function bindMount(source: string, destination: string, readWrite: boolean): MountSpec {
   const options = ['rbind', ...(readWrite ? [] : ['ro']), 'rprivate']
   return { destination, type: 'bind', source, options }
+}
+
+const TMPFS_FLAGS = new Set(
+  'defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync remount mand nomand atime noatime diratime nodiratime bind rbind unbindable runbindable private rprivate shared rshared slave rslave relatime norelatime strictatime nostrictatime'.split(
+    ' ',
+  ),
+)
+const TMPFS_SETTINGS = new Set(['size', 'mode', 'uid', 'gid', 'nr_inodes', 'nr_blocks', 'mpol'])
+
+/** Docker's list, which is not the kernel's. Throws `unknown`: it is told at the start only. */
+function checkTmpfsOptions(options: readonly string[]): readonly string[] {
+  for (const option of options.filter((each) => each !== '' && !TMPFS_FLAGS.has(each))) {
+    const [name = '', value] = splitOnce(option)
+    if (value !== undefined && TMPFS_SETTINGS.has(name)) continue
+    const words = value === undefined ? [name] : [name, value]
+    throw new Failure('unknown', `invalid tmpfs option [${words.map((word) => JSON.stringify(word)).join(' ')}]`)
+  }
+  return options
+}
+
+function splitOnce(option: string): [string, string?] {
+  const at = option.indexOf('=')
+  return at < 0 ? [option] : [option.slice(0, at), option.slice(at + 1)]
 }
 
 function tmpfsMount(target: string, options: readonly string[]): MountSpec {

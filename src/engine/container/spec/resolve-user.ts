@@ -52,9 +52,10 @@ function resolveGroup(name: string, group: string | undefined): number {
   return found
 }
 
+/** What follows a second colon is nobody's, as in Docker. */
 function splitUser(spec: string): [string, string] {
-  const colon = spec.indexOf(':')
-  return colon < 0 ? [spec, ''] : [spec.slice(0, colon), spec.slice(colon + 1)]
+  const [user = '', group = ''] = spec.split(':')
+  return [user, group]
 }
 
 /** Undefined for what isn't a number. */

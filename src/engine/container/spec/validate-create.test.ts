@@ -27,7 +27,7 @@ test("bad host configurations are refused in Docker's words", () => {
     [{ NanoCpus: 1e9, CpuQuota: 2000 }, 'Conflicting options: Nano CPUs and CPU Quota cannot both be set'],
     [{ CpuPeriod: 10 }, 'CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)'],
     [{ CpuQuota: 10 }, 'CPU cfs quota can not be less than 1ms (i.e. 1000)'],
-    [{ CpusetCpus: 'x' }, 'Invalid value x for cpuset cpus'],
+    [{ CpusetCpus: 'x' }, 'Invalid value x for cpuset cpus: invalid format: x'],
     [{ CpusetCpus: '0,7' }, 'Requested CPUs are not available - requested 0,7, available: 0-1'],
     [{ CpusetMems: '1' }, 'Requested memory nodes are not available - requested 1, available: 0'],
     [{ BlkioWeight: 5 }, 'Range of blkio weight is from 10 to 1000'],
@@ -127,7 +127,7 @@ test('a limit without a controller goes, with a warning each', () => {
     'Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.',
     'Your kernel does not support BPS Block I/O read limit or the cgroup is not mounted. Block I/O BPS read limit discarded.',
   ])
-  assert.deepEqual(hostConfig, { OomKillDisable: null })
+  assert.deepEqual(hostConfig, { OomKillDisable: null, BlkioDeviceReadBps: [] })
 })
 
 test('memory without a controller of swap is limited without swap', () => {

@@ -37,7 +37,9 @@ export function validateResources(resources: Resources, facts: ResourceFacts, is
   const discard = (isPossible: boolean, keys: readonly (keyof Resources)[], text: string) => {
     const given = keys.filter((key) => isSet(resources[key]))
     if (isPossible || given.length === 0) return
-    for (const key of keys) delete resources[key]
+    for (const key of keys)
+      if (Array.isArray(resources[key])) Object.assign(resources, { [key]: [] })
+      else delete resources[key]
     warnings.push(text)
   }
   checkMemory(resources, facts.controls, discard, isUpdate)
@@ -157,7 +159,7 @@ function checkCpu(resources: Resources, { cpus, memoryNodes, controls }: Resourc
 function checkSet(text: string | undefined, available: readonly number[], field: string, noun: string): void {
   if (!text) return
   const wanted = parseIndexes(text)
-  if (wanted === undefined) return refuse(`Invalid value ${text} for ${field}`)
+  if (wanted === undefined) return refuse(`Invalid value ${text} for ${field}: invalid format: ${text}`)
   if (wanted.some((index) => !available.includes(index)))
     refuse(`Requested ${noun} are not available - requested ${text}, available: ${formatIndexes(available)}`)
 }
