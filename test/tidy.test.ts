@@ -54,7 +54,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'registry/client',
     'containerd/client',
   ],
-  client: ['base', 'oci', 'api', 'gen', 'wire'],
+  // trees: `cp` packs and unpacks the user's own directories.
+  client: ['base', 'oci', 'api', 'gen', 'wire', 'trees'],
 }
 
 const tracked = execFileSync('git', ['-C', ROOT, 'ls-files', '--cached', '--others', '--exclude-standard'], {

@@ -2,6 +2,7 @@
 import type { Command } from './command.ts'
 import { COMPLETION_COMMANDS } from './command-tables/completions.ts'
 import { CONTEXT_COMMANDS } from './command-tables/contexts.ts'
+import { FILE_COMMANDS } from './command-tables/files.ts'
 import { OTHER_COMMANDS } from './command-tables/others.ts'
 import { REGISTRY_COMMANDS } from './command-tables/registries.ts'
 import { VOLUME_COMMANDS } from './command-tables/volumes.ts'
@@ -283,6 +284,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   ...COMPLETION_COMMANDS,
   ...CONTEXT_COMMANDS,
+  ...FILE_COMMANDS,
   ...OTHER_COMMANDS,
   ...REGISTRY_COMMANDS,
   ...VOLUME_COMMANDS,

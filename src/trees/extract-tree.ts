@@ -24,7 +24,7 @@ import { type ByteString, displayName, type TarEntry, type TarTime } from '../wi
 import type { TarSink } from '../wire/tar/tar-parser.ts'
 
 export interface ExtractOptions {
-  /** Absolute, without links. */
+  /** Absolute. */
   directory: ByteString
   /** Whose everything becomes; `archived`: each entry's own; `mine`: whoever runs this. */
   owner: { uid: number; gid: number } | 'archived' | 'mine'
@@ -52,7 +52,7 @@ export class TreeExtractor implements TarSink {
 
   constructor(options: ExtractOptions) {
     this.#options = options
-    this.#root = options.directory === '/' ? '/' : options.directory.replace(/\/+$/, '')
+    this.#root = posix.normalize(options.directory).replace(/(?<=.)\/+\.?$/, '')
   }
 
   entry(entry: TarEntry): void {
@@ -103,7 +103,7 @@ export class TreeExtractor implements TarSink {
       const [old, made] = isDirectory ? ['directory', 'non-directory'] : ['non-directory', 'directory']
       throw new Failure(
         'unknown',
-        `cannot overwrite ${old} ${quoted(path)} with ${made} ${quoted(this.#options.directory)}`,
+        `cannot overwrite ${old} ${quoted(path)} with ${made} ${quoted(this.#root)}`,
       )
     }
     if (isDirectory && name === '.') return false

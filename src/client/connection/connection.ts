@@ -1,7 +1,7 @@
 // The client's side of the Engine API: requests, streams and connections that become byte streams.
 import { Failure, type FailureCode, isFailure } from '../../base/failure.ts'
 import { type ByteStream, openByteStream, type Target } from './byte-stream.ts'
-import { type HttpResponse, readResponse, sendRequest } from './http.ts'
+import { type HttpRequest, type HttpResponse, readResponse, sendRequest, sendStream } from './http.ts'
 
 export interface ApiCall {
   method: 'GET' | 'POST' | 'DELETE' | 'HEAD' | 'PUT'
@@ -10,6 +10,8 @@ export interface ApiCall {
   query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
   /** JSON, unless it is bytes. */
   body?: unknown
+  /** A body that comes piece by piece, in the place of `body`. */
+  upload?: AsyncIterable<Uint8Array>
   headers?: Readonly<Record<string, string>>
   signal?: AbortSignal
 }
@@ -41,6 +43,11 @@ const CODE_OF_STATUS: Record<number, FailureCode> = {
   409: 'conflict',
   501: 'unimplemented',
   503: 'unavailable',
+}
+
+export interface Answer {
+  headers: ReadonlyMap<string, string>
+  body: AsyncIterable<Uint8Array>
 }
 
 /** What the engine says of itself in its answer to a ping. */
@@ -96,13 +103,18 @@ export class Connection {
 
   /** The body while it comes; errors have been turned into failures. */
   async open(call: ApiCall): Promise<AsyncIterable<Uint8Array>> {
+    return (await this.answer(call)).body
+  }
+
+  /** As `open`, with the answer's headers, whose names are in lower case. */
+  async answer(call: ApiCall): Promise<Answer> {
     const { stream, response } = await this.#exchange(call, {})
     if (response.status < 200 || response.status >= 300) {
       const failure = failureOf(response.status, (await collect(response.body)).toString('utf8'), response.reason)
       this.#giveBack(stream, response)
       throw failure
     }
-    return this.#body(stream, response)
+    return { headers: response.headers, body: this.#body(stream, response) }
   }
 
   /** Attach and exec start: the connection becomes a byte stream. */
@@ -145,6 +157,7 @@ export class Connection {
     const stream = await this.#take(call)
     call.signal?.addEventListener('abort', () => stream.destroy(), { once: true })
     try {
+      if (call.upload !== undefined) return { stream, response: await exchangeUpload(stream, request, call.upload) }
       await sendRequest(stream, request)
       return { stream, response: await readResponse(stream, call.method === 'HEAD') }
     } catch (error) {
@@ -212,6 +225,28 @@ export class Connection {
       )
     return during(error.message)
   }
+}
+
+/** An engine that refuses answers before the end of what is sent, and may close the connection under us: its words count. */
+async function exchangeUpload(
+  stream: ByteStream,
+  request: Omit<HttpRequest, 'body'>,
+  source: AsyncIterable<Uint8Array>,
+): Promise<HttpResponse> {
+  let isAnswered = false
+  const answer = readResponse(stream, false).finally(() => {
+    isAnswered = true
+  })
+  const sent = sendStream(stream, request, source, () => isAnswered)
+  const failed = sent.then(
+    () => answer,
+    async (error: unknown) => {
+      // What the source itself fails with ends it; a broken connection may have an answer in it.
+      if ((error as NodeJS.ErrnoException).syscall !== 'write' && stream.isOpen) stream.destroy()
+      return await answer.catch(() => Promise.reject(error))
+    },
+  )
+  return await Promise.race([answer, failed])
 }
 
 /** Everything of a body. */

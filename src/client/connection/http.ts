@@ -29,6 +29,27 @@ export async function sendRequest(stream: ByteStream, request: HttpRequest): Pro
   await stream.write(body === undefined ? head : Buffer.concat([head, body]))
 }
 
+/** A body whose length nobody knows, in chunks. Stops where `isOver` says that the answer has come before the end of it. */
+export async function sendStream(
+  stream: ByteStream,
+  request: Omit<HttpRequest, 'body'>,
+  source: AsyncIterable<Uint8Array>,
+  isOver: () => boolean,
+): Promise<void> {
+  const headers = Object.entries(request.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  await stream.write(
+    `${request.method} ${request.path} HTTP/1.1\r\n${headers.join('')}Transfer-Encoding: chunked\r\n\r\n`,
+  )
+  for await (const bytes of source) {
+    if (isOver()) return
+    if (bytes.length === 0) continue
+    await stream.write(`${bytes.length.toString(16)}\r\n`)
+    await stream.write(bytes)
+    await stream.write('\r\n')
+  }
+  await stream.write('0\r\n\r\n')
+}
+
 /** Waits for the head of the answer. `isHead`: the request was HEAD, so there is no body. */
 export async function readResponse(stream: ByteStream, isHead: boolean): Promise<HttpResponse> {
   const text = await readHead(stream)
