@@ -101,10 +101,7 @@ export class TreeExtractor implements TarSink {
     const [isDirectory, wantsDirectory] = [stats.isDirectory(), entry.type === 'directory']
     if (this.#options.keepsKinds && isDirectory !== wantsDirectory) {
       const [old, made] = isDirectory ? ['directory', 'non-directory'] : ['non-directory', 'directory']
-      throw new Failure(
-        'unknown',
-        `cannot overwrite ${old} ${quoted(path)} with ${made} ${quoted(this.#root)}`,
-      )
+      throw new Failure('unknown', `cannot overwrite ${old} ${quoted(path)} with ${made} ${quoted(this.#root)}`)
     }
     if (isDirectory && name === '.') return false
     if (!isDirectory || !wantsDirectory) {
