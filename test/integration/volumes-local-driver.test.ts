@@ -199,6 +199,19 @@ test('a volume that fails to be made leaves nothing, and one in use is refused w
   await engine.ok('volume', 'rm', 'fresh')
 })
 
+test('what somebody has mounted in a volume is not removed with it', async () => {
+  await engine.ok('volume', 'create', 'holder')
+  const inner = `${dataOf('holder')}/inner`
+  mkdirSync(inner)
+  await must(['mount', '-t', 'tmpfs', 'inner', inner])
+  writeFileSync(`${inner}/file`, 'of somebody')
+  const refused = await engine.docker(['volume', 'rm', 'holder'])
+  assert.match(refused.stderr, /remove holder: error removing volume path '.*\/inner': device or resource busy/)
+  assert.equal(readFileSync(`${inner}/file`, 'utf8'), 'of somebody')
+  await must(['umount', inner])
+  await engine.ok('volume', 'rm', 'holder')
+})
+
 test('events tell of each volume made, mounted, unmounted and removed', async () => {
   const since = String(Date.now() / 1000)
   await engine.ok('volume', 'create', 'told')

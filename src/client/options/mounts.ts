@@ -108,8 +108,9 @@ const FIELDS: Record<string, SetField> = {
     }
   },
   'tmpfs-mode': (mount, value, key) => {
-    if (!/^[0-7]{1,11}$/.test(value)) throw invalid(`invalid value for ${key}: ${value}`)
-    tmpfsOptions(mount).Mode = Number.parseInt(value, 8)
+    const mode = /^[0-7]{1,11}$/.test(value) ? Number.parseInt(value, 8) : Number.POSITIVE_INFINITY
+    if (mode > 0xffff_ffff) throw invalid(`invalid value for ${key}: ${value}`)
+    tmpfsOptions(mount).Mode = mode
   },
 }
 

@@ -55,6 +55,10 @@ export class LocalDriver implements VolumeDriver {
     const volume = this.#require(name)
     if (volume.holders.size > 0) throw new Failure('unknown', 'volume has active mounts')
     this.#unmountNow(volume)
+    // What somebody has mounted in it is not the volume's: removing would empty that first.
+    const [foreign] = mountPointsBelow(this.#pathOf(name))
+    if (foreign !== undefined)
+      throw new Failure('unknown', `error removing volume path '${foreign}': device or resource busy`)
     await removeLocalVolume(this.#directory, name)
     this.#volumes.delete(name)
   }

@@ -53,8 +53,8 @@ async function sourceOf(engine: Engine, container: Container, mount: ContainerMo
     if (mount.makesSource) makeDirectory(mount.source)
     return mount.source
   }
-  undo.defer(() => releaseVolume(engine, container, mount))
   const path = await mountVolume(engine, container, mount)
+  undo.defer(() => releaseVolume(engine, container, mount))
   const subpath = mount.spec.VolumeOptions?.Subpath
   if (!subpath) return path
   const name = `volume-${container.record.mountPoints.indexOf(mount)}`
