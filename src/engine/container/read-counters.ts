@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { Failure } from '../../base/failure.ts'
 import { decodeTaskMetrics } from '../../containerd/client/task-metrics.ts'
-import type { CgroupStats } from '../../linux/cgroup/cgroup.ts'
+import { BLOCK_IO_TABLES, type CgroupStats } from '../../linux/cgroup/cgroup-stats.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
+import { specHost } from './spec-facts.ts'
 import { emptyBlockIo, readSystemCpu } from './stats.ts'
 
 export interface StatsCounters {
@@ -28,8 +29,8 @@ export async function readCounters(engine: Engine, container: Container): Promis
     pids: stats.pids
       ? { current: Number(stats.pids.current), ...(stats.pids.limit ? { limit: Number(stats.pids.limit) } : {}) }
       : {},
-    blockIo: blockIoStats(stats),
-    networks: interfaceStats(container),
+    blockIo: blockIoStats(stats, specHost(engine).cgroupVersion),
+    networks: interfaceStats(networkOwner(engine, container)),
   }
 }
 
@@ -64,19 +65,30 @@ function memoryStats({ memory }: CgroupStats): Record<string, unknown> {
   }
 }
 
-function blockIoStats({ blockIo }: CgroupStats): Record<string, unknown> {
-  const entries = (field: 'bytes' | 'operations') =>
-    blockIo.map(({ major, minor, operation, ...counts }) => ({
-      major,
-      minor,
-      op: operation,
-      value: Number(counts[field]),
-    }))
-  return {
-    ...emptyBlockIo(),
-    io_service_bytes_recursive: entries('bytes'),
-    io_serviced_recursive: entries('operations'),
+/** The first version of control groups has all of Docker's tables, the second but that of bytes. */
+function blockIoStats({ blockIoTables: tables }: CgroupStats, cgroupVersion: 1 | 2): Record<string, unknown> {
+  const kept = cgroupVersion === 1 ? BLOCK_IO_TABLES : (['ioServiceBytesRecursive'] as const)
+  const rows = kept.map((table) => [
+    table.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    (tables[table] ?? []).map(({ major, minor, operation, value }) => ({
+      ...{ major, minor, value: Number(value) },
+      op: cgroupVersion === 1 ? operation : operation.toLowerCase(),
+    })),
+  ])
+  return { ...emptyBlockIo(), ...Object.fromEntries(rows) }
+}
+
+/** Who shares another's network has its counters. */
+function networkOwner(engine: Engine, container: Container): Container {
+  const seen = new Set<Container>()
+  for (let owner = container; !seen.has(owner); ) {
+    seen.add(owner)
+    const [, id] = /^container:(.+)$/.exec(owner.record.hostConfig.NetworkMode ?? '') ?? []
+    const next = id === undefined ? undefined : engine.containers.find(id)
+    if (next === undefined) return owner
+    owner = next
   }
+  return container // they name each other in a circle
 }
 
 /** Read at the host's end of the cable, so what it receives is what the container sends. */

@@ -86,11 +86,11 @@ export function emptyBlockIo(): Record<string, unknown> {
   }
 }
 
-/** Nanoseconds that all processors together have spent, and how many there are: what a share is computed against. */
+/** Nanoseconds that all processors together have spent, without what a hypervisor took, and how many there are: what a share is computed against. */
 export function readSystemCpu(text = readFileSync('/proc/stat', 'utf8')): { usageNs: number; onlineCpus: number } {
   const NS_PER_TICK = 10_000_000 // USER_HZ is 100 on every architecture we run on
   const lines = text.split('\n')
-  const fields = (lines[0] ?? '').trim().split(/\s+/).slice(1, 9).map(Number)
+  const fields = (lines[0] ?? '').trim().split(/\s+/).slice(1, 8).map(Number)
   return {
     usageNs: fields.reduce((sum, ticks) => sum + ticks, 0) * NS_PER_TICK,
     onlineCpus: lines.filter((line) => /^cpu\d/.test(line)).length,
