@@ -8,6 +8,8 @@ import { parseStdioUri } from '../../src/containerd/client/stdio-uri.ts'
 import { layerPath, parseWhiteout } from '../../src/containerd/diff/layer-path.ts'
 import { ZstdWindows } from '../../src/wire/compression/zstd-windows.ts'
 import { parseFilters as parseContainerdFilters } from '../../src/containerd/filters/parse-filter.ts'
+import { parseKind } from '../../src/engine/cdi/device-name.ts'
+import { parseCdiSpec } from '../../src/engine/cdi/parse-spec.ts'
 import { publishRequests } from '../../src/engine/container/port-bindings.ts'
 import { parseBind } from '../../src/engine/container/spec/parse-bind.ts'
 import { resolveUser } from '../../src/engine/container/spec/resolve-user.ts'
@@ -252,6 +254,16 @@ export const TARGETS: Record<string, Target> = {
       '{"log":"\\ud800","attrs":{}}\n',
     ),
     run: (input) => void parseLogLine(input),
+  },
+  'cdi spec': {
+    samples: texts(
+      '{"cdiVersion":"0.6.0","kind":"a.b/c","devices":[{"name":"d","containerEdits":{"env":["A=1"],"mounts":[{"hostPath":"/a","containerPath":"/b"}]}}]}',
+      'cdiVersion: "0.5.0"\nkind: a.b/c\ncontainerEdits: {hooks: [{hookName: prestart, path: /x, timeout: 3}]}\ndevices:\n- name: d\n  containerEdits: &e {deviceNodes: [{path: /dev/null, fileMode: 0600}]}\n- {name: f, containerEdits: *e}\n',
+    ),
+    run(input) {
+      const { kind, devices } = parseCdiSpec(input.toString())
+      assert.ok(parseKind(kind) !== undefined && devices.size > 0)
+    },
   },
   challenge: {
     samples: texts('Bearer realm="https://a/b",service="c",scope="d", Basic realm="x"', `Basic ${' '.repeat(3000)}x`),

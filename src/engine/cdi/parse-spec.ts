@@ -1,6 +1,6 @@
 // CDI spec files (container-device-interface, SPEC.md): what a device asks to be changed in a container's runtime spec. YAML, of which JSON is a part.
 import { parse } from 'yaml'
-import { messageOf } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { isDeviceName, parseKind } from './device-name.ts'
 
 export interface CdiDeviceNode {
@@ -61,29 +61,29 @@ export type HookName = (typeof HOOKS)[number]
 const VERSIONS = ['0.1.0', '0.2.0', '0.3.0', '0.4.0', '0.5.0', '0.6.0', '0.7.0', '0.8.0', '1.0.0', '1.1.0']
 const DEVICES_MAX = 10_000
 
-/** Throws an Error that says what is wrong. */
+/** Throws Failure('invalid-argument') that says what is wrong. */
 export function parseCdiSpec(text: string): CdiSpec {
   const root = new Fields(parseDocument(text), 'spec')
   const version = root.text('cdiVersion') ?? ''
-  if (!VERSIONS.includes(version)) throw new Error(`invalid version ${JSON.stringify(version)}`)
+  if (!VERSIONS.includes(version)) throw invalid(`invalid version ${JSON.stringify(version)}`)
   const kind = root.text('kind') ?? ''
-  if (parseKind(kind) === undefined) throw new Error(`invalid CDI Spec: invalid kind ${JSON.stringify(kind)}`)
+  if (parseKind(kind) === undefined) throw invalid(`invalid CDI Spec: invalid kind ${JSON.stringify(kind)}`)
   root.texts('annotations')
   const edits = parseEdits(root.value('containerEdits') ?? {}, 'containerEdits')
   const devices = new Map<string, ContainerEdits>()
   const list = root.list('devices')
-  if (list.length === 0) throw new Error('invalid CDI Spec: invalid spec, no devices')
-  if (list.length > DEVICES_MAX) throw new Error(`invalid CDI Spec: more than ${DEVICES_MAX} devices`)
+  if (list.length === 0) throw invalid('invalid CDI Spec: invalid spec, no devices')
+  if (list.length > DEVICES_MAX) throw invalid(`invalid CDI Spec: more than ${DEVICES_MAX} devices`)
   for (const item of list) {
     const device = new Fields(item, 'device')
     const name = device.text('name') ?? ''
-    if (!isDeviceName(name)) throw new Error(`invalid CDI Spec: invalid device name ${JSON.stringify(name)}`)
-    if (devices.has(name)) throw new Error(`invalid CDI Spec: invalid spec, multiple device ${JSON.stringify(name)}`)
+    if (!isDeviceName(name)) throw invalid(`invalid CDI Spec: invalid device name ${JSON.stringify(name)}`)
+    if (devices.has(name)) throw invalid(`invalid CDI Spec: invalid spec, multiple device ${JSON.stringify(name)}`)
     device.texts('annotations')
     const own = parseEdits(device.value('containerEdits') ?? {}, 'containerEdits')
     device.end()
     if (isEmpty(own))
-      throw new Error(`invalid CDI Spec: failed add device ${JSON.stringify(name)}: invalid device, empty device edits`)
+      throw invalid(`invalid CDI Spec: failed add device ${JSON.stringify(name)}: invalid device, empty device edits`)
     devices.set(name, own)
   }
   root.end()
@@ -92,9 +92,9 @@ export function parseCdiSpec(text: string): CdiSpec {
 
 function parseDocument(text: string): unknown {
   try {
-    return parse(text, { maxAliasCount: 100, version: '1.1' }) // a mode such as 0600 is octal, as in Go's parser
+    return parse(text, { maxAliasCount: 100, version: '1.1', logLevel: 'error' }) // a mode such as 0600 is octal, as in Go's parser
   } catch (error) {
-    throw new Error(`failed to unmarshal CDI Spec: ${messageOf(error).split('\n')[0]}`)
+    throw invalid(`failed to unmarshal CDI Spec: ${messageOf(error).split('\n')[0]}`)
   }
 }
 
@@ -120,20 +120,20 @@ function parseEdits(value: unknown, where: string): ContainerEdits {
 function checkEnv(env: string[], where: string): string[] {
   for (const variable of env)
     if (variable.indexOf('=') <= 0)
-      throw new Error(`invalid ${where}: invalid environment variable ${JSON.stringify(variable)}`)
+      throw invalid(`invalid ${where}: invalid environment variable ${JSON.stringify(variable)}`)
   return env
 }
 
 function parseDeviceNode(value: unknown): CdiDeviceNode {
   const fields = new Fields(value, 'deviceNodes')
   const path = fields.text('path') ?? ''
-  if (path === '') throw new Error('invalid (empty) device path')
+  if (path === '') throw invalid('invalid (empty) device path')
   const type = fields.text('type')
   if (type !== undefined && !['', 'b', 'c', 'u', 'p'].includes(type))
-    throw new Error(`device ${JSON.stringify(path)}: invalid type ${JSON.stringify(type)}`)
+    throw invalid(`device ${JSON.stringify(path)}: invalid type ${JSON.stringify(type)}`)
   const permissions = fields.text('permissions')
   if (permissions !== undefined && !/^[rwm]*$/.test(permissions))
-    throw new Error(`device ${JSON.stringify(path)}: invalid permissions ${JSON.stringify(permissions)}`)
+    throw invalid(`device ${JSON.stringify(path)}: invalid permissions ${JSON.stringify(permissions)}`)
   const node: CdiDeviceNode = {
     path,
     ...given('hostPath', fields.text('hostPath')),
@@ -150,9 +150,9 @@ function parseHook(value: unknown): CdiHook {
   const fields = new Fields(value, 'hooks')
   const name = fields.text('hookName') ?? ''
   const hookName = HOOKS.find((each) => each === name)
-  if (hookName === undefined) throw new Error(`invalid hook name ${JSON.stringify(name)}`)
+  if (hookName === undefined) throw invalid(`invalid hook name ${JSON.stringify(name)}`)
   const path = fields.text('path') ?? ''
-  if (path === '') throw new Error(`invalid hook ${JSON.stringify(name)} with empty path`)
+  if (path === '') throw invalid(`invalid hook ${JSON.stringify(name)} with empty path`)
   const env = fields.strings('env')
   if (env !== undefined) checkEnv(env, `hook ${JSON.stringify(name)}`)
   const hook: CdiHook = {
@@ -170,8 +170,8 @@ function parseMount(value: unknown): CdiMount {
   const fields = new Fields(value, 'mounts')
   const hostPath = fields.text('hostPath') ?? ''
   const containerPath = fields.text('containerPath') ?? ''
-  if (hostPath === '') throw new Error('invalid mount, empty host path')
-  if (containerPath === '') throw new Error('invalid mount, empty container path')
+  if (hostPath === '') throw invalid('invalid mount, empty host path')
+  if (containerPath === '') throw invalid('invalid mount, empty container path')
   const mount: CdiMount = {
     hostPath,
     containerPath,
@@ -188,7 +188,7 @@ function parseIntelRdt(value: unknown): CdiIntelRdt {
   const fields = new Fields(value, 'intelRdt')
   const closID = fields.text('closID')
   if (closID !== undefined && (closID.length > CLOS_ID_LENGTH_MAX || /^\.\.?$|[/\n]/.test(closID)))
-    throw new Error('invalid ClosID')
+    throw invalid('invalid ClosID')
   const rdt: CdiIntelRdt = {
     ...given('closID', closID),
     ...given('l3CacheSchema', fields.text('l3CacheSchema')),
@@ -206,7 +206,7 @@ function given<Key extends string, Value>(key: Key, value: Value | undefined): {
 
 function requireNumber(value: unknown, where: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
-  throw new Error(`failed to unmarshal CDI Spec: ${where} is no number`)
+  throw invalid(`failed to unmarshal CDI Spec: ${where} is no number`)
 }
 
 /** An object's fields, each of its type; those that nobody asks for are unknown, and refused. */
@@ -216,7 +216,7 @@ class Fields {
 
   constructor(value: unknown, where: string) {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new Error(`failed to unmarshal CDI Spec: ${where} is no object`)
+      throw invalid(`failed to unmarshal CDI Spec: ${where} is no object`)
     this.#values = new Map(Object.entries(value))
     this.#where = where
   }
@@ -242,7 +242,7 @@ class Fields {
 
   list(key: string): unknown[] {
     const value = this.value(key) ?? []
-    if (!Array.isArray(value)) throw new Error(`failed to unmarshal CDI Spec: ${this.#where}.${key} is no list`)
+    if (!Array.isArray(value)) throw invalid(`failed to unmarshal CDI Spec: ${this.#where}.${key} is no list`)
     return value
   }
 
@@ -250,7 +250,7 @@ class Fields {
     if (!this.#values.has(key)) return undefined
     return this.list(key).map((item) => {
       if (typeof item === 'string') return item
-      throw new Error(`failed to unmarshal CDI Spec: ${this.#where}.${key} is no list of strings`)
+      throw invalid(`failed to unmarshal CDI Spec: ${this.#where}.${key} is no list of strings`)
     })
   }
 
@@ -258,20 +258,24 @@ class Fields {
   texts(key: string): Record<string, string> {
     const value = this.value(key) ?? {}
     const isMap = typeof value === 'object' && Object.values(value).every((item) => typeof item === 'string')
-    if (!isMap) throw new Error(`failed to unmarshal CDI Spec: ${this.#where}.${key} is no map of strings`)
+    if (!isMap) throw invalid(`failed to unmarshal CDI Spec: ${this.#where}.${key} is no map of strings`)
     return value as Record<string, string>
   }
 
   end(): void {
     const [unknown] = this.#values.keys()
     if (unknown !== undefined)
-      throw new Error(`failed to unmarshal CDI Spec: unknown field ${JSON.stringify(unknown)} in ${this.#where}`)
+      throw invalid(`failed to unmarshal CDI Spec: unknown field ${JSON.stringify(unknown)} in ${this.#where}`)
   }
 
   #typed(key: string, type: 'string' | 'boolean'): unknown {
     const value = this.value(key)
     if (value !== undefined && typeof value !== type)
-      throw new Error(`failed to unmarshal CDI Spec: ${this.#where}.${key} is no ${type}`)
+      throw invalid(`failed to unmarshal CDI Spec: ${this.#where}.${key} is no ${type}`)
     return value
   }
+}
+
+function invalid(what: string): Failure {
+  return new Failure('invalid-argument', what)
 }

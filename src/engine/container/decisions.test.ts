@@ -7,7 +7,7 @@ import { generateName } from './generate-name.ts'
 import { publishRequests } from './port-bindings.ts'
 import { parseContainerName } from './rename.ts'
 import { parseSignal } from './signals.ts'
-import { selectProcesses } from './top.ts'
+import { checkArguments, selectProcesses } from './top.ts'
 
 test('signals go by number and by name, with or without SIG, in any case', () => {
   const table: [string, number][] = [
@@ -94,4 +94,15 @@ test('top shows the rows of the container’s processes, the command in one piec
     Processes: [['root', '42', '1', 'sleep 10 20']],
   })
   assert.throws(() => selectProcesses('UID CMD\n', new Set([1])), { message: "Couldn't find PID field in ps output" })
+})
+
+test('no other column of ps may pass for the pid', () => {
+  for (const psArgs of ['-ef', 'aux', '-o pid,cmd', '-o pid=PID', '-o pid=PID -o cmd']) checkArguments(psArgs)
+  const refused: [string, string][] = [
+    ['-o ppid=PID', 'ppid=PID'],
+    ['-o pid=X,ppid=PID', 'pid=X,ppid=PID'],
+    ['-eo ppid=PIDS', 'ppid=PIDS'],
+  ]
+  for (const [psArgs, text] of refused)
+    assert.throws(() => checkArguments(psArgs), { message: `specifying "${text}" is not allowed` }, psArgs)
 })

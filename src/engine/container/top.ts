@@ -25,11 +25,10 @@ export async function listProcesses(engine: Engine, container: Container, psArgs
   return table
 }
 
-/** Renaming the column by which processes are found would show other containers' processes. */
-function checkArguments(psArgs: string): void {
-  for (const match of psArgs.matchAll(/\s*pid\s*=\s*(\S*)/gi))
-    if (match[1]?.toUpperCase() !== 'PID')
-      throw new Failure('unknown', `specifying "${match[0].trim().replace(/\s*=\s*/, '=')}" is not allowed`)
+/** Another column under the name of the one by which processes are found would show other containers' processes. */
+export function checkArguments(psArgs: string): void {
+  for (const [, key = '', value = ''] of psArgs.matchAll(/\s([^\s=]*(?:=[^\s=]*)*)=\s*(PID\S*)/g))
+    if (key !== 'pid') throw new Failure('unknown', `specifying "${key}=${value}" is not allowed`)
 }
 
 function runPs(args: readonly string[]): Promise<string> {
