@@ -239,6 +239,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/execs.ts')).execAttach,
   },
   {
+    paths: ['system df'],
+    since: '1.25',
+    usage: '[OPTIONS]',
+    summary: 'Show docker disk usage',
+    load: async () => (await import('./commands/system-df.ts')).systemDf,
+  },
+  {
+    paths: ['system prune'],
+    since: '1.25',
+    usage: '[OPTIONS]',
+    summary: 'Remove unused data',
+    load: async () => (await import('./commands/system-prune.ts')).systemPrune,
+  },
+  {
     paths: ['system dial-stdio'],
     usage: '',
     isHidden: true,

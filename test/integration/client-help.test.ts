@@ -25,7 +25,6 @@ const ABSENT: Record<string, string> = {
     'config node secret service stack swarm commit cp diff export history import load push save search'
       .split(' ')
       .flatMap((name) => [name, `container ${name}`, `image ${name}`])
-      .concat('system df', 'system prune')
       .concat('create disable enable install push rm set upgrade'.split(' ').map((verb) => `plugin ${verb}`))
       .map((name) => [name, 'to come']),
   ),

@@ -133,6 +133,43 @@ test('system df counts what there is, in the form of the client’s version', as
   assert.match(table, /^Local Volumes +1 +1 +65\.54kB +0B \(0%\)$/m)
 })
 
+test('both clients print the same of system df', async () => {
+  const formats = ['', 'raw', 'json', '{{.Type}}: {{.Size}}', 'table {{.Type}}\t{{.Reclaimable}}', '{{.Nope}}']
+  const lines = formats.map((format) => (format === '' ? [] : ['--format', format]))
+  const verbose = [
+    [],
+    ['--format', '{{range .Volumes}}{{.Name}} {{.Size}} {{.Links}}{{end}}'],
+    ['--format', '{{json .Images}}'],
+    ['--format', 'json'],
+  ]
+  for (const line of [...lines, ...verbose.map((each) => ['-v', ...each])]) {
+    const both = () => Promise.all([engine.berth, engine.docker].map((client) => client(['system', 'df', ...line])))
+    let [mine, other] = await both()
+    // Ages pass a second at any moment.
+    for (let i = 0; i < 20 && mine?.stdout !== other?.stdout; i++) [mine, other] = await both()
+    assert.deepEqual(mine, other, line.join(' '))
+  }
+})
+
+test('both clients ask the same before a system prune', async () => {
+  const rows: [args: string[], input: string][] = [
+    [[], 'n\n'],
+    [['-a', '--volumes', '--filter', 'label=x', '--filter', 'label!=y=z'], '\n'],
+    [['--volumes', '--filter', 'until=1h'], ''],
+    [['-f', '--filter', 'label=none'], ''],
+    [['--filter', 'nonsense'], ''],
+  ]
+  for (const [args, input] of rows) {
+    const line = ['system', 'prune', ...args]
+    const [mine, other] = [await engine.berth(line, { input }), await engine.docker(line, { input })]
+    assert.deepEqual(
+      [mine.stdout, mine.stderr.replaceAll('berth', 'docker'), mine.code],
+      [other.stdout, other.stderr, other.code],
+      line.join(' '),
+    )
+  }
+})
+
 test('system prune of the Docker CLI removes what is unused', async () => {
   const said = await engine.docker(['system', 'prune', '-af', '--volumes'])
   assert.equal(said.code, 0, said.stderr)

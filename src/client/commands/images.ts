@@ -8,7 +8,7 @@ import { formatRows, isTable, type Row } from '../format/rows.ts'
 import { parseFilters } from '../options/filters.ts'
 import { FILTER, FORMAT } from '../options/format-flags.ts'
 
-interface Summary {
+export interface ImageSummary {
   Id: string
   RepoTags: string[] | null
   RepoDigests: string[] | null
@@ -23,7 +23,7 @@ const TABLE = `{{.Repository}}\t{{.Tag}}\t{{.ID}}\t${SINCE}\t{{.Size}}`
 const TABLE_WITH_DIGEST = `{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t${SINCE}\t{{.Size}}`
 const raw = (digest: string) =>
   `repository: {{ .Repository }}\ntag: {{.Tag}}\n${digest}image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n`
-const HEADERS = {
+export const IMAGE_HEADERS = {
   ...{ ID: 'IMAGE ID', Repository: 'REPOSITORY', Tag: 'TAG', Digest: 'DIGEST', CreatedSince: 'CREATED' },
   ...{ CreatedAt: 'CREATED AT', Size: 'SIZE', Containers: 'CONTAINERS', VirtualSize: 'SIZE' },
   ...{ SharedSize: 'SHARED SIZE', UniqueSize: 'UNIQUE SIZE' },
@@ -46,7 +46,7 @@ export const images: Command = {
   async run(shell, [name], flags, called) {
     if (flags.boolean('tree')) throw new ExitCode(1, '--tree is not supported by this client')
     const filters = name === undefined ? flags.list('filter') : [...flags.list('filter'), `reference=${name}`]
-    const summaries = await shell.connection.json<Summary[]>({
+    const summaries = await shell.connection.json<ImageSummary[]>({
       method: 'GET',
       path: '/images/json',
       query: { all: flags.boolean('all') || undefined, filters: parseFilters(filters) },
@@ -58,11 +58,11 @@ export const images: Command = {
     const needsDigest = isDigestShown || format.includes('{{.Digest}}')
     const isWhole = flags.boolean('no-trunc') ?? false
     const rows = summaries.flatMap((summary) =>
-      namesOf(summary, needsDigest, isDigestShown).map((names) => rowOf(summary, names, isWhole)),
+      imageNames(summary, needsDigest, isDigestShown).map((names) => imageRow(summary, names, isWhole)),
     )
     const defaultTable = isDigestShown ? TABLE_WITH_DIGEST : TABLE
     try {
-      shell.print(formatRows(rows, { format, defaultTable, headers: HEADERS, type: '*formatter.imageContext' }))
+      shell.print(formatRows(rows, { format, defaultTable, headers: IMAGE_HEADERS, type: '*formatter.imageContext' }))
     } catch (error) {
       throw isFailure(error) ? withSubject('template parsing error', error) : error
     }
@@ -78,7 +78,7 @@ function formatOf(given: string, isQuiet: boolean, digests: boolean): string {
   return digests && isTable(given) && !given.includes('{{.Digest}}') ? `${given}\t{{.Digest}}` : given
 }
 
-interface Names {
+export interface ImageNames {
   repository: string
   tag: string
   digest: string
@@ -87,10 +87,14 @@ interface Names {
 const NONE = '<none>'
 
 /** One row for each tag (and digest, where those are shown); one of `<none>` for an image without. */
-function namesOf({ RepoTags, RepoDigests }: Summary, needsDigest: boolean, isDigestShown: boolean): Names[] {
+export function imageNames(
+  { RepoTags, RepoDigests }: ImageSummary,
+  needsDigest: boolean,
+  isDigestShown: boolean,
+): ImageNames[] {
   const tags = groupByName(RepoTags ?? [], ({ tag }) => tag)
   const digests = groupByName(RepoDigests ?? [], ({ digest }) => digest)
-  const rows: Names[] = []
+  const rows: ImageNames[] = []
   for (const [repository, ownTags] of tags) {
     const own = needsDigest ? (digests.get(repository) ?? []) : []
     digests.delete(repository)
@@ -120,7 +124,8 @@ function groupByName(
 /** What Go makes of a time that is not set. */
 const YEAR_ONE_SECONDS = -62135596800
 
-function rowOf(summary: Summary, { repository, tag, digest }: Names, isWhole: boolean): Row {
+/** @param isWhole nothing is cut */
+export function imageRow(summary: ImageSummary, { repository, tag, digest }: ImageNames, isWhole: boolean): Row {
   const { Id, Created, Size, SharedSize, Containers } = summary
   return {
     Repository: repository,

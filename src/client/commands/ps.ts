@@ -12,7 +12,7 @@ import { parseFilters } from '../options/filters.ts'
 import { FILTER, FORMAT } from '../options/format-flags.ts'
 import { shownName } from '../options/reference.ts'
 
-interface Summary {
+export interface ContainerSummary {
   Id: string
   Names: string[] | null
   Image: string
@@ -34,7 +34,7 @@ const TYPE = '*formatter.ContainerContext'
 const TABLE = '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}'
 const RAW =
   'container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n'
-const HEADERS = {
+export const CONTAINER_HEADERS = {
   ...{ ID: 'CONTAINER ID', Names: 'NAMES', Image: 'IMAGE', Command: 'COMMAND', CreatedAt: 'CREATED AT' },
   ...{ RunningFor: 'CREATED', Ports: 'PORTS', State: 'STATE', Status: 'STATUS', Size: 'SIZE', Labels: 'LABELS' },
   ...{ Mounts: 'MOUNTS', LocalVolumes: 'LOCAL VOLUMES', Networks: 'NETWORKS', Platform: 'PLATFORM' },
@@ -62,7 +62,7 @@ export const ps: Command = {
     const size = flags.boolean('size') ?? needsSize
     const last = flags.number('last') ?? -1
     const limit = flags.boolean('latest') && last === -1 ? 1 : last
-    const summaries = await shell.connection.json<Summary[]>({
+    const summaries = await shell.connection.json<ContainerSummary[]>({
       method: 'GET',
       path: '/containers/json',
       query: {
@@ -77,8 +77,8 @@ export const ps: Command = {
     const isWhole = flags.boolean('no-trunc') ?? false
     const format = isQuiet ? '{{.ID}}' : given === 'raw' ? RAW + (size ? 'size: {{.Size}}\n' : '') : given
     const defaultTable = flags.boolean('size') ? `${TABLE}\t{{.Size}}` : TABLE
-    const rows = summaries.map((summary) => rowOf(summary, isWhole))
-    shell.print(formatRows(rows, { format, defaultTable, headers: HEADERS, type: TYPE }))
+    const rows = summaries.map((summary) => containerRow(summary, isWhole))
+    shell.print(formatRows(rows, { format, defaultTable, headers: CONTAINER_HEADERS, type: TYPE }))
     return 0
   },
 }
@@ -98,7 +98,8 @@ function checkFormat(format: string): boolean {
 const COMMAND_LENGTH_MAX = 20
 const MOUNT_LENGTH_MAX = 15
 
-function rowOf(summary: Summary, isWhole: boolean): Row {
+/** @param isWhole nothing is cut */
+export function containerRow(summary: ContainerSummary, isWhole: boolean): Row {
   const cut = (text: string, lengthMax: number) => (isWhole ? text : ellipsis(text, lengthMax))
   const labels = summary.Labels ?? {}
   const platform = summary.ImageManifestDescriptor?.platform
@@ -129,7 +130,7 @@ function rowOf(summary: Summary, isWhole: boolean): Row {
 }
 
 const emptyRow = () =>
-  rowOf(
+  containerRow(
     {
       ...{ Id: '', Names: null, Image: '', ImageID: '', Command: '', Created: 0, Ports: null, Labels: null },
       ...{ State: '', Status: '' },
@@ -144,7 +145,7 @@ function namesOf(names: readonly string[], isWhole: boolean): string {
   return own ?? bare.join(',')
 }
 
-function imageOf({ Image, ImageID }: Summary, isWhole: boolean): string {
+function imageOf({ Image, ImageID }: ContainerSummary, isWhole: boolean): string {
   if (Image === '') return '<no image>'
   if (isWhole) return Image
   if (ImageID !== '' && shortId(Image) === shortId(ImageID)) return shortId(ImageID)

@@ -15,7 +15,7 @@ const volumePath = (name: string) => `/volumes/${encodeURIComponent(name)}`
 
 const TABLE = '{{.Driver}}\t{{.Name}}'
 const CLUSTER_TABLE = 'table {{.Name}}\t{{.Group}}\t{{.Driver}}\t{{.Availability}}\t{{.Status}}'
-const HEADERS = {
+export const VOLUME_HEADERS = {
   ...{ ID: 'ID', Name: 'VOLUME NAME', Group: 'GROUP', Driver: 'DRIVER', Scope: 'SCOPE', Availability: 'AVAILABILITY' },
   ...{ Mountpoint: 'MOUNTPOINT', Labels: 'LABELS', Links: 'LINKS', Size: 'SIZE', Status: 'STATUS' },
 }
@@ -47,9 +47,11 @@ export const volumeList: Command = {
     const rows = (Volumes ?? [])
       .filter((volume) => !isCluster || 'ClusterVolume' in volume)
       .sort((a, b) => compareNaturally(a.Name, b.Name))
-      .map(rowOf)
+      .map(volumeRow)
     try {
-      shell.print(formatRows(rows, { format, defaultTable: TABLE, headers: HEADERS, type: '*formatter.volumeContext' }))
+      shell.print(
+        formatRows(rows, { format, defaultTable: TABLE, headers: VOLUME_HEADERS, type: '*formatter.volumeContext' }),
+      )
     } catch (error) {
       throw isFailure(error) ? withSubject('template parsing error', error) : error
     }
@@ -65,7 +67,7 @@ function formatOf(given: string, isQuiet: boolean): string {
 
 const NOT_KNOWN = 'N/A'
 
-function rowOf({ Name, Driver, Scope, Mountpoint, Labels, UsageData }: VolumeSummary): Row {
+export function volumeRow({ Name, Driver, Scope, Mountpoint, Labels, UsageData }: VolumeSummary): Row {
   const labels = Labels ?? {}
   return {
     ...{ Name, Driver, Scope, Mountpoint },

@@ -49,7 +49,7 @@ function rowJson(row: Row): string {
 }
 
 /** `{{json .}}` of a row is its JSON, with the keys in order. Fields stay getters: what no template shows is not computed. */
-function withJson(row: Row): Row {
+export function withJson(row: Row): Row {
   const toJSON = () =>
     sortKeys(Object.fromEntries(Object.entries(row).filter(([, value]) => typeof value !== 'function')))
   return Object.defineProperty(row, 'toJSON', { value: toJSON, enumerable: false, configurable: true })
