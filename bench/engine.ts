@@ -6,6 +6,7 @@ import { must } from '../test/harness/command.ts'
 import { pushDebian } from '../test/harness/debian.ts'
 import { pushBusybox } from '../test/harness/images.ts'
 import { startRegistry } from '../test/harness/registry.ts'
+import { addLogRows, type AddRow } from './engine-logs.ts'
 import { execByApi } from './exec-by-api.ts'
 import { alternate, timed } from './measure.ts'
 import { machineLine, writeSection } from './report.ts'
@@ -20,7 +21,8 @@ interface Row {
 const REPEATS = Number(process.env['BENCH_REPEATS'] ?? 15)
 const IDLE_CONTAINERS = 10
 const PARALLEL_STARTS = 50
-const LOG_BYTES = 200 * 1024 * 1024
+/** BENCH_ONLY=logs: those rows alone, and nothing is written. */
+const IS_LOGS_ONLY = process.env['BENCH_ONLY'] === 'logs'
 
 const directory = await mkdtemp(join(tmpdir(), 'berth-bench-'))
 const registry = await startRegistry(`${directory}/registry`)
@@ -34,11 +36,24 @@ const peers: Peer[] = dockerd === undefined ? [berth] : [berth, dockerd]
 try {
   for (const peer of peers) await peer.ok('pull', busybox)
   const rows: Row[] = []
-  const add = async (what: string, repeats: number, work: (peer: Peer) => Promise<number>) => {
+  const add: AddRow = async (what, repeats, work) => {
     const values = (await alternate(peers, repeats, work)).map(({ median }) => median)
     rows.push({ what, unit: 'ms', values })
     console.log(formatRow({ what, unit: 'ms', values }))
   }
+  if (!IS_LOGS_ONLY) await addGeneralRows(add)
+  await addLogRows(add, peers, busybox)
+  if (!IS_LOGS_ONLY) {
+    rows.push(...(await memory()))
+    report(rows)
+  }
+} finally {
+  for (const peer of peers) await peer[Symbol.asyncDispose]()
+  await registry[Symbol.asyncDispose]()
+  await rm(directory, { recursive: true, force: true })
+}
+
+async function addGeneralRows(add: AddRow): Promise<void> {
   await add('`docker run --rm busybox true`', REPEATS, (peer) => timed(() => peer.ok('run', '--rm', busybox, 'true')))
   await add('`docker run --rm --net none busybox true`', REPEATS, (peer) =>
     timed(() => peer.ok('run', '--rm', '--net', 'none', busybox, 'true')),
@@ -59,30 +74,6 @@ try {
     await must(['sync'])
     return timed(() => peer.ok('pull', debian))
   })
-  await add('200 MB of stdout written by a container', 3, async (peer) => {
-    await peer.docker('rm', '-f', 'talker')
-    return timed(() =>
-      peer.ok(
-        'run',
-        '--name',
-        'talker',
-        '-a',
-        'stdin',
-        busybox,
-        'sh',
-        '-c',
-        `yes 0123456789012345678901234567890123456789012345678901234567890123456789 | head -c ${LOG_BYTES}`,
-      ),
-    )
-  })
-  await add('`docker logs` of it', 3, (peer) => timed(() => peer.docker('logs', 'talker')))
-  for (const peer of peers) await peer.ok('rm', '-f', 'talker')
-  rows.push(...(await memory()))
-  report(rows)
-} finally {
-  for (const peer of peers) await peer[Symbol.asyncDispose]()
-  await registry[Symbol.asyncDispose]()
-  await rm(directory, { recursive: true, force: true })
 }
 
 async function startMany(peer: Peer): Promise<number> {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { EntryOptions } from './entry-output.ts'
+import { findTail } from './find-tail.ts'
 import { encodeLocalAttributes } from './local-entry.ts'
 import { LocalRecords } from './local-records.ts'
 import { readLog } from './read-log.ts'
@@ -151,3 +152,25 @@ test('a follower goes on after the file was emptied under it', () =>
     await done
     assert.equal(text, 'first\nsecond\nthird\n')
   }))
+
+test('of a gigabyte only the end is read for the last ten entries', async () => {
+  for (const [format, entry] of [
+    ['json-file', Buffer.from(`{"log":"${'x'.repeat(80)}\\n","stream":"stdout","time":"2026-01-02T03:04:05Z"}\n`)],
+    ['local', record('x'.repeat(80))],
+  ] as const) {
+    const size = entry.length * Math.floor((1 << 30) / entry.length)
+    let bytesRead = 0
+    const file = {
+      inode: 1,
+      size: async () => size,
+      async read(buffer: Buffer, length: number, position: number) {
+        for (let at = 0; at < length; at++) buffer[at] = entry[(position + at) % entry.length] ?? 0
+        bytesRead += length
+        return length
+      },
+      async close() {},
+    }
+    assert.deepEqual(await findTail([file], format, 10), { file: 0, offset: size - 10 * entry.length })
+    assert.ok(bytesRead <= 128 * 1024, `${format}: ${bytesRead} bytes`)
+  }
+})

@@ -71,9 +71,9 @@ export function unpackAck(bytes: Buffer): { ack: string; size: number } | undefi
   if (bytes.length === 0) return undefined
   if (bytes[0] !== 0x81) throw invalid('fluentd: the answer is no acknowledgement')
   const key = unpackText(bytes, 1)
+  if (key !== undefined && key.text !== 'ack') throw invalid('fluentd: the answer is no acknowledgement')
   const value = key && unpackText(bytes, key.end)
-  if (key === undefined || value === undefined) return undefined
-  if (key.text !== 'ack') throw invalid('fluentd: the answer is no acknowledgement')
+  if (value === undefined) return undefined
   return { ack: value.text, size: value.end }
 }
 
