@@ -176,6 +176,16 @@ const CONVERSATIONS: readonly (readonly [title: string, ask: (path: string) => P
         ],
       }),
   ],
+  [
+    'attach: what breaks the keys begins none',
+    (path) =>
+      converse(path, `${ATTACH}/terminal/attach?${ALL}&detachKeys=x,y`, {
+        pieces: [
+          ['\r\n\r\n', 'xxy\n'],
+          ['got xxy\r\n', 'xy'],
+        ],
+      }),
+  ],
   ['attach to no container', (path) => converse(path, `${ATTACH}/nobody/attach?${ALL}`)],
   ['attach with bad keys', (path) => converse(path, `${ATTACH}/nobody/attach?${ALL}&detachKeys=ctrl-?`)],
   ['attach with no stream', (path) => converse(path, `${ATTACH}/plain/attach`)],

@@ -33,10 +33,9 @@ export class DetachScanner {
         if (this.#matched === this.#keys.length) return { bytes: Uint8Array.from(out), isDetached: true }
         continue
       }
-      out.push(...this.#keys.slice(0, this.#matched))
-      this.#matched = byte === this.#keys[0] ? 1 : 0
-      if (this.#matched === 0) out.push(byte)
-      else if (this.#keys.length === 1) return { bytes: Uint8Array.from(out), isDetached: true }
+      // What breaks a match begins none, as in Docker: after ctrl-p twice ctrl-q is the program's.
+      out.push(...this.#keys.slice(0, this.#matched), byte)
+      this.#matched = 0
     }
     return { bytes: Uint8Array.from(out), isDetached: false }
   }

@@ -22,3 +22,12 @@ test('a beginning that leads nowhere is given back', () => {
   const all = ['a\x10', '\x10b', '\x10'].map((text) => filter.push(Buffer.from(text)).forward.toString())
   assert.equal(all.join('') + filter.flush().toString(), 'a\x10\x10b\x10')
 })
+
+test('what breaks a match begins none: after ctrl-p twice ctrl-q goes on to the program, however the chunks are cut', () => {
+  for (const chunks of [['\x10\x10\x11'], ['\x10', '\x10\x11'], ['\x10', '\x10', '\x11']]) {
+    const filter = new DetachFilter(DEFAULT_DETACH_KEYS)
+    const results = chunks.map((text) => filter.push(Buffer.from(text)))
+    assert.ok(results.every(({ isDetached }) => !isDetached))
+    assert.equal(Buffer.concat(results.map(({ forward }) => forward)).toString(), '\x10\x10\x11')
+  }
+})

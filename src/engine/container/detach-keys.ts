@@ -42,15 +42,14 @@ export class DetachFilter {
     const out: number[] = []
     if (this.#matched === 0 && chunk.indexOf(keys[0]!) < 0) return { forward: chunk, isDetached: false }
     for (const byte of chunk) {
-      if (byte !== keys[this.#matched] && this.#matched > 0) {
-        out.push(...keys.slice(0, this.#matched))
-        this.#matched = 0
-      }
-      if (byte !== keys[this.#matched]) out.push(byte)
-      else if (++this.#matched === keys.length) {
+      if (byte === keys[this.#matched]) {
+        if (++this.#matched < keys.length) continue
         this.#matched = 0
         return { forward: Buffer.from(out), isDetached: true }
       }
+      // What breaks a match begins none, as in Docker: after ctrl-p twice ctrl-q is the program's.
+      out.push(...keys.slice(0, this.#matched), byte)
+      this.#matched = 0
     }
     return { forward: Buffer.from(out), isDetached: false }
   }

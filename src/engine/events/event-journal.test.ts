@@ -41,7 +41,8 @@ async function read(log: EventLog, after: number, count: number): Promise<string
 
 async function all(log: EventLog, since?: bigint, until?: bigint): Promise<string[]> {
   const found: string[] = []
-  for await (const page of log.between(since, until, log.lastSeq)) found.push(...page.map(({ Actor }) => Actor.ID))
+  for await (const page of log.past({ since, until, after: undefined, to: log.lastSeq }))
+    found.push(...page.map(({ Actor }) => Actor.ID))
   return found
 }
 

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { EventMessage } from '../../api/event-types.ts'
-import { readTextIfExists, replaceFileSync } from '../../base/atomic-file.ts'
+import { DRAFT_SUFFIX, readTextIfExists, replaceFileSync } from '../../base/atomic-file.ts'
 import { messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { encodeEvent, parseEvent } from './encode-event.ts'
@@ -198,6 +198,7 @@ function listSegments(directory: string): Segment[] {
     .flatMap((name) => {
       const number = SEGMENT_NAME.exec(name)?.[1]
       const path = join(directory, name)
+      if (name.endsWith(DRAFT_SUFFIX)) rmSync(path, { force: true })
       return number === undefined ? [] : [{ firstSeq: Number(number), path, sizeBytes: statSync(path).size }]
     })
     .sort((a, b) => a.firstSeq - b.firstSeq)

@@ -11,6 +11,16 @@ const RECENT_EVENTS_MAX = 1024
 /** A clock that goes back by less is read again within its own grain; by more it was set. */
 const CLOCK_GRAIN_NS = 1_000_000_000n
 
+export interface PastEvents {
+  /** Unix nanoseconds, both inclusive; undefined: from the first that is kept, to the last. */
+  since: bigint | undefined
+  until: bigint | undefined
+  /** Only what is behind this number. */
+  after: number | undefined
+  /** The number of the last event that counts as past. */
+  to: number
+}
+
 export class EventLog {
   readonly #clock: Clock
   readonly #journal: EventJournal | undefined
@@ -89,15 +99,13 @@ export class EventLog {
     }
   }
 
-  /** Events up to number `to` that happened at `since` or later and at `until` or before: Unix nanoseconds. */
-  async *between(
-    since: bigint | undefined,
-    until: bigint | undefined,
-    to: number,
-  ): AsyncGenerator<readonly EventMessage[], void, undefined> {
+  /** What has happened: pages of it, oldest first. With `after`, throws out-of-range as `follow` does. */
+  async *past({ since, until, after, to }: PastEvents): AsyncGenerator<readonly EventMessage[], void, undefined> {
     const isInMemory = since !== undefined && since > this.#lostNano
-    let seq = (isInMemory ? (this.#recent[0]?.seq ?? to + 1) : this.#firstSeq()) - 1
+    const oldest = isInMemory ? (this.#recent[0]?.seq ?? to + 1) : this.#firstSeq()
+    let seq = after ?? oldest - 1
     while (seq < to) {
+      if (after !== undefined) this.checkCursor(seq)
       const page = await this.#pageBehind(seq)
       seq = page.lastSeq
       yield page.events.filter(

@@ -154,6 +154,8 @@ test('times: fractions of any length, zero and before the epoch', () => {
 test('a cursor is where a client goes on, and one that can not be kept is refused', async () => {
   assert.deepEqual(actions((await stream(newLog(), { cursor: '1' })).lines), ['pull', 'exec_create: ls'])
   assert.deepEqual(actions((await stream(newLog(), { cursor: '0' })).lines), ['create', 'pull', 'exec_create: ls'])
+  const past = await stream(newLog(), { cursor: '1', until: '1000.0000000015' })
+  assert.deepEqual(actions(past.lines), ['pull'])
   await assert.rejects(stream(newLog(), { cursor: '9' }), { code: 'out-of-range' })
   await assert.rejects(stream(newLog(), { cursor: 'x' }), { code: 'invalid-argument' })
   const events = new EventLog(clock)

@@ -15,8 +15,10 @@ type EventSource = Pick<Engine, 'events' | 'clock'>
 interface Wish {
   since: bigint | undefined
   until: bigint | undefined
-  /** Events behind this number are to come. */
-  after: number
+  /** The client has seen what is up to this number. */
+  cursor: number | undefined
+  /** Events behind this number come as they happen. */
+  now: number
   filters: Filters
   request: ApiRequest
   contentType: string
@@ -30,15 +32,23 @@ export async function streamEvents(engine: EventSource, request: ApiRequest): Pr
     throw new Failure('invalid-argument', `\`since\` time (${from}) cannot be after \`until\` time (${to})`)
   }
   const contentType = chooseEventMediaType(request.raw.headers.accept, request.version)
-  const after = parseCursor(engine, request.query)
-  const wish = { since, until, after, filters: parseFilters(request.query), request, contentType }
+  const cursor = parseCursor(engine, request.query)
+  const wish = {
+    since,
+    until,
+    cursor,
+    now: engine.events.lastSeq,
+    filters: parseFilters(request.query),
+    request,
+    contentType,
+  }
   return { kind: 'stream', status: 200, contentType, write: (response) => write(engine, wish, response) }
 }
 
 /** `cursor` is the number of the last event that the client has seen; 0 stands before the first that is kept. */
-function parseCursor({ events }: EventSource, query: URLSearchParams): number {
+function parseCursor({ events }: EventSource, query: URLSearchParams): number | undefined {
   const text = query.get('cursor') ?? ''
-  if (text === '') return events.lastSeq
+  if (text === '') return undefined
   if (query.has('since')) throw new Failure('invalid-argument', "'cursor' and 'since' cannot be used together")
   const seq = Number(text)
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(seq))
@@ -48,21 +58,20 @@ function parseCursor({ events }: EventSource, query: URLSearchParams): number {
 }
 
 async function write(engine: EventSource, wish: Wish, response: ServerResponse): Promise<void> {
-  const { since, until, after, request } = wish
+  const { since, until, cursor, now, request } = wish
   const ends = new AbortController()
   const end = () => ends.abort()
   if (request.signal.aborted) return
   request.signal.addEventListener('abort', end, { once: true })
-  const hasCursor = request.query.get('cursor') !== null
-  if (!hasCursor && (since !== undefined || until !== undefined))
-    for await (const page of engine.events.between(since, until, after)) {
+  if (since !== undefined || until !== undefined || cursor !== undefined)
+    for await (const page of engine.events.past({ since, until, after: cursor, to: now })) {
       await send(wish, response, page, ends.signal)
       if (ends.signal.aborted) return
     }
   const waitMs = until === undefined ? undefined : Number(until / 1_000_000n) - engine.clock.now()
-  if (waitMs !== undefined && waitMs <= 0 && !hasCursor) return
-  if (waitMs !== undefined) void engine.clock.sleep(Math.max(waitMs, 0), ends.signal).then(end)
-  for await (const page of engine.events.follow(after, ends.signal)) await send(wish, response, page, ends.signal)
+  if (waitMs !== undefined && waitMs <= 0) return
+  if (waitMs !== undefined) void engine.clock.sleep(waitMs, ends.signal).then(end)
+  for await (const page of engine.events.follow(now, ends.signal)) await send(wish, response, page, ends.signal)
 }
 
 /** Resolves when the client has taken it: until then nothing more is made for it. */

@@ -55,7 +55,10 @@ export async function adoptExecs(engine: Engine, container: Container): Promise<
   }
   for (const name of names) {
     const id = name.slice(0, -SUFFIX.length)
-    if (!name.endsWith(SUFFIX)) continue
+    if (!name.endsWith(SUFFIX)) {
+      rmSync(join(directoryOf(engine, container.id), name), { force: true }) // the draft of one that was never made
+      continue
+    }
     const step = engine.containers.execs.get(id) === undefined ? adopt : checkEnd
     await step(engine, container, id).catch((error: unknown) =>
       engine.log.warn('an exec could not be adopted', { container: container.id, exec: id, error: messageOf(error) }),

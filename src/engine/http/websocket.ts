@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws'
 
 /** A message is held whole before it is passed on. */
-const MESSAGE_BYTES_MAX = 1024 * 1024
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
 /** What clients before API 1.28 are sent. They are bytes all the same: Docker does not look whether they are text either. */
 class TextSocket extends WebSocket {
