@@ -28,6 +28,11 @@ export async function listLeavings(engine: TestEngine): Promise<string[]> {
   ].sort()
 }
 
+/** The first container of an image brings a layer that stays as long as the image does. */
+export async function makeInitLayer(engine: TestEngine, image: string): Promise<void> {
+  await engine.ok('rm', await engine.ok('create', image, 'true'))
+}
+
 /** Waits until nothing is there but what `before` tells of; what is left then is the error. */
 export async function nothingBut(before: readonly string[], engine: TestEngine, limitMs = 5000): Promise<void> {
   const known = new Set(before)

@@ -7,7 +7,7 @@ import { openNativeKernel } from '../../src/linux/native-kernel.ts'
 import { startEngine, type TestEngine } from '../harness/berth.ts'
 import { eventually, must, run } from '../harness/command.ts'
 import { pushBusybox } from '../harness/images.ts'
-import { listLeavings, nothingBut } from '../harness/leavings.ts'
+import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
 const UNIFIED = '/sys/fs/cgroup/unified'
@@ -30,6 +30,7 @@ before(async () => {
   await pushBusybox(registry.host)
   image = `${registry.host}/busybox`
   await engine.ok('pull', '-q', image)
+  await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 

@@ -9,7 +9,7 @@ import { startEngine, type TestEngine } from '../harness/berth.ts'
 import { eventually } from '../harness/command.ts'
 import { fakeImage, layerOf, startFakeRegistry } from '../harness/fake-registry.ts'
 import { pushBusybox } from '../harness/images.ts'
-import { listLeavings, nothingBut } from '../harness/leavings.ts'
+import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 import { imageFile } from '../../src/image/make-image.ts'
 
@@ -25,6 +25,7 @@ before(async () => {
   image = `${registry.host}/busybox`
   await engine.ok('pull', '-q', image)
   await engine.ok('run', '--rm', image, 'true')
+  await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 

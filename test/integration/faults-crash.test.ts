@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import { isAlive, startEngine, type TestEngine } from '../harness/berth.ts'
 import { type CommandResult, eventually } from '../harness/command.ts'
 import { pushBusybox } from '../harness/images.ts'
-import { listLeavings, nothingBut } from '../harness/leavings.ts'
+import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
 let engine: TestEngine
@@ -55,6 +55,7 @@ async function removeAll(name: string): Promise<void> {
 
 for (const who of ['engine', 'containerd'] as const) {
   test(`kill -9 of ${who} in the middle of create, start and run`, async () => {
+    await makeInitLayer(engine, image)
     const rest = await listLeavings(engine)
     for (const delayMs of delays(DELAY_MS_MAX)) {
       await interrupted(who, delayMs, 'create', '--name', 'crashed', '-v', '/anonymous', image, 'sleep', '1000')
@@ -74,6 +75,7 @@ for (const who of ['engine', 'containerd'] as const) {
   })
 
   test(`kill -9 of ${who} in the middle of run --rm and rm -f`, async () => {
+    await makeInitLayer(engine, image)
     const rest = await listLeavings(engine)
     for (const delayMs of delays(DELAY_MS_MAX * 1.5)) {
       await interrupted(who, delayMs, 'run', '--rm', '--name', 'crashed', '-p', '0:80', image, 'true')

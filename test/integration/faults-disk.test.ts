@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test'
 import { isAlive, startEngine, type TestEngine } from '../harness/berth.ts'
 import { eventually, must, run } from '../harness/command.ts'
 import { pushBusybox, pushImage } from '../harness/images.ts'
-import { listLeavings, nothingBut } from '../harness/leavings.ts'
+import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
 let directory: string
@@ -27,6 +27,7 @@ before(async () => {
   await pushBusybox(registry.host)
   image = `${registry.host}/busybox`
   await engine.ok('pull', '-q', image)
+  await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 

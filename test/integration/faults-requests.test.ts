@@ -8,7 +8,7 @@ import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { call } from '../harness/api.ts'
 import { startEngine, type TestEngine } from '../harness/berth.ts'
 import { pushBusybox } from '../harness/images.ts'
-import { listLeavings, nothingBut } from '../harness/leavings.ts'
+import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
 let engine: TestEngine
@@ -22,6 +22,7 @@ before(async () => {
   await pushBusybox(registry.host)
   image = `${registry.host}/busybox`
   await engine.ok('pull', '-q', image)
+  await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import { startEngine, type TestEngine } from '../harness/berth.ts'
 import { eventually, run } from '../harness/command.ts'
 import { pushBusybox } from '../harness/images.ts'
-import { listLeavings, nothingBut } from '../harness/leavings.ts'
+import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
 let engine: TestEngine
@@ -18,6 +18,7 @@ before(async () => {
   await pushBusybox(registry.host)
   image = `${registry.host}/busybox`
   await engine.ok('pull', '-q', image)
+  await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 
