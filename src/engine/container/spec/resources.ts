@@ -25,11 +25,16 @@ function buildMemory(resources: Resources): NonNullable<ResourcesSpec['memory']>
     MemoryReservation: reservation = 0,
     MemorySwap: swap = 0,
     MemorySwappiness: swappiness,
+    KernelMemory: kernel = 0,
+    KernelMemoryTCP: kernelTCP = 0,
   } = resources
   return {
     ...(limit > 0 ? { limit } : {}),
     ...(reservation > 0 ? { reservation } : {}),
     ...(swap !== 0 ? { swap } : {}),
+    // Old kernels' words; runtimes pass over them where the kernel has given them up.
+    ...(kernel > 0 ? { kernel } : {}),
+    ...(kernelTCP > 0 ? { kernelTCP } : {}),
     // -1 is how old clients say "not set".
     ...(swappiness != null && swappiness !== -1 ? { swappiness } : {}),
     ...(resources.OomKillDisable === true ? { disableOOMKiller: true } : {}),
