@@ -17,6 +17,7 @@ import type { Engine } from './engine.ts'
 import { takeActivatedSockets } from './http/activated-sockets.ts'
 import { loadConfig, type LoadedConfig } from './load-config.ts'
 import { lockDataRoot, removePidFile, writePidFile } from './pid-file.ts'
+import { exportProxies } from './settings/proxy-setting.ts'
 import { formatHelp } from './settings/parse-flags.ts'
 import { nextStopSignal } from './stop-signals.ts'
 
@@ -58,6 +59,7 @@ async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings):
   const { config } = loaded
   const log = createLog(() => config.logLevel, undefined, config.logFormat)
   const dump = dumpWhenAsked(config, log)
+  exportProxies(config.proxies, process.env)
   for (const warning of loaded.warnings) log.warn(warning)
   const told = nextStopSignal(log)
   process.on('SIGHUP', () => {}) // a reload that comes too early must not kill

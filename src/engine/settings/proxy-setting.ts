@@ -17,6 +17,19 @@ export function chooseProxies(configured: ProxySettings, env: NodeJS.ProcessEnv)
   }
 }
 
+/** For whoever reads the environment: the client for registries, and containerd, which is our child. */
+export function exportProxies({ http, https, no }: ProxySettings, env: NodeJS.ProcessEnv): void {
+  for (const [name, value] of [
+    ['http_proxy', http],
+    ['https_proxy', https],
+    ['no_proxy', no],
+  ] as const) {
+    if (value === '') continue
+    env[name] = value
+    env[name.toUpperCase()] = value
+  }
+}
+
 /** As clients may see it: `http://xxxxx:xxxxx@proxy`. */
 export function maskCredentials(address: string): string {
   if (!URL.canParse(address)) return address

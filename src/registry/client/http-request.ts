@@ -1,8 +1,10 @@
 // One HTTP exchange over Node's own client, with failures in the words that Go's uses, since Docker's users know those.
 import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import type { Agent as HttpsAgent } from 'node:https'
+import { isIP } from 'node:net'
 import { Failure } from '../../base/failure.ts'
 import type { TlsFiles } from './endpoint.ts'
+import { openTunnel, proxyAuthorization, proxyFor } from './proxy.ts'
 
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH'
@@ -36,13 +38,19 @@ export async function sendRequest(request: HttpRequest): Promise<IncomingMessage
   request.signal.throwIfAborted()
   const isTls = request.url.protocol === 'https:'
   const start = isTls ? (await import('node:https')).request : httpRequest
+  const proxy = proxyFor(request.url)
   const agent = isTls ? await tlsAgent(request) : plainAgent
+  const tunnel = isTls && proxy !== undefined ? await tunnelled(request, proxy, agent as HttpsAgent) : undefined
   const exchange = (isRetry: boolean): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
       const { url, method, signal, body } = request
       const headers: Record<string, string> = { 'user-agent': 'berth', ...request.headers }
       if (body instanceof Uint8Array) headers['content-length'] = String(body.length)
-      const sent = start(url, { method, headers, agent, signal, timeout: IDLE_MS })
+      if (proxy !== undefined && !isTls) Object.assign(headers, { host: url.host }, proxyAuthorization(proxy))
+      const sent =
+        proxy === undefined || isTls
+          ? start(url, { method, headers, agent, signal, timeout: IDLE_MS, ...tunnel })
+          : start(proxy, { method, headers, agent, signal, timeout: IDLE_MS, path: url.href })
       sent.on('response', resolve)
       if (request.dialTimeoutMs !== undefined) limitDial(sent, request.dialTimeoutMs)
       sent.on('timeout', () => sent.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })))
@@ -57,6 +65,15 @@ export async function sendRequest(request: HttpRequest): Promise<IncomingMessage
       writeBody(sent, body).catch((error) => sent.destroy(error))
     })
   return exchange(false)
+}
+
+/** TLS to the registry itself, inside of a connection that the proxy passes on. Not kept: the next request has its own. */
+async function tunnelled({ url, signal }: HttpRequest, proxy: URL, { options }: HttpsAgent) {
+  const { connect } = await import('node:tls')
+  const socket = await openTunnel(proxy, url, signal)
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const secure = connect({ ...(options as object), socket, ...(isIP(host) === 0 ? { servername: host } : { host }) })
+  return { agent: false as const, createConnection: () => secure }
 }
 
 async function writeBody(sent: ClientRequest, body: HttpRequest['body']): Promise<void> {
