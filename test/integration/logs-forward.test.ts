@@ -80,6 +80,26 @@ describe('syslog', () => {
         await engines.engine.ok('rm', id)
       })
 
+  test('a unix socket that is away for a while, and not there when the engine comes back', async () => {
+    const { engine, image } = engines
+    const path = join(engine.directory, 'syslog.sock')
+    const log = ['--log-driver', 'syslog', '--log-opt', `syslog-address=unix://${path}`]
+    const refused = await engine.docker(['run', '--rm', ...log, image, 'true'])
+    assert.match(refused.stderr, new RegExp(`stat ${path}: no such file or directory`))
+    let id: string
+    {
+      await using receiver = await receiveTcp({ path })
+      id = await engine.ok('run', '-d', ...log, image, 'sh', '-c', 'echo one; sleep 1000')
+      await eventually('the first arrives', 30_000, () => receiver.text().includes('one'))
+    }
+    await engine.killEngine()
+    await engine.start()
+    await engine.ok('exec', id, 'sh', '-c', 'echo two >/proc/1/fd/1')
+    await using receiver = await receiveTcp({ path })
+    await eventually('what was written meanwhile arrives', 60_000, () => receiver.text().includes('two'))
+    await engine.ok('rm', '-f', id)
+  })
+
   test('tcp+tls with a certificate of its own, and its lengths in front', async () => {
     const { engine, image } = engines
     const directory = engine.directory

@@ -8,7 +8,8 @@ import type { Container } from '../container/container.ts'
 import { compressRotated } from './compress-rotated.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { openForwardDriver } from './forward/open-forward-driver.ts'
-import { isForwarding } from './log-drivers.ts'
+import { checkLogConfig, isForwarding } from './log-drivers.ts'
+import { logOptions } from './log-info.ts'
 import { RotationWatch } from './rotation-watch.ts'
 import { logBounds, logPlace } from './log-settings.ts'
 import { cannotLog } from './open-log.ts'
@@ -42,6 +43,7 @@ export class ContainerLogs {
   async prepare({ record }: Container): Promise<void> {
     if (!isForwarding(record.hostConfig.LogConfig?.Type ?? '')) return
     try {
+      checkLogConfig(record.hostConfig.LogConfig?.Type ?? '', logOptions(record))
       const driver = openForwardDriver(this.#deps.kernel, record)
       if (driver.isNeededAtStart) (await driver.connect()).close()
     } catch (error) {

@@ -3,7 +3,7 @@ import type { LogConfig } from '../../api/container-types.ts'
 import type { LogOptions } from './log-info.ts'
 import { parseFluentdOptions } from './forward/fluentd-options.ts'
 import { checkGelfOptions } from './forward/gelf-options.ts'
-import { parseSyslogOptions } from './forward/syslog-options.ts'
+import { checkSyslogOptions } from './forward/syslog-options.ts'
 import { invalid, parseGoBool, parseGoSize, wrapped } from './go-values.ts'
 
 const ATTRIBUTE_OPTIONS = ['env', 'env-regex', 'labels', 'labels-regex', 'tag']
@@ -48,7 +48,7 @@ const DRIVERS: Readonly<Record<string, LogDriver>> = {
       ...['syslog-tls-key', 'syslog-tls-skip-verify'],
     ],
     unknown: named('syslog'),
-    check: parseSyslogOptions,
+    check: checkSyslogOptions,
   },
 }
 

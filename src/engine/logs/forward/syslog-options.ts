@@ -22,6 +22,13 @@ const FACILITIES = [
 ]
 const FORMATS = ['', 'rfc3164', 'rfc5424', 'rfc5424micro'] as const
 
+/** Also that there is a socket, where one is named. Throws invalid-argument in Docker's words. */
+export function checkSyslogOptions(options: LogOptions): void {
+  const { address } = parseSyslogOptions(options)
+  if (address !== undefined && 'path' in address && statSync(address.path, { throwIfNoEntry: false }) === undefined)
+    throw invalid(`stat ${address.path}: no such file or directory`)
+}
+
 /** Throws invalid-argument in Docker's words. */
 export function parseSyslogOptions(options: LogOptions): SyslogOptions {
   const address = parseAddress(options['syslog-address'] ?? '', options)
@@ -34,11 +41,7 @@ export function parseSyslogOptions(options: LogOptions): SyslogOptions {
 function parseAddress(text: string, options: LogOptions): TransportAddress | undefined {
   if (text === '') return undefined
   const { scheme, host, path } = parseUrl(text)
-  if (scheme === 'unix' || scheme === 'unixgram') {
-    if (statSync(path, { throwIfNoEntry: false }) === undefined)
-      throw invalid(`stat ${path}: no such file or directory`)
-    return { kind: scheme, path }
-  }
+  if (scheme === 'unix' || scheme === 'unixgram') return { kind: scheme, path }
   if (scheme !== 'udp' && scheme !== 'tcp' && scheme !== 'tcp+tls') throw invalid(`unsupported scheme: '${scheme}'`)
   const place = splitHostPort(host) ?? { host: host.replace(/^\[|\]$/g, ''), port: DEFAULT_PORT }
   if (scheme !== 'tcp+tls') return { kind: scheme, ...place }
