@@ -1,7 +1,7 @@
 // The local driver: file systems that are mounted while a container uses them, what a kill -9 leaves of them, and records that survive it.
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
 import { eventually, must, run } from '../harness/command.ts'
@@ -159,6 +159,9 @@ describe('after a kill -9 of the engine', () => {
 
   test('anonymous volumes stay with their container, and go where its creation or removal was cut short', async () => {
     await sleeping('owner', '-v', '/anonymous')
+    await engine.ok('create', '--name', 'first', '-v', '/anonymous', image)
+    await engine.ok('create', '--name', 'heir', '--volumes-from', 'first', image)
+    await engine.ok('rm', 'first')
     const [kept = ''] = (await engine.ok('inspect', '-f', '{{range .Mounts}}{{.Name}}{{end}}', 'owner')).split('\n')
     await engine.killEngine()
     // The marks of a container that never got a record, and of one whose record is gone already.
@@ -166,7 +169,11 @@ describe('after a kill -9 of the engine', () => {
     mkdirSync(`${volumes()}/${lost}/_data`, { recursive: true })
     writeFileSync(`${volumes()}/${lost}/unclaimed`, '0'.repeat(64))
     writeFileSync(`${volumes()}/${kept}/unclaimed`, await idOf('owner'))
+    const inherited = await nameOf('heir')
+    writeFileSync(`${volumes()}/${inherited}/unclaimed`, '0'.repeat(64))
     await engine.start()
+    assert.ok(existsSync(dataOf(inherited)), 'another container has it')
+    await engine.ok('rm', '-v', 'heir')
     assert.equal(existsSync(`${volumes()}/${lost}`), false)
     assert.ok(existsSync(dataOf(kept)))
     assert.equal(existsSync(`${volumes()}/${kept}/unclaimed`), false)
@@ -177,6 +184,13 @@ describe('after a kill -9 of the engine', () => {
     await engine.ok('volume', 'rm', kept)
   })
 })
+
+/** Of the one volume that it has. */
+async function nameOf(container: string): Promise<string> {
+  const record = readFileSync(`${engine.directory}/data/containers/${await idOf(container)}/container.json`, 'utf8')
+  const { mountPoints } = JSON.parse(record) as { mountPoints: [{ name: string }] }
+  return mountPoints[0].name
+}
 
 async function idOf(name: string): Promise<string> {
   const records = readdirSync(`${engine.directory}/data/containers`)
@@ -197,6 +211,26 @@ test('a volume that fails to be made leaves nothing, and one in use is refused w
   assert.equal(refused.stderr.trim(), `Error response from daemon: remove fresh: volume is in use - [${id}]`)
   await engine.ok('rm', id)
   await engine.ok('volume', 'rm', 'fresh')
+})
+
+test('a data root that is reached over a link is the same: what is mounted is found again', async () => {
+  await mkdir('/tmp/berth-linked')
+  await symlink(`${engine.directory}/elsewhere`, '/tmp/berth-linked/data')
+  await mkdir(`${engine.directory}/elsewhere`)
+  const linked = await startEngine({ directory: '/tmp/berth-linked' })
+  try {
+    await linked.ok('volume', 'create', ...options(TMPFS), 'memory')
+    await linked.ok('pull', '-q', image)
+    const id = await linked.ok('run', '-d', '-v', 'memory:/m', image, 'sleep', '1000')
+    const mounted = () => readFileSync('/proc/self/mounts', 'utf8').split(`/elsewhere/volumes/memory/_data `).length - 1
+    assert.equal(mounted(), 1)
+    await linked.ok('run', '--rm', '-v', 'memory:/m', image, 'true')
+    assert.equal(mounted(), 1)
+    await linked.ok('rm', '-f', id)
+    assert.equal(mounted(), 0)
+  } finally {
+    await linked[Symbol.asyncDispose]()
+  }
 })
 
 test('what somebody has mounted in a volume is not removed with it', async () => {

@@ -11,11 +11,16 @@ export function describeVolume(volume: Volume, { withStatus = false }: { withSta
   return {
     CreatedAt: volume.createdAt ?? NO_TIME,
     Driver: volume.driver,
-    Labels: volume.labels,
+    Labels: sorted(volume.labels),
     Mountpoint: volume.mountpoint,
     Name: volume.name,
-    Options: volume.options,
+    Options: sorted(volume.options),
     Scope: volume.scope,
     ...(withStatus && Object.keys(status).length > 0 ? { Status: status } : {}),
   }
+}
+
+/** As Go writes a map. */
+function sorted(map: Volume['labels']): Volume['labels'] {
+  return map && Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)))
 }

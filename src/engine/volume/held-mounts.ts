@@ -33,13 +33,24 @@ export class HeldMounts {
     const held: HeldMount[] = []
     for (const name of existsSync(this.#directory) ? readdirSync(this.#directory) : []) {
       const path = join(this.#directory, name)
-      if (name.endsWith(DRAFT_SUFFIX)) rmSync(path, { force: true })
-      else held.push(JSON.parse(readTextIfExists(path) ?? '{}') as HeldMount)
+      const mount = name.endsWith(DRAFT_SUFFIX) ? undefined : readHeld(path)
+      if (mount === undefined) rmSync(path, { force: true })
+      else held.push(mount)
     }
     return held
   }
 
   #pathOf({ volume, holder }: HeldMount): string {
     return join(this.#directory, createHash('sha256').update(`${holder}\0${volume}`).digest('hex'))
+  }
+}
+
+/** Undefined for what a loss of power has left empty: no container of that time runs any more. */
+function readHeld(path: string): HeldMount | undefined {
+  try {
+    return JSON.parse(readTextIfExists(path) ?? '') as HeldMount
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }

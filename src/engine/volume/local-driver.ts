@@ -2,6 +2,7 @@
 //
 // Such a mount is in the host's table. After a kill -9 of the engine it stays as long as the containers do: the next engine counts those that run
 // still (`adopt`), and unmounts what nobody holds (`sweep`).
+import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, isFailure, withSubject } from '../../base/failure.ts'
 import { mountPointsBelow } from '../../linux/mount/mount-info.ts'
@@ -21,11 +22,14 @@ interface LocalVolume {
 export class LocalDriver implements VolumeDriver {
   readonly name = LOCAL_DRIVER
   readonly #directory: string
+  /** The same without links, as the kernel names mount points. */
+  readonly #realDirectory: string
   readonly #mounter: FileSystemMounter
   readonly #volumes = new Map<string, LocalVolume>()
 
   constructor(directory: string, mounter: FileSystemMounter, records: readonly VolumeRecord[]) {
     this.#directory = directory
+    this.#realDirectory = realpathSync(directory)
     this.#mounter = mounter
     for (const record of records) this.#volumes.set(record.name, { record, holders: new Set() })
   }
@@ -56,7 +60,7 @@ export class LocalDriver implements VolumeDriver {
     if (volume.holders.size > 0) throw new Failure('unknown', 'volume has active mounts')
     this.#unmountNow(volume)
     // What somebody has mounted in it is not the volume's: removing would empty that first.
-    const [foreign] = mountPointsBelow(this.#pathOf(name))
+    const [foreign] = this.#mountsIn(name)
     if (foreign !== undefined)
       throw new Failure('unknown', `error removing volume path '${foreign}': device or resource busy`)
     await removeLocalVolume(this.#directory, name)
@@ -75,7 +79,8 @@ export class LocalDriver implements VolumeDriver {
   async mount(name: string, holder: string): Promise<string> {
     const volume = this.#require(name)
     const path = this.#dataOf(name)
-    if (needsMount(volume.record.options) && !isMounted(path)) await this.#mountNow(path, volume.record.options ?? {})
+    if (needsMount(volume.record.options) && !this.#isMounted(name))
+      await this.#mountNow(path, volume.record.options ?? {})
     volume.holders.add(holder)
     return path
   }
@@ -113,7 +118,7 @@ export class LocalDriver implements VolumeDriver {
 
   #unmountNow({ record }: LocalVolume): void {
     const path = this.#dataOf(record.name)
-    if (needsMount(record.options) && isMounted(path)) this.#mounter.unmount(path)
+    if (needsMount(record.options) && this.#isMounted(record.name)) this.#mounter.unmount(path)
   }
 
   #require(name: string): LocalVolume {
@@ -126,6 +131,14 @@ export class LocalDriver implements VolumeDriver {
     return { name: record.name, mountpoint: this.#dataOf(record.name), createdAt: record.createdAt }
   }
 
+  #isMounted(name: string): boolean {
+    return this.#mountsIn(name).includes(join(this.#realDirectory, name, DATA))
+  }
+
+  #mountsIn(name: string): string[] {
+    return mountPointsBelow(join(this.#realDirectory, name))
+  }
+
   #dataOf(name: string): string {
     return join(this.#pathOf(name), DATA)
   }
@@ -133,10 +146,6 @@ export class LocalDriver implements VolumeDriver {
   #pathOf(name: string): string {
     return join(this.#directory, name)
   }
-}
-
-function isMounted(path: string): boolean {
-  return mountPointsBelow(path).includes(path)
 }
 
 function checkName(name: string): void {

@@ -4,6 +4,7 @@
 // in the making or on its way out has a name with a dot in front, which no volume can have.
 import { randomBytes, createHash } from 'node:crypto'
 import {
+  chmodSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -110,7 +111,8 @@ export function makeLocalVolume(directory: string, record: VolumeRecord, unclaim
   const path = join(directory, record.name)
   try {
     mkdirSync(draft, { mode: 0o701 })
-    mkdirSync(join(draft, DATA), { mode: DATA_MODE })
+    mkdirSync(join(draft, DATA))
+    chmodSync(join(draft, DATA), DATA_MODE) // whatever the umask is: containers' users read there
     writeSynced(join(draft, RECORD), JSON.stringify(record))
     if (unclaimedBy !== undefined) writeSynced(join(draft, UNCLAIMED), unclaimedBy)
     syncDirectorySync(draft)

@@ -166,7 +166,7 @@ export class VolumeStore {
 
   /**
    * `references` is asked when nobody can mount the volume any more; where it names somebody, this throws conflict. `isForced`: what is known of
-   * the volume goes, whatever its driver says. False where there is no such volume.
+   * the volume goes, whatever its driver says. Answers what was removed; undefined where there is no such volume.
    */
   async remove(
     name: string,
@@ -232,11 +232,14 @@ export class VolumeStore {
       if (this.#records.get(name)?.driver === LOCAL_DRIVER) markUnclaimed(this.directory, name, containerId)
   }
 
-  /** Once, when all containers are known and those that run are adopted. */
-  async sweep(isOwned: (containerId: string) => boolean): Promise<void> {
+  /** Once, when all containers are known and those that run are adopted. `references` are those of `remove`, by name. */
+  async sweep(
+    isOwned: (containerId: string) => boolean,
+    references: (name: string) => readonly string[],
+  ): Promise<void> {
     for (const [name, owner] of this.#unclaimed) {
-      if (isOwned(owner)) claimVolume(this.directory, name)
-      else await this.remove(name, { isForced: true, references: () => [] })
+      if (isOwned(owner) || references(name).length > 0) claimVolume(this.directory, name)
+      else await this.remove(name, { isForced: true, references: () => references(name) })
     }
     this.#unclaimed.clear()
     this.#local.sweep()

@@ -1,22 +1,9 @@
-// /proc/self/mountinfo (proc(5)): what is mounted where, and how it propagates.
+// Questions about this process's mounts (proc(5), /proc/self/mountinfo).
 import { readFileSync } from 'node:fs'
-
-export interface MountInfo {
-  mountPoint: string
-  /** `shared:2`, `master:1`: the optional fields. */
-  optional: readonly string[]
-}
+import { type MountLine, parseMountInfo } from './parse-mountinfo.ts'
 
 /** In the kernel's order: a later mount at one place lies over an earlier one. */
-export function parseMountInfo(text: string): MountInfo[] {
-  return text.split('\n').flatMap((line) => {
-    const [before = ''] = line.split(' - ')
-    const [, , , , mountPoint, , ...optional] = before.split(' ')
-    return mountPoint === undefined ? [] : [{ mountPoint: withoutEscapes(mountPoint), optional }]
-  })
-}
-
-export function readMountInfo(): MountInfo[] {
+export function readMountInfo(): MountLine[] {
   return parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'))
 }
 
@@ -28,17 +15,12 @@ export function mountPointsBelow(path: string): string[] {
 }
 
 /** The mount that a path without links in it is on; the topmost where several lie over each other. */
-export function mountOf(path: string, mounts: readonly MountInfo[] = readMountInfo()): MountInfo | undefined {
-  let found: MountInfo | undefined
+export function mountOf(path: string, mounts: readonly MountLine[] = readMountInfo()): MountLine | undefined {
+  let found: MountLine | undefined
   for (const mount of mounts) {
     const { mountPoint } = mount
     const holds = mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)
     if (holds && mountPoint.length >= (found?.mountPoint.length ?? 0)) found = mount
   }
   return found
-}
-
-/** Space, tab, newline and backslash are written in octal. */
-function withoutEscapes(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
 }

@@ -10,9 +10,15 @@ test('a line says where a mount is, of what type, and with which options of its 
   assert.deepEqual(parseMountInfo(text), [
     {
       mountPoint: '/',
+      optional: [],
       fstype: 'overlay',
       superOptions: ['rw', 'lowerdir=/a:/b', 'upperdir=/data/with space', 'workdir=/w'],
     },
-    { mountPoint: '/a\tb', fstype: 'tmpfs', superOptions: ['rw', 'size=1k'] },
+    {
+      mountPoint: '/a\tb',
+      optional: ['master:3', 'propagate_from:2'],
+      fstype: 'tmpfs',
+      superOptions: ['rw', 'size=1k'],
+    },
   ])
 })

@@ -1,21 +1,24 @@
 // /proc/<pid>/mountinfo (proc(5)): what is mounted where, in the order in which the mounts came.
 
 export interface MountLine {
-  /** One character a byte, as paths are bytes. */
+  /** One character a byte where the text was read so (latin1): paths are bytes. */
   mountPoint: string
+  /** `shared:2`, `master:1`: how it propagates. */
+  optional: readonly string[]
   fstype: string
   /** Of the file system, not of this mount: an overlay's directories stand here. */
   superOptions: readonly string[]
 }
 
-/** `text` is read as latin1. Lines of another shape are left out. */
+/** Lines of another shape are left out. */
 export function parseMountInfo(text: string): MountLine[] {
   return text.split('\n').flatMap((line) => {
     const [mine = '', theirs = ''] = line.split(' - ')
-    const mountPoint = mine.split(' ')[4]
+    const [, , , , mountPoint, , ...optional] = mine.split(' ')
     const [fstype, , options] = theirs.split(' ')
     if (mountPoint === undefined || fstype === undefined || options === undefined) return []
-    return [{ mountPoint: unescapeOctal(mountPoint), fstype, superOptions: options.split(',').map(unescapeOctal) }]
+    const superOptions = options.split(',').map(unescapeOctal)
+    return [{ mountPoint: unescapeOctal(mountPoint), optional, fstype, superOptions }]
   })
 }
 

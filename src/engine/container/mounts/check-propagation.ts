@@ -1,7 +1,8 @@
 // Whether mounts can travel between a bind's source and the container as its user wants: that is up to the mount which the source is on.
 import { realpathSync } from 'node:fs'
 import { Failure } from '../../../base/failure.ts'
-import { type MountInfo, mountOf, readMountInfo } from '../../../linux/mount/mount-info.ts'
+import { mountOf, readMountInfo } from '../../../linux/mount/mount-info.ts'
+import type { MountLine } from '../../../linux/mount/parse-mountinfo.ts'
 import type { ContainerMount } from './container-mount.ts'
 
 /**
@@ -12,7 +13,7 @@ export function checkPropagation(
   mount: Pick<ContainerMount, 'propagation' | 'spec'>,
   source: string,
   dataRoot: string,
-  mounts: () => readonly MountInfo[] = readMountInfo,
+  mounts: () => readonly MountLine[] = readMountInfo,
 ): boolean {
   const { propagation } = mount
   const isShared = propagation.endsWith('shared')

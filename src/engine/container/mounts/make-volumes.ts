@@ -4,6 +4,7 @@ import { Failure, isFailure } from '../../../base/failure.ts'
 import type { UndoStack } from '../../../base/undo-stack.ts'
 import { O_PATH, RESOLVE_IN_ROOT } from '../../../linux/constants.ts'
 import type { Fd, Kernel } from '../../../linux/kernel.ts'
+import { hasErrno } from '../../../linux/kernel-error.ts'
 import type { Engine } from '../../engine.ts'
 import { asAnonymous, createVolume } from '../../volume/create.ts'
 import { removeVolume } from '../../volume/remove.ts'
@@ -50,7 +51,7 @@ function isDeclared({ spec }: ContainerMount): boolean {
 }
 
 function isFilled(mount: ContainerMount): boolean {
-  return mount.type === 'volume' && (mount.copiesUp || isDeclared(mount))
+  return mount.type === 'volume' && mount.copiesUp
 }
 
 function requestOf(mount: ContainerMount, containerId: string): Parameters<typeof createVolume>[1] {
@@ -73,8 +74,7 @@ interface ImageTree {
 async function fill(engine: Engine, container: Container, mount: ContainerMount, image: ImageTree): Promise<void> {
   const { kernel } = engine
   const path = mount.destination.replace(/^\/+/, '') || '.'
-  const isThere = lookAt(kernel, image.root, path, mount)
-  if (!isThere || !mount.copiesUp) return
+  if (!lookAt(kernel, image.root, path, mount)) return
   const holder = holderOf(container.id, mount)
   const data = await engine.volumes.mount(mount.name, holder)
   try {
@@ -106,13 +106,9 @@ function openIfThere(open: () => Fd): Fd | undefined {
   try {
     return open()
   } catch (error) {
-    if (isFailure(error, 'not-found') || isNotDirectory(error)) return undefined
+    if (isFailure(error, 'not-found') || hasErrno(error, 'ENOTDIR')) return undefined
     throw error
   }
-}
-
-function isNotDirectory(error: unknown): boolean {
-  return error instanceof Error && /not a directory/.test(error.message)
 }
 
 function notDirectory(mount: ContainerMount): Failure {

@@ -4,6 +4,7 @@ import { Failure, isFailure, messageOf, withSubject } from '../../../base/failur
 import type { UndoStack } from '../../../base/undo-stack.ts'
 import type { Engine } from '../../engine.ts'
 import { publishVolumeEvent } from '../../volume/publish-event.ts'
+import { referencesOf } from '../../volume/references.ts'
 import type { Container } from '../container.ts'
 import { isBuiltInRuntime } from '../containerd-runtime.ts'
 import { type BindFacts, bindMount, tmpfsMount } from '../spec/spec-mount.ts'
@@ -122,5 +123,5 @@ export function adoptMounts(engine: Engine, container: Container): void {
 
 /** Once, when every container that runs has been adopted. */
 export async function sweepVolumes(engine: Engine, isOwned: (containerId: string) => boolean): Promise<void> {
-  await engine.volumes.sweep(isOwned)
+  await engine.volumes.sweep(isOwned, (name) => referencesOf(engine, name))
 }
