@@ -255,11 +255,11 @@ test('inspect and lists show each mount as it was asked for', async () => {
     ...more,
   })
   // The Docker CLI sends what `-v` names in no order.
-  const byPlace = (mounts: readonly { Destination: string }[]) =>
+  const byPlace = <T extends { Destination: string }>(mounts: readonly T[]) =>
     mounts.toSorted((a, b) => (a.Destination < b.Destination ? -1 : 1))
   assert.deepEqual(
     byPlace(shown?.Mounts ?? []),
-    byPlace([
+    byPlace<Record<string, unknown> & { Destination: string }>([
       { Type: 'bind', Source: host, Destination: '/a', Mode: 'ro,z', RW: false, Propagation: 'rprivate' },
       volume('named', '/b', {}),
       { Type: 'tmpfs', Source: '', Destination: '/m', Mode: '', RW: true, Propagation: '' },
@@ -267,7 +267,7 @@ test('inspect and lists show each mount as it was asked for', async () => {
       volume(anonymous, '/anonymous', { Mode: '' }),
     ]),
   )
-  assert.deepEqual([...(shown?.HostConfig['Binds'] as string[])].sort(), [`${host}:/a:ro,z`, 'named:/b'])
+  assert.deepEqual([...((shown?.HostConfig['Binds'] ?? []) as string[])].sort(), [`${host}:/a:ro,z`, 'named:/b'])
   assert.deepEqual(shown?.HostConfig['Mounts'], [
     { Type: 'tmpfs', Target: '/m', TmpfsOptions: { SizeBytes: 65536, Mode: 1016 } },
     { Type: 'volume', Source: 'named', Target: '/c', ReadOnly: true },
