@@ -81,5 +81,5 @@ export type FilesMessage =
   | { kind: 'needs-mount' }
   | { kind: 'failed'; code: FailureCode; message: string }
 
-/** Pieces on their way in one direction. */
-export const CHUNKS_IN_FLIGHT = 4
+/** Pieces on their way in one direction, 16 MiB in all: on a busy machine each turn of a thread takes its time to come. */
+export const CHUNKS_IN_FLIGHT = 32
