@@ -20,7 +20,7 @@ DEMO_PACKAGES := busybox-static docker-registry skopeo nftables curl psmisc ipro
 TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli python3-docker openssl git strace libseccomp-dev crun podman systemd dbus criu bash-completion zsh fish
 CONFORMANCE_PACKAGES := golang-go runc crun bats gawk jq uidmap bsdutils gcc libseccomp-dev pkg-config
 
-.PHONY: help build check test test-unit test-root fuzz demo bench gen clean conformance
+.PHONY: help build check test test-unit test-root fuzz fuzz-native demo bench gen clean conformance
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -78,12 +78,22 @@ test-root: build ## real kernel, real processes, real clients
 	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node build/js/test/harness/run-files.js $$(find build/js/test/integration -name '$(TESTS)' | sort)
 
 # FUZZ_SEED and FUZZ_ONLY, which a failure prints, show it again. The C part needs gcc with its sanitizers.
-fuzz: build ## every parser against broken input, FUZZ_SECONDS each
+SANITIZED := gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZERS := build/fuzz-native build/fuzz-steps build/fuzz-log
+
+fuzz: build $(FUZZERS) ## every parser against broken input, FUZZ_SECONDS each
 	node build/js/test/fuzz/run.js
-	gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -o build/fuzz-native test/fuzz/native.c native/plan.c native/control.c
-	build/fuzz-native $(FUZZ_SECONDS) $${FUZZ_SEED:-$$RANDOM}
-	gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -o build/fuzz-steps test/fuzz/steps.c native/plan.c native/birth.c native/steps*.c
-	build/fuzz-steps $(FUZZ_SECONDS) $${FUZZ_SEED:-$$RANDOM}
+	$(MAKE) -s fuzz-native
+
+fuzz-native: $(FUZZERS) ## the C alone
+	@seed=$${FUZZ_SEED:-$$RANDOM}; for program in $^; do $$program $(FUZZ_SECONDS) $$seed || exit 1; done
+
+build/fuzz-native: test/fuzz/native.c native/plan.c native/control.c native/shim.h
+build/fuzz-steps: test/fuzz/steps.c native/plan.c native/birth.c $(wildcard native/steps*.c) native/shim.h
+build/fuzz-log: test/fuzz/log.c native/log.c native/log-entry.c native/shim.h
+$(FUZZERS):
+	@mkdir -p $(@D)
+	$(SANITIZED) -o $@ $(filter %.c,$^)
 
 # SUITE=runtime-tools or runc, PROGRAMS=… for some of its programs. Sources come from the Go module proxy into build/, and stay there;
 # that needs the host's network, which the tests are not given.

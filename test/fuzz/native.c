@@ -2,6 +2,7 @@
 // sanitizers by `make fuzz`. Arguments: seconds, seed.
 #define _GNU_SOURCE
 #include "../../native/shim.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,10 @@ static void walk_command(const struct command_plan *command) {
   for (int i = 0; i < 3; i++) sum += strlen(command->paths[i]);
 }
 
+static void walk_relay(const struct relay_plan *relay) {
+  for (int i = 0; i < 3; i++) sum += strlen(relay->paths[i]);
+}
+
 int spawn_process(struct process *p, const struct process_plan *plan, int rootfs) {
   (void)rootfs;
   walk(plan);
@@ -97,6 +102,22 @@ int spawn_command(struct process *p, const struct command_plan *command) {
   spawn_process(p, &none, -1);
   return p->is_command = true, 0;
 }
+
+// As process.c tells plans apart.
+int make_process(struct process *p, struct plan_file *file) {
+  struct process_plan plan;
+  struct command_plan command;
+  struct relay_plan relay;
+  if (file->has_settings) return EPROTO;
+  int error = file->has_relay     ? take_relay_plan(&file->cursor, &relay)
+              : file->has_command ? take_command_plan(&file->cursor, &command)
+                                  : take_process_plan(&file->cursor, &plan);
+  if (error) return error;
+  if (file->has_relay) return walk_relay(&relay), p->state = CREATED, p->is_relay = true, 0;
+  return file->has_command ? spawn_command(p, &command) : spawn_process(p, &plan, -1);
+}
+void process_is_made(struct process *p, enum process_state new_state) { p->state = new_state; }
+void end_relay(struct process *p) { p->state = EXITED; }
 
 static size_t put(uint8_t *to, uint64_t value, int size) {
   for (int i = 0; i < size; i++) to[i] = (uint8_t)(value >> (8 * i));
@@ -146,17 +167,20 @@ static size_t put_command(uint8_t *to) {
   return flags & 8 ? at + put_paths(to + at) : at;
 }
 
-// Content: 0 a process, 1 settings and a process, 2 settings and a command, 3 a command.
+// Content: 0 a process, 1 settings and a process, 2 settings and a command, 3 a command, 4 settings and a relay, 5 a relay.
 static size_t sample_plan(uint8_t *to, uint32_t content) {
   size_t at = put(to, 0x4e4c5042, 4);
   at += put(to + at, 1, 2);
   at += put(to + at, content, 2);
-  if (content == 1 || content == 2) {
+  if (content == 1 || content == 2 || content == 4) {
     at += put_text(to + at, "/run/streams/x");
     at += put_text(to + at, "/data/x.log");
-    at += put(to + at, 1 << 20, 8) + put(to + at + 8, 3, 4) + put(to + at + 12, 1, 1) + put(to + at + 13, 1 << 20, 8);
+    at += put(to + at, 1 << 20, 8) + put(to + at + 8, 3, 4) + put(to + at + 12, below(2), 1);
+    at += put_text(to + at, "{}") - 1; // the attributes are bytes, without a zero
+    at += put(to + at, 1, 1) + put(to + at + 1, 1 << 20, 8);
     at += put(to + at, 60, 4) + put(to + at + 4, 60, 4);
   }
+  if (content >= 4) return at + put(to + at, below(2), 1) + put_paths(to + at + 1);
   return at + (content < 2 ? put_process(to + at) : put_command(to + at));
 }
 
@@ -209,14 +233,16 @@ static void write_plan(const char *name, const uint8_t *bytes, size_t size) {
 }
 
 static void fuzz_plan(uint8_t *bytes, size_t room) {
-  write_plan("plan", bytes, mutate(bytes, sample_plan(bytes, below(4)), room));
+  write_plan("plan", bytes, mutate(bytes, sample_plan(bytes, below(6)), room));
   struct plan_file file;
   struct process_plan plan;
   struct command_plan command;
   if (open_plan("plan", &file)) return;
   int error = file.has_settings ? take_settings(&file.cursor) : 0;
+  struct relay_plan relay;
+  if (!error && file.has_relay && !take_relay_plan(&file.cursor, &relay)) walk_relay(&relay);
   if (!error && file.has_command && !take_command_plan(&file.cursor, &command)) walk_command(&command);
-  if (!error && !file.has_command && !take_process_plan(&file.cursor, &plan)) walk(&plan);
+  if (!error && !file.has_command && !file.has_relay && !take_process_plan(&file.cursor, &plan)) walk(&plan);
   close_plan(&file);
 }
 
@@ -225,7 +251,7 @@ static void fuzz_control(uint8_t *bytes, size_t room, int listener, const struct
   processes[0] = (struct process){.name = "init", .state = below(4) ? RUNNING : CREATING, .channel = -1, .waiter = -1, .listed = true};
   processes[0].out[0] = processes[0].out[1] = processes[0].source[0] = processes[0].source[1] = -1;
   processes[0].sync_point = processes[0].state == CREATING;
-  write_plan("plan-x", bytes, mutate(bytes, sample_plan(bytes, 3 * below(2)), room));
+  write_plan("plan-x", bytes, mutate(bytes, sample_plan(bytes, (const uint32_t[]){0, 3, 5}[below(3)]), room));
   int client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (connect(client, address, length) < 0) abort();
   accept_control(listener);

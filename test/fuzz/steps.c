@@ -44,7 +44,7 @@ static const char *const shapes[STEPS + 1] = {
     "",      "t4",    "4",    "4",    "",     "48888", "t",    "t",     "t",    "488",   "4",    "44b1",  "8",   "888",
     "8",     "4b",    "",     "stb",  "sst4", "sst14", "st44444", "stt", "s",   "t4",    "sto4O", "sst1", "s8881s", "ss",
     "st",    "sss",   "s",    "ss2244s", "t", "C",    "4",    "",      "TT",   "stt1",  "8",    "4",     "tTT4", "st4",
-    "st",    "ss",    "stt",  "4848888", "4", "4b",   "4",    "b",     "sO",   "ss",    "s",    "s",
+    "st",    "ss",    "stt",  "4848888", "4", "4b",   "4",    "b",     "sO",   "ss",    "s",    "s",    "",
 };
 
 static uint8_t input[ROOM];
@@ -223,6 +223,7 @@ static long answer(long number, const uint64_t a[6]) {
   case SYS_stat: return answer_stat(a[1]);
   case SYS_poll: return answer_poll(a[0], a[1]);
 #endif
+  case SYS_dup: return 300; // only a sanitizer asks, again and again until it has none of the first three
   case SYS_pipe2: return ((int *)a[0])[0] = 300, ((int *)a[0])[1] = 301, 0;
   case SYS_newfstatat: return answer_stat(a[2]);
   case SYS_ppoll: return answer_poll(a[0], a[1]);

@@ -37,6 +37,7 @@ import { TarParser } from '../../src/wire/tar/tar-parser.ts'
 import { ROOT } from '../harness/root.ts'
 import { ARCHIVE_TARGETS } from './archive-targets.ts'
 import { checkPlan } from './check-plan.ts'
+import { LOG_TARGETS } from './log-targets.ts'
 import { Random } from './mutate.ts'
 import { randomSpec } from './random-spec.ts'
 
@@ -62,6 +63,7 @@ export async function attempt(target: Target, input: Buffer): Promise<boolean> {
 
 export const TARGETS: Record<string, Target> = {
   ...ARCHIVE_TARGETS,
+  ...LOG_TARGETS,
   tar: {
     samples: tarSamples(),
     run(input) {

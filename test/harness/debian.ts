@@ -7,11 +7,15 @@ import { ROOT } from './root.ts'
 import { must } from './command.ts'
 import { pushImage } from './images.ts'
 
-const FIXTURE = join(ROOT, 'build/fixtures/debian-minbase.tar')
-
 /** Made once for a checkout; the archive mirror is the machine's own. */
-export async function debianBase(): Promise<string> {
-  if (existsSync(FIXTURE)) return FIXTURE
+export const debianBase = (): Promise<string> => debianTree('debian-minbase', [])
+
+/** The same with a server that many test suites start in a container. */
+export const debianWithRedis = (): Promise<string> => debianTree('debian-redis', ['--include=redis-server'])
+
+async function debianTree(name: string, more: readonly string[]): Promise<string> {
+  const fixture = join(ROOT, `build/fixtures/${name}.tar`)
+  if (existsSync(fixture)) return fixture
   const directory = await mkdtemp(join(tmpdir(), 'berth-debootstrap-'))
   try {
     const mirror = await must([
@@ -20,14 +24,21 @@ export async function debianBase(): Promise<string> {
       `apt-cache policy 2>/dev/null | sed -n 's/^ *[0-9]* \\(https\\?:[^ ]*\\) bookworm\\/main .*/\\1/p' | head -1`,
     ])
     await must(
-      ['debootstrap', '--variant=minbase', 'bookworm', `${directory}/rootfs`, ...(mirror === '' ? [] : [mirror])],
+      [
+        'debootstrap',
+        '--variant=minbase',
+        ...more,
+        'bookworm',
+        `${directory}/rootfs`,
+        ...(mirror === '' ? [] : [mirror]),
+      ],
       { timeoutMs: 600_000 },
     )
     await must(['rm', '-rf', `${directory}/rootfs/var/cache/apt/archives`, `${directory}/rootfs/var/lib/apt/lists`])
     await mkdir(join(ROOT, 'build/fixtures'), { recursive: true })
-    await must(['tar', '-C', `${directory}/rootfs`, ...TAR, '-cf', `${FIXTURE}.part`, '.'], { timeoutMs: 300_000 })
-    await rename(`${FIXTURE}.part`, FIXTURE)
-    return FIXTURE
+    await must(['tar', '-C', `${directory}/rootfs`, ...TAR, '-cf', `${fixture}.part`, '.'], { timeoutMs: 300_000 })
+    await rename(`${fixture}.part`, fixture)
+    return fixture
   } finally {
     await rm(directory, { recursive: true, force: true })
   }

@@ -1,17 +1,23 @@
 // Makes what several integration tests share and what takes long, and says what will be left out: run once before them.
 import { containerdTwo, skipWithoutContainerdTwo } from './containerd-two.ts'
 import { ctrTwo } from './ctr-two.ts'
-import { debianBase } from './debian.ts'
+import { debianBase, debianWithRedis } from './debian.ts'
 import { skipWithoutDocker28 } from './docker-cli.ts'
+import { installDockerPy } from './docker-py.ts'
+import { goSdkTests, skipWithoutGoSdk } from './go-sdk.ts'
 import { nerdctl, skipWithoutNerdctl } from './nerdctl.ts'
 
 if (skipWithoutDocker28 !== false)
   console.log(`note: comparisons with the Docker CLI are left out: ${skipWithoutDocker28}`)
 await debianBase()
+await debianWithRedis()
 // From the Go module proxy, which the tests' own network does not reach.
 for (const [skip, build] of [
   [await skipWithoutContainerdTwo(), async () => [await ctrTwo(), await containerdTwo()]],
   [await skipWithoutNerdctl(), nerdctl],
+  [await skipWithoutGoSdk(), goSdkTests],
 ] as const)
   if (skip === false) await build()
   else console.log(`note: tests are left out: ${skip}`)
+const withoutPyPi = await installDockerPy()
+if (withoutPyPi !== undefined) console.log(`note: Debian's docker-py is used, PyPI's can't be had: ${withoutPyPi}`)

@@ -69,6 +69,41 @@ image inspect --platform bogus IMAGE
 image inspect IMAGE missing
 image rm
 image tag IMAGE
+ps -a --format {{.Label\s"x"}}|{{.Labels}}
+ps -a --format {{.Label}}
+ps -a --format {{.ID\s"x"}}
+ps -a --format {{.Label\s1}}
+ps -a --format {{"x"|.Label}}
+ps -a --format {{define\s"T"}}<{{.Names}}>{{end}}{{template\s"T"\s.}}
+ps -a --format table\s{{.Names}}\t{{.State}}\t{{.Label\s"x"}}
+ps -a --format table\s{{.Names|upper}}\t{{truncate\s.ID\s4}}
+ps -a --format table\s{{range\ssplit\s.Names\s","}}{{.}}{{end}}
+ps -a --format table\s{{if\seq\s.State\s"running"}}up{{else}}down{{end}}\t{{.Names}}
+ps -a --format {{json\s.Names}}{{println}}{{len\s.Names}}
+ps -a --format {{printf\s"%-20s|%5.2s|"\s.Names\s.State}}
+ps -a --format {{$n\s:=\s.Names}}{{range\s2}}{{$n}}{{.}}{{end}}
+ps -a --format {{with\s.Mounts}}{{.}}{{else}}none{{end}}
+ps -a --format {{.Names.Foo}}
+ps -a --format {{or\s.Mounts\s"none"}}{{and\s.ID\s"x"}}{{not\s.Names}}
+ps -a --format {{index\s.Names\s0}}{{slice\s.Names\s0\s2}}
+ps -a --format {{.Names}}{{/*\snothing\s*/}}\s{{-\s"x"\s-}}\sy
+ps -a --format {{template\s"x"}}
+ps -a --format {{break}}
+ps -a --format {{upper\s1}}
+ps -a --format {{$x}}
+images --format {{.Repository|printf\s"%q"}}
+images --format {{eq\s.Tag\s"latest"}}
+images --format table\s{{.Repository|title}}\t{{.Tag}}
+images --format {{.Label\s"x"}}
+stats --no-stream --format {{.Name\s"x"}} web
+version --format {{.Client.Os}}/{{.Server.Os}}
+version --format {{json\s.Server.Os}}
+version --format {{range\s.Server.Components}}{{.Name}};{{end}}
+version --format {{.Bogus}}
+info --format {{json\s.Plugins.Volume}}
+info --format {{range\s.SecurityOptions}}{{.}};{{end}}
+info --format {{.Bogus}}
+info --format {{len\s.Runtimes}}
 rename web
 wait
 pause

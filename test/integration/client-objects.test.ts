@@ -37,7 +37,7 @@ after(async () => {
 async function assertSame(words: readonly string[], options: CommandOptions = {}) {
   const given = words.map((word) => word.replaceAll('IMAGE', image))
   const [theirs, ours] = [comparable(await docker.run(given, options)), comparable(await berth.run(given, options))]
-  const isUnordered = words[0] === 'image'
+  const isUnordered = words[0] === 'image' || words[0] === 'images'
   assert.deepEqual(isUnordered ? sorted(ours) : ours, isUnordered ? sorted(theirs) : theirs)
 }
 

@@ -1,12 +1,19 @@
 // dockerode and, on top of it, testcontainers: what test suites in JavaScript drive an engine with.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { createWriteStream } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import Docker from 'dockerode'
 import type { GenericContainer, Wait } from 'testcontainers'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
-import { eventually } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
+import { eventually, must } from '../harness/command.ts'
+import { debianWithRedis } from '../harness/debian.ts'
+import { pushBusybox, pushImage } from '../harness/images.ts'
 import { type TestRegistry, startRegistry } from '../harness/registry.ts'
 
 let engine: TestEngine
@@ -119,6 +126,67 @@ describe('dockerode', () => {
   })
 })
 
+describe('dockerode: files, volumes and mounts', () => {
+  const sh = async (script: string, HostConfig: object) => {
+    const out = new PassThrough()
+    const seen = collect(out)
+    const [{ StatusCode }, container] = (await docker.run(image, ['sh', '-c', script], out, { HostConfig })) as [
+      { StatusCode: number },
+      Docker.Container,
+    ]
+    await eventually('the output is through', 5000, () => out.readableEnded || seen.text !== '')
+    await container.remove({ v: true })
+    return { code: StatusCode, text: seen.text.replaceAll('\r', '') }
+  }
+
+  test('an archive is put into a container and got out again, whether it runs or not', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'rode-'))
+    await writeFile(join(directory, 'file'), 'content')
+    await must(['tar', '-C', directory, '-cf', join(directory, 'in.tar'), 'file'])
+    const container = await docker.createContainer({ Image: image, Cmd: ['cat', '/tmp/file'] })
+    await container.putArchive(join(directory, 'in.tar'), { path: '/tmp' })
+    const stat = (await container.infoArchive({ path: '/tmp/file' })) as { headers?: Record<string, string> }
+    assert.ok(stat !== undefined)
+    await container.start()
+    assert.equal(((await container.wait()) as { StatusCode: number }).StatusCode, 0)
+    const got = createWriteStream(join(directory, 'out.tar'))
+    await pipeline(await container.getArchive({ path: '/tmp/file' }), got)
+    assert.equal(await must(['tar', '-xOf', join(directory, 'out.tar'), 'file']), 'content')
+    const changes = (await container.changes()) as { Path: string; Kind: number }[]
+    assert.ok(changes.some(({ Path, Kind }) => Path === '/tmp/file' && Kind === 1))
+    await pipeline(await container.export(), createWriteStream(join(directory, 'whole.tar')))
+    assert.match(await must(['tar', '-tf', join(directory, 'whole.tar')]), /^tmp\/file$/m)
+    await container.remove()
+    await rm(directory, { recursive: true })
+  })
+
+  test('volumes are made, listed, used, refused while in use, pruned and removed', async () => {
+    const made = await docker.createVolume({ Name: 'rode-data', Labels: { of: 'rode' } })
+    assert.deepEqual((await made.inspect()).Labels, { of: 'rode' })
+    const listed = await docker.listVolumes({ filters: { label: ['of=rode'] } })
+    assert.deepEqual(
+      listed.Volumes.map(({ Name }) => Name),
+      ['rode-data'],
+    )
+    assert.equal((await sh('echo kept >/data/file', { Binds: ['rode-data:/data'] })).code, 0)
+    const Mounts = [
+      { Type: 'volume', Source: 'rode-data', Target: '/data', ReadOnly: true },
+      { Type: 'tmpfs', Target: '/memory', TmpfsOptions: { SizeBytes: 65536 } },
+      { Type: 'image', Source: image, Target: '/image' },
+    ]
+    const seen = await sh('cat /data/file; stat -f -c %T /memory; ls /image/bin/busybox', { Mounts })
+    assert.deepEqual(seen, { code: 0, text: 'kept\ntmpfs\n/image/bin/busybox\n' })
+    const user = await docker.createContainer({ Image: image, HostConfig: { Binds: ['rode-data:/data'] } })
+    await assert.rejects(docker.getVolume('rode-data').remove(), { statusCode: 409 })
+    await user.remove()
+    const anonymous = await docker.createVolume({})
+    assert.deepEqual((await docker.pruneVolumes()).VolumesDeleted, [anonymous.name])
+    await docker.getVolume('rode-data').remove()
+    await assert.rejects(docker.getVolume('rode-data').inspect(), { statusCode: 404 })
+    assert.ok((await docker.listNetworks()).some(({ Name }) => Name === 'bridge'))
+  })
+})
+
 describe('testcontainers', () => {
   let library: { GenericContainer: typeof GenericContainer; Wait: typeof Wait }
 
@@ -173,6 +241,62 @@ describe('testcontainers', () => {
       await started.stop({ timeout: 0 })
     }
   })
+
+  test('a Debian server, configured by a copied file, waited for by its log and port, asked from outside and inside', async () => {
+    const redis = `${registry.host}/redis`
+    await pushImage(registry.host, 'redis:latest', {
+      layers: [{ tar: await debianWithRedis(), compression: 'gzip' }],
+      config: {
+        Cmd: ['redis-server', '/etc/redis/given.conf'],
+        ExposedPorts: { '6379/tcp': {} },
+        Volumes: { '/data': {} },
+      },
+    })
+    const started = await new library.GenericContainer(redis)
+      .withExposedPorts(6379)
+      .withCopyContentToContainer([
+        { content: 'bind 0.0.0.0\nrequirepass secret\ndir /data\n', target: '/etc/redis/given.conf', mode: 0o644 },
+      ])
+      .withTmpFs({ '/scratch': 'size=1m' })
+      .withBindMounts([{ source: engine.directory, target: '/host', mode: 'ro' }])
+      .withWaitStrategy(
+        library.Wait.forAll([
+          library.Wait.forLogMessage('Ready to accept connections'),
+          library.Wait.forListeningPorts(),
+          library.Wait.forSuccessfulCommand('redis-cli -a secret ping'),
+        ]),
+      )
+      .withStartupTimeout(60_000)
+      .start()
+    try {
+      const answer = await talk(started.getHost(), started.getMappedPort(6379), 'AUTH secret\r\nSET a b\r\nGET a\r\n')
+      assert.equal(answer, '+OK\r\n+OK\r\n$1\r\nb\r\n')
+      const inside = await started.exec(['redis-cli', '-a', 'secret', '--no-auth-warning', 'GET', 'a'])
+      assert.deepEqual([inside.exitCode, inside.output.trim()], [0, 'b'])
+      await started.exec(['redis-cli', '-a', 'secret', 'SAVE'])
+      const saved = await started.copyArchiveFromContainer('/data/dump.rdb')
+      let bytes = 0
+      for await (const chunk of saved as AsyncIterable<Buffer>) bytes += chunk.length
+      assert.ok(bytes > 512, 'a header and a file')
+      assert.equal((await started.exec(['sh', '-c', 'touch /host/x'])).exitCode, 1)
+    } finally {
+      await started.stop({ timeout: 2000, removeVolumes: true })
+    }
+    assert.deepEqual((await docker.listVolumes()).Volumes, [])
+  })
+
+  /** What comes back for `text` until as many lines have come. */
+  async function talk(host: string, port: number, text: string): Promise<string> {
+    const socket = connect(port, host)
+    let seen = ''
+    socket.on('data', (chunk: Buffer) => {
+      seen += chunk.toString()
+    })
+    socket.write(text)
+    await eventually('the server answers', 30_000, () => seen.split('\r\n').length > 4)
+    socket.destroy()
+    return seen
+  }
 
   test('a container that does not get ready is an error, and nothing is left', async () => {
     const never = new library.GenericContainer(image)

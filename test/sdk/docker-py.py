@@ -1,12 +1,15 @@
 """An engine as users of docker-py meet it. usage: docker-py.py <socket> <image>; a check that fails ends the program."""
 import faulthandler
+import io
 import sys
+import tarfile
+import tempfile
 import threading
 import time
 
 import docker
 
-faulthandler.dump_traceback_later(40, exit=True)
+faulthandler.dump_traceback_later(100, exit=True)
 socket, image = sys.argv[1], sys.argv[2]
 client = docker.DockerClient(base_url=f"unix://{socket}", version="auto", timeout=20)
 api = client.api
@@ -165,6 +168,99 @@ def check_streams():
     container.remove(force=True)
 
 
+def archive_of(files):
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, (content, mode) in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.uid, entry.mtime = len(content), mode, 1000, 1000000
+            archive.addfile(entry, io.BytesIO(content))
+    return made.getvalue()
+
+
+def check_archive():
+    container = client.containers.run(image, ["sleep", "1000"], detach=True)
+    for state in ["running", "stopped"]:
+        assert container.put_archive("/tmp", archive_of({f"{state}.txt": (b"content", 0o640)}))
+        chunks, stat = container.get_archive(f"/tmp/{state}.txt")
+        assert (stat["name"], stat["size"], stat["mode"]) == (f"{state}.txt", 7, 0o640), stat
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            [entry] = archive.getmembers()
+            assert (entry.name, entry.uid, entry.mtime) == (f"{state}.txt", 1000, 1000000), entry.get_info()
+            assert archive.extractfile(entry).read() == b"content"
+        raises(docker.errors.NotFound, 404, lambda: container.get_archive("/nowhere"))
+        raises(docker.errors.NotFound, 404, lambda: container.put_archive("/nowhere", archive_of({})))
+        if state == "running":
+            container.kill()
+            container.wait()
+    changed = {change["Path"]: change["Kind"] for change in container.diff()}
+    assert changed["/tmp/running.txt"] == 1, changed
+    with tarfile.open(fileobj=io.BytesIO(b"".join(container.export()))) as archive:
+        assert "tmp/stopped.txt" in archive.getnames()
+    container.remove()
+
+
+def check_volumes():
+    data = client.volumes.create("py-data", driver="local", labels={"of": "py"})
+    assert data.attrs["Labels"] == {"of": "py"} and data.attrs["Scope"] == "local", data.attrs
+    assert client.volumes.create("py-data").id == data.id
+    client.volumes.create("py-memory", driver_opts={"type": "tmpfs", "device": "tmpfs", "o": "size=1m"})
+    assert [one.name for one in client.volumes.list(filters={"label": "of=py"})] == ["py-data"]
+    out = client.containers.run(
+        image,
+        ["sh", "-c", "echo kept >/data/file; stat -f -c %T /memory; ls -a /anonymous | wc -l"],
+        volumes={"py-data": {"bind": "/data", "mode": "rw"}, "py-memory": {"bind": "/memory", "mode": "ro"}},
+        mounts=[docker.types.Mount("/anonymous", None, type="volume", no_copy=True)],
+        remove=True,
+    )
+    assert out == b"tmpfs\n2\n", out
+    user = client.containers.create(image, ["cat", "/data/file"], volumes=["py-data:/data:ro"])
+    error = raises(docker.errors.APIError, 409, data.remove)
+    assert user.id in error.explanation, error
+    user.start()
+    user.wait()
+    assert user.logs() == b"kept\n"
+    heir = client.containers.create(image, "true", volumes_from=[f"{user.id}:ro"])
+    [inherited] = heir.attrs["Mounts"] or client.containers.get(heir.id).attrs["Mounts"]
+    assert (inherited["Name"], inherited["RW"]) == ("py-data", False), inherited
+    heir.remove()
+    user.remove(v=True)
+    assert len(client.volumes.prune()["VolumesDeleted"]) == 1  # the library removes without the anonymous ones
+    assert client.volumes.prune()["VolumesDeleted"] == []
+    client.volumes.get("py-memory").remove()
+    data.remove()
+    raises(docker.errors.NotFound, 404, lambda: client.volumes.get("py-data"))
+    assert client.volumes.list(filters={"name": "py-"}) == []
+
+
+def check_mounts():
+    Mount = docker.types.Mount
+    with tempfile.TemporaryDirectory() as host:
+        with open(f"{host}/file", "w") as file:
+            file.write("of the host\n")
+        script = "cat /host/file; touch /host/x || echo read-only; stat -f -c %T /memory; stat -c %a /memory"
+        out = client.containers.run(
+            image,
+            ["sh", "-c", script],
+            mounts=[
+                Mount("/host", host, type="bind", read_only=True, propagation="rprivate"),
+                Mount("/memory", None, type="tmpfs", tmpfs_size="64k", tmpfs_mode=0o1770),
+            ],
+            remove=True,
+        )
+        assert out == b"of the host\nread-only\ntmpfs\n1770\n", out
+    missing = Mount("/host", "/nowhere/at/all", type="bind")
+    error = raises(docker.errors.APIError, 400, lambda: client.containers.create(image, "true", mounts=[missing]))
+    assert "bind source path does not exist: /nowhere/at/all" in error.explanation, error
+
+
+def check_events():
+    since = time.time()
+    client.volumes.create("py-told").remove()
+    told = client.events(since=since, until=time.time() + 1, decode=True, filters={"type": "volume"})
+    assert [(one["Action"], one["Actor"]["ID"]) for one in told] == [("create", "py-told"), ("destroy", "py-told")]
+
+
 def check_prune():
     client.containers.create(image, "true", labels={"prune": "me"})
     pruned = client.containers.prune(filters={"label": "prune=me"})
@@ -173,6 +269,6 @@ def check_prune():
     assert [network.name for network in client.networks.list(names=["bridge"])] == ["bridge"]
 
 
-for check in [check_system, check_images, check_run, check_life, check_streams, check_prune]:
+for check in [check_system, check_images, check_run, check_life, check_streams, check_archive, check_volumes, check_mounts, check_events, check_prune]:
     check()
     print(check.__name__, flush=True)

@@ -6,8 +6,9 @@ export class TemplateError extends Failure {
   /** `parse`: the text is no template; `execute`: it does not fit the data. */
   readonly stage: 'parse' | 'execute'
 
-  constructor(stage: 'parse' | 'execute', why: string) {
-    super('invalid-argument', stage === 'parse' ? `template: :1: ${why}` : `template: :${why}`)
+  /** @param line of a parse failure, from 1. */
+  constructor(stage: 'parse' | 'execute', why: string, line = 1) {
+    super('invalid-argument', stage === 'parse' ? `template: :${line}: ${why}` : `template: :${why}`)
     this.stage = stage
   }
 }

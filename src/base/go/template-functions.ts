@@ -1,113 +1,193 @@
-// The functions of Go's templates and those that the Docker client adds.
-
+// The functions of Go's templates and those that the Docker client adds. What they throw is told as an error of the call.
+import { GoFloat } from './go-float.ts'
+import { formatPrintf, PRINT_WIDTH_MAX } from './go-format.ts'
 import { goJson } from './go-json.ts'
-import { goQuote } from './go-quote.ts'
+import { goType, isStruct, isTrue, toText } from './go-values.ts'
 
-export type TemplateFunction = (...args: unknown[]) => unknown
-
-export function isTrue(value: unknown): boolean {
-  if (value === null || value === undefined || value === false || value === 0 || value === '') return false
-  if (Array.isArray(value)) return value.length > 0
-  if (typeof value === 'object') return Object.keys(value).length > 0
-  return true
+export interface TemplateFunction {
+  /** How many arguments; no `max`: any number. */
+  readonly min: number
+  readonly max?: number
+  /** Arguments that must be of a type, by their place; the last one counts for all that follow. */
+  readonly types?: readonly ('string' | '[]string' | 'int' | '')[]
+  call(...args: unknown[]): unknown
 }
 
-/** As Go's fmt prints a value with %v. */
-export function toText(value: unknown): string {
-  if (value === undefined) return '<no value>'
-  if (value === null) return '<nil>'
-  if (Array.isArray(value)) return `[${value.map(toText).join(' ')}]`
-  if (typeof value !== 'object') return String(value)
-  const entries = Object.entries(value).filter(([, item]) => typeof item !== 'function')
-  // Fields of a struct have names with capitals; anything else is a map.
-  if (entries.length > 0 && entries.every(([key]) => /^[A-Z]\w*$/.test(key)))
-    return `{${entries.map(([, item]) => toText(item)).join(' ')}}`
-  return `map[${entries
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, item]) => `${key}:${toText(item)}`)
-    .join(' ')}]`
+const fixed = (types: NonNullable<TemplateFunction['types']>, call: TemplateFunction['call']): TemplateFunction => ({
+  ...{ min: types.length, max: types.length, types, call },
+})
+const variadic = (min: number, call: TemplateFunction['call']): TemplateFunction => ({ min, call })
+const ofText = (call: (text: string) => unknown) => fixed(['string'], (text) => call(text as string))
+const escaper = (quote: (text: string) => string) => variadic(0, (...args) => quote(sprint(args)))
+const comparison = (isIt: (order: number) => boolean) => fixed(['', ''], (a, b) => isIt(orderOf(a, b)))
+
+export function isFunction(name: string): boolean {
+  return name in FUNCTIONS
 }
 
-const compare = (a: unknown, b: unknown): number =>
-  typeof a === 'number' && typeof b === 'number' ? a - b : String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0
-const text = (value: unknown) => (typeof value === 'string' ? value : toText(value))
-
-export const FUNCTIONS: Record<string, TemplateFunction> = {
-  and: (...args) => args.find((item) => !isTrue(item)) ?? args.at(-1),
-  or: (...args) => args.find(isTrue) ?? args.at(-1),
-  not: (value) => !isTrue(value),
-  eq: (first, ...others) => others.some((other) => compare(first, other) === 0),
-  ne: (a, b) => compare(a, b) !== 0,
-  lt: (a, b) => compare(a, b) < 0,
-  le: (a, b) => compare(a, b) <= 0,
-  gt: (a, b) => compare(a, b) > 0,
-  ge: (a, b) => compare(a, b) >= 0,
-  len: (value) =>
-    typeof value === 'string'
-      ? Buffer.byteLength(value)
-      : value !== null && typeof value === 'object'
-        ? Object.keys(value).length
-        : 0,
-  index: (value, ...keys) => keys.reduce(indexOnce, value),
-  slice: (value, from, to) => sliceValue(value, Number(from ?? 0), to === undefined ? undefined : Number(to)),
-  html: (value) => text(value).replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`),
-  js: (value) => text(value).replace(/[\\'"<>&=]/g, (letter) => `\\u00${letter.charCodeAt(0).toString(16)}`),
-  urlquery: (...args) => encodeURIComponent(args.map(text).join('')),
-  print: (...args) => args.map(text).join(' '),
-  println: (...args) => `${args.map(text).join(' ')}\n`,
-  printf: (format, ...args) => formatPrintf(text(format), args),
-  json: (value) => goJson(value),
-  upper: (value) => text(value).toUpperCase(),
-  lower: (value) => text(value).toLowerCase(),
-  title: (value) => text(value).replace(/\b\w/g, (letter) => letter.toUpperCase()),
-  split: (value, separator) => text(value).split(text(separator)),
-  join: (values, separator) => (Array.isArray(values) ? values.map(text).join(text(separator)) : ''),
-  pad: (value, before, after) => (text(value) === '' ? '' : `${spaces(before)}${text(value)}${spaces(after)}`),
-  truncate: (value, length) => text(value).slice(0, Number(length)),
-}
-
-/** Nobody's table is wider; a template is a stranger's, and must not fill the memory. */
-const PRINT_WIDTH_MAX = 10_000
-
-function formatPrintf(format: string, args: unknown[]): string {
-  const queue = [...args]
-  return format.replace(/%(%|[-+# 0]*\d*(?:\.\d+)?[a-zA-Z])/g, (_whole, verb: string) => {
-    if (verb === '%') return '%'
-    const value = queue.shift()
-    const [, flags = '', width = '', , letter = 'v'] = /^([-+# 0]*)(\d*)(\.\d+)?([a-zA-Z])$/.exec(verb) ?? []
-    const body = letter === 'q' ? goQuote(text(value)) : letter === 'x' ? Number(value).toString(16) : text(value)
-    if (Number(width) > PRINT_WIDTH_MAX) throw new Error(`width ${width} is too large`)
-    return flags.includes('-')
-      ? body.padEnd(Number(width))
-      : body.padStart(Number(width), flags.includes('0') ? '0' : ' ')
-  })
+/** `and` and `or` are here for their names: they stop at the first argument that decides, which is the caller's business. */
+export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
+  and: variadic(1, (...args) => args.find((item) => !isTrue(item)) ?? args.at(-1)),
+  or: variadic(1, (...args) => args.find(isTrue) ?? args.at(-1)),
+  not: fixed([''], (value) => !isTrue(value)),
+  call: variadic(1, (target) => {
+    throw new Error(`non-function of type ${goType(target)}`)
+  }),
+  eq: variadic(1, (first, ...others) => {
+    if (others.length === 0) throw new Error('missing argument for comparison')
+    return others.some((other) => isEqual(first, other))
+  }),
+  ne: fixed(['', ''], (a, b) => !isEqual(a, b)),
+  lt: comparison((order) => order < 0),
+  le: comparison((order) => order <= 0),
+  gt: comparison((order) => order > 0),
+  ge: comparison((order) => order >= 0),
+  len: fixed([''], lengthOf),
+  index: variadic(1, (value, ...keys) => keys.reduce(indexOnce, value)),
+  slice: variadic(1, (value, ...bounds) => sliceValue(value, bounds)),
+  html: escaper(escapeHtml),
+  js: escaper(escapeJs),
+  urlquery: escaper((text) =>
+    encodeURIComponent(text)
+      .replace(/[!'()*]/g, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`)
+      .replaceAll('%20', '+'),
+  ),
+  print: variadic(0, (...args) => sprint(args)),
+  println: variadic(0, (...args) => `${args.map(toText).join(' ')}\n`),
+  printf: { min: 1, types: ['string', ''], call: (format, ...args) => formatPrintf(format as string, args) },
+  json: fixed([''], (value) => goJson(value instanceof GoFloat ? value.value : value)),
+  upper: ofText((text) => text.toUpperCase()),
+  lower: ofText((text) => text.toLowerCase()),
+  title: ofText((text) => text.replace(/(?<![\p{L}\p{Nd}_])\p{L}/gu, (letter) => letter.toUpperCase())),
+  split: fixed(['string', 'string'], (text, separator) => (text as string).split(separator as string)),
+  join: fixed(['[]string', 'string'], (texts, separator) => (texts as string[]).join(separator as string)),
+  pad: fixed(['string', 'int', 'int'], (text, before, after) =>
+    text === '' ? '' : `${spaces(before as number)}${String(text)}${spaces(after as number)}`,
+  ),
+  truncate: fixed(['string', 'int'], (text, length) => truncate(text as string, length as number)),
 }
 
 /** Functions that change text, where a table's header is made: it stays as it is. */
-export const HEADER_FUNCTIONS: Record<string, TemplateFunction> = Object.fromEntries(
-  ['json', 'split', 'join', 'title', 'lower', 'upper', 'truncate'].map((name) => [name, (value: unknown) => value]),
+export const HEADER_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = Object.fromEntries(
+  ['json', 'split', 'join', 'title', 'lower', 'upper', 'truncate'].map((name) => [name, variadic(1, (text) => text)]),
 )
 
-function spaces(count: unknown): string {
-  if (Number(count) > PRINT_WIDTH_MAX) throw new Error(`width ${text(count)} is too large`)
-  return ' '.repeat(Math.max(0, Number(count)))
+/** Between two operands a space stands where neither is a text. */
+function sprint(args: readonly unknown[]): string {
+  return args
+    .map((value, index) => {
+      const isApart = index > 0 && typeof value !== 'string' && typeof args[index - 1] !== 'string'
+      return (isApart ? ' ' : '') + toText(value)
+    })
+    .join('')
+}
+
+type Kind = 'bool' | 'int' | 'float' | 'string'
+
+function basicKind(value: unknown): Kind | undefined {
+  if (value instanceof GoFloat) return 'float'
+  if (typeof value === 'boolean') return 'bool'
+  if (typeof value === 'number' || typeof value === 'bigint') return 'int'
+  return typeof value === 'string' ? 'string' : undefined
+}
+
+function isEqual(a: unknown, b: unknown): boolean {
+  const [kind, other] = [basicKind(a), basicKind(b)]
+  if (kind === undefined || other === undefined) {
+    const isNothing = (value: unknown) => value === null || value === undefined
+    return a === b || (isNothing(a) && isNothing(b))
+  }
+  if (kind !== other) throw new Error('incompatible types for comparison')
+  return plainOf(a) === plainOf(b)
+}
+
+const plainOf = (value: unknown) => (value instanceof GoFloat ? value.value : value)
+
+function orderOf(a: unknown, b: unknown): number {
+  const [kind, other] = [basicKind(a), basicKind(b)]
+  if (kind === undefined || other === undefined) throw new Error('invalid type for comparison')
+  if (kind !== other) throw new Error('incompatible types for comparison')
+  if (kind === 'bool') throw new Error('invalid type for comparison')
+  if (kind === 'string') return Buffer.compare(Buffer.from(a as string), Buffer.from(b as string))
+  return Number(plainOf(a)) - Number(plainOf(b))
+}
+
+function lengthOf(value: unknown): number {
+  if (typeof value === 'string') return Buffer.byteLength(value)
+  if (value === null || value === undefined) throw new Error('reflect: call of reflect.Value.Type on zero Value')
+  if (typeof value !== 'object' || value instanceof GoFloat) throw new Error(`len of type ${goType(value)}`)
+  return Array.isArray(value) ? value.length : Object.keys(value).length
 }
 
 function indexOnce(holder: unknown, key: unknown): unknown {
   if (holder === null || holder === undefined) throw new Error('index of untyped nil')
   if (Array.isArray(holder) || typeof holder === 'string') {
-    if (typeof key !== 'number') throw new Error(`cannot index slice/array with type ${typeof key}`)
-    if (key < 0 || key >= holder.length) throw new Error(`index out of range: ${key}`)
-    return typeof holder === 'string' ? holder.charCodeAt(key) : holder[key]
+    if (typeof key !== 'number') throw new Error(`cannot index slice/array with type ${goType(key)}`)
+    const bytes = typeof holder === 'string' ? Buffer.from(holder) : holder
+    if (key < 0 || key > bytes.length) throw new Error(`index out of range: ${key}`)
+    // One past the end gets by Go's own check.
+    if (key === bytes.length)
+      throw new Error(`reflect: ${typeof holder === 'string' ? 'string' : 'slice'} index out of range`)
+    return bytes[key]
   }
-  if (typeof holder !== 'object') throw new Error(`can't index item of type ${typeof holder}`)
-  const found = (holder as Record<string, unknown>)[String(key)]
+  if (typeof holder !== 'object' || holder instanceof GoFloat)
+    throw new Error(`can't index item of type ${goType(holder)}`)
+  if (typeof key !== 'string') throw new Error(`value has type ${goType(key)}; should be string`)
+  const found = (holder as Record<string, unknown>)[key]
   // A map of texts has an empty one for what it does not hold.
   return found === undefined && Object.values(holder).some((item) => typeof item === 'string') ? '' : found
 }
 
-function sliceValue(value: unknown, from: number, to: number | undefined): unknown {
-  if (typeof value !== 'string' && !Array.isArray(value)) throw new Error(`can't slice item of type ${typeof value}`)
-  if (from > value.length || (to ?? 0) > value.length) throw new Error(`index out of range: ${to ?? from}`)
-  return value.slice(from, to)
+function sliceValue(value: unknown, bounds: readonly unknown[]): unknown {
+  if (value === null || value === undefined) throw new Error('slice of untyped nil')
+  if (typeof value !== 'string' && !Array.isArray(value)) throw new Error(`can't slice item of type ${goType(value)}`)
+  if (bounds.length > 3) throw new Error(`too many slice indexes: ${bounds.length}`)
+  if (typeof value === 'string' && bounds.length > 2) throw new Error('cannot 3-index slice a string')
+  const whole = typeof value === 'string' ? Buffer.from(value) : value
+  const [from = 0, to = whole.length] = bounds.map((bound) => {
+    if (typeof bound !== 'number') throw new Error(`cannot index slice/array with type ${goType(bound)}`)
+    if (bound < 0 || bound > whole.length) throw new Error(`index out of range: ${bound}`)
+    return bound
+  })
+  if (from > to) throw new Error(`invalid slice index: ${from} > ${to}`)
+  return typeof value === 'string' ? whole.slice(from, to).toString() : whole.slice(from, to)
+}
+
+const HTML: Readonly<Record<string, string>> = {
+  ...{ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;', '\0': '\uFFFD' },
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"'\0]/g, (letter) => HTML[letter] ?? letter)
+}
+
+function escapeJs(text: string): string {
+  return text.replace(/[\\'"<>&=\x00-\x1f\x7f\u2028\u2029]/g, (letter) => {
+    if (letter === '\\' || letter === "'" || letter === '"') return `\\${letter}`
+    return `\\u${letter.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
+  })
+}
+
+function spaces(count: number): string {
+  if (count > PRINT_WIDTH_MAX) throw new Error(`width ${count} is too large`)
+  return ' '.repeat(Math.max(0, count))
+}
+
+/** In bytes, as Docker's function counts. */
+function truncate(text: string, length: number): string {
+  const bytes = Buffer.from(text)
+  return bytes.length < length ? text : bytes.subarray(0, Math.max(0, length)).toString()
+}
+
+/** What of a value's type is wrong for a parameter; undefined where it fits. */
+export function mismatch(value: unknown, wanted: string): string | undefined {
+  const isRight =
+    wanted === '' ||
+    (wanted === 'string' && typeof value === 'string') ||
+    (wanted === 'int' && typeof value === 'number') ||
+    (wanted === '[]string' && Array.isArray(value) && value.every((item) => typeof item === 'string'))
+  if (isRight) return undefined
+  if (value === null || value === undefined) return `invalid value; expected ${wanted}`
+  const type = typeof value === 'object' && !Array.isArray(value) && isStruct(value) ? 'struct' : goType(value)
+  return `wrong type for value; expected ${wanted}; got ${type}`
 }

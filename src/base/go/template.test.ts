@@ -41,3 +41,40 @@ test('malformed templates and missing fields are errors', () => {
   assert.throws(() => renderTemplate('{{nope .Name}}', DATA), /function "nope" not defined/)
   assert.throws(() => renderTemplate('{{.Missing}}', DATA), /map has no entry for key "Missing"/)
 })
+
+const more: [string, string][] = [
+  ['{{define "T"}}<{{.}}>{{end}}{{template "T" .Name}}{{template "T"}}', '<web><<no value>>'],
+  ['{{block "B" .Name}}[{{.}}]{{end}}', '[web]'],
+  ['{{range .Ports}}{{if eq . 443}}{{break}}{{end}}{{.}}{{end}}', '80'],
+  ['{{range .Ports}}{{if eq . 80}}{{continue}}{{end}}{{.}}{{end}}', '443'],
+  ['{{or .Name .Missing}}{{and .Nothing .Missing}}', 'web<nil>'],
+  ['{{$x := 1}}{{if true}}{{$x = 2}}{{$x := 3}}{{end}}{{$x}}', '2'],
+  [
+    '{{printf "%5d|%-5d|%05d|%+d|%x|%q|%.2f|%e" 3 3 3 3 255 "a" 1.5 1.5}}',
+    '    3|3    |00003|+3|ff|"a"|1.50|1.500000e+00',
+  ],
+  ['{{printf "%d" "x"}}{{printf "%s"}}{{printf "x" 1}}', '%!d(string=x)%!s(MISSING)x%!(EXTRA int=1)'],
+  ["{{0x10}} {{1_000}} {{1e3}} {{'a'}} {{017}} {{-3}}", '16 1000 1000 97 15 -3'],
+  [String.raw`{{"\u00e9\x41\101\n"}}`, 'éAA\n'],
+  ['{{html "<a&\\"\'>"}} {{js "a\'b<"}} {{urlquery "a b&c"}}', "&lt;a&amp;&#34;&#39;&gt; a\\'b\\u003C a+b%26c"],
+  ['{{print 1 2 "a" "b" 3}}', '1 2a b3'.replace(' b', 'b')],
+  ['{{with .Nothing}}a{{else with .Name}}{{.}}{{end}}', 'web'],
+]
+for (const [template, want] of more)
+  test(`template ${template}`, () => assert.equal(renderTemplate(template, DATA), want))
+
+const refused: [string, RegExp][] = [
+  ['{{break}}', /template: :1: \{\{break\}\} outside \{\{range\}\}$/],
+  ['{{$y}}', /undefined variable "\$y"/],
+  ['a\nb\n{{foo}}', /template: :3: function "foo" not defined$/],
+  ['{{/* x }}', /unclosed comment/],
+  ['{{eq 1 1.0}}', /error calling eq: incompatible types for comparison/],
+  ['{{upper 1}}', /template: :1:8: executing "" at <1>: expected string; found 1$/],
+  ['{{len}}', /wrong number of args for len: want 1 got 0/],
+  ['{{define "T"}}{{template "T"}}{{end}}{{template "T"}}', /executing "T" at .*exceeded maximum template depth/],
+  ['{{range 99999}}{{range 99999}}{{end}}{{end}}', /too many iterations/],
+  ['{{printf "%999999d" 1}}', /width 999999 is too large/],
+  ['('.repeat(1000).replace(/^/, '{{'), /too many nested parentheses|unclosed/],
+]
+for (const [template, why] of refused)
+  test(`template ${template.slice(0, 60)} is refused`, () => assert.throws(() => renderTemplate(template, DATA), why))

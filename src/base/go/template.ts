@@ -1,8 +1,10 @@
-// Go's text/template, as far as `--format` needs it: fields, methods, pipelines, if, range, with, variables, and Docker's functions.
+// Go's text/template: a template over data. Templates may be a stranger's: what they may do is bounded.
 import { messageOf } from '../failure.ts'
+import { isStruct, goType, isTrue, toText } from './go-values.ts'
+import { FUNCTIONS, HEADER_FUNCTIONS, mismatch, type TemplateFunction } from './template-functions.ts'
 import { TemplateError } from './template-error.ts'
-import { FUNCTIONS, HEADER_FUNCTIONS, isTrue, type TemplateFunction, toText } from './template-functions.ts'
-import { type Expression, type Node, parseTemplate, type Pipeline } from './template-parser.ts'
+import type { Block, Expression, Node, Pipeline, Place, Template } from './template-nodes.ts'
+import { parseTemplate } from './template-parser.ts'
 
 export interface RenderOptions {
   /** Name of the Go type whose fields the data has, for messages; without it the data is a map. */
@@ -20,29 +22,48 @@ export function renderTemplate(text: string, data: unknown, options: RenderOptio
 
 /** For many objects by one template. */
 export function compileTemplate(text: string): (data: unknown, options?: RenderOptions) => string {
-  const nodes = parseTemplate(text)
-  return (data, options = {}) => new Evaluation(text, data, options).render(nodes, data)
+  const template = parseTemplate(text)
+  return (data, options = {}) => new Evaluation(template, options).run(data)
 }
 
 /** Of one template over one value, nested loops together; no output of ours needs as many. */
 const ITERATIONS_MAX = 100_000
+/** Templates that call templates. */
+const CALLS_MAX = 200
+
+/** A method of a row with arguments: `.Label "x"`. */
+type Method = (...args: unknown[]) => unknown
 
 class Evaluation {
   #iterations = 0
-  readonly #variables = new Map<string, unknown>()
-  readonly #text: string
+  #calls = 0
+  readonly #template: Template
   readonly #options: RenderOptions
-  readonly #functions: Record<string, TemplateFunction>
+  readonly #functions: Readonly<Record<string, TemplateFunction>>
+  /** The innermost comes last. */
+  #variables: { name: string; value: unknown }[] = []
+  /** The name of the template that is executed; '' for the one that was given. */
+  #name = ''
+  #jump: 'break' | 'continue' | undefined
 
-  constructor(text: string, root: unknown, options: RenderOptions) {
-    this.#text = text
+  constructor(template: Template, options: RenderOptions) {
+    this.#template = template
     this.#options = options
     this.#functions = options.isHeader ? { ...FUNCTIONS, ...HEADER_FUNCTIONS } : FUNCTIONS
-    this.#variables.set('$', root)
   }
 
-  render(nodes: readonly Node[], dot: unknown): string {
-    return nodes.map((node) => this.#node(node, dot)).join('')
+  run(data: unknown): string {
+    this.#variables = [{ name: '$', value: data }]
+    return this.#nodes(this.#template.body, data)
+  }
+
+  #nodes(nodes: readonly Node[], dot: unknown): string {
+    let text = ''
+    for (const node of nodes) {
+      text += this.#node(node, dot)
+      if (this.#jump !== undefined) break
+    }
+    return text
   }
 
   #node(node: Node, dot: unknown): string {
@@ -51,36 +72,86 @@ class Evaluation {
         return node.text
       case 'action': {
         const value = this.#pipeline(node.pipeline, dot)
-        return node.pipeline.variable === undefined ? toText(value) : ''
+        return node.pipeline.variables.length === 0 ? this.#print(value) : ''
       }
+      case 'break':
+      case 'continue':
+        this.#jump = node.kind
+        return ''
       case 'if':
-        return this.render(isTrue(this.#pipeline(node.pipeline, dot)) ? node.body : node.otherwise, dot)
-      case 'with': {
-        const value = this.#pipeline(node.pipeline, dot)
-        return isTrue(value) ? this.render(node.body, value) : this.render(node.otherwise, dot)
-      }
+        return this.#scoped(() => {
+          const isIt = isTrue(this.#pipeline(node.pipeline, dot))
+          return this.#nodes(isIt ? node.body : node.otherwise, dot)
+        })
+      case 'with':
+        return this.#scoped(() => {
+          const value = this.#pipeline(node.pipeline, dot)
+          return isTrue(value) ? this.#nodes(node.body, value) : this.#nodes(node.otherwise, dot)
+        })
       case 'range':
-        return this.#range(node, dot)
+        return this.#scoped(() => this.#range(node, dot))
+      case 'template':
+        return this.#call(node, dot)
     }
   }
 
-  #range(node: Extract<Node, { kind: 'range' }>, dot: unknown): string {
-    const source = this.#pipeline({ ...node.pipeline, variable: undefined }, dot)
-    const entries = entriesOf(source)
-    if (entries === undefined) {
-      const place = node.pipeline.commands[0]?.[0]
-      throw this.#fail(place?.at ?? node.at, place?.source ?? '', `range can't iterate over ${toText(source)}`)
-    }
-    if (entries.length === 0) return this.render(node.otherwise, dot)
+  #print(value: unknown): string {
+    return toText(value)
+  }
+
+  /** Variables that `work` declares end with it. */
+  #scoped(work: () => string): string {
+    const visible = this.#variables.length
+    const text = work()
+    this.#variables.length = visible
+    return text
+  }
+
+  #range({ pipeline, body, otherwise }: Block, dot: unknown): string {
+    const source = this.#pipeline({ ...pipeline, variables: [] }, dot)
+    const entries = entriesOf(source, this.#options.type === undefined)
+    if (entries === undefined) throw this.#fail(lastWord(pipeline), `range can't iterate over ${toText(source)}`)
+    if (entries.length === 0) return this.#nodes(otherwise, dot)
     this.#iterations += entries.length
-    if (this.#iterations > ITERATIONS_MAX) throw this.#fail(node.at, '', 'too many iterations')
-    return entries
-      .map(([key, value]) => {
-        if (node.key !== undefined) this.#variables.set(node.key, key)
-        if (node.pipeline.variable !== undefined) this.#variables.set(node.pipeline.variable, value)
-        return this.render(node.body, value)
+    if (this.#iterations > ITERATIONS_MAX) throw this.#fail(pipeline, 'too many iterations')
+    const [first, second] = pipeline.variables
+    let text = ''
+    for (const [key, value] of entries) {
+      text += this.#scoped(() => {
+        if (first !== undefined) this.#set(first, second === undefined ? value : key, pipeline)
+        if (second !== undefined) this.#set(second, value, pipeline)
+        return this.#nodes(body, value)
       })
-      .join('')
+      const jump = this.#jump
+      this.#jump = undefined
+      if (jump === 'break') break
+    }
+    return text
+  }
+
+  #call(node: Extract<Node, { kind: 'template' }>, dot: unknown): string {
+    const body = this.#template.named.get(node.name)
+    if (body === undefined) throw this.#fail(node, `template "${node.name}" not defined`)
+    if (++this.#calls > CALLS_MAX) throw this.#fail(node, `exceeded maximum template depth (${CALLS_MAX})`)
+    const value = node.pipeline === undefined ? undefined : this.#pipeline(node.pipeline, dot)
+    const [variables, name] = [this.#variables, this.#name]
+    this.#variables = [{ name: '$', value }]
+    this.#name = node.name
+    const text = this.#nodes(body, value)
+    this.#variables = variables
+    this.#name = name
+    this.#calls--
+    return text
+  }
+
+  #set(name: string, value: unknown, { isAssignment }: Pipeline, place?: Place): void {
+    if (!isAssignment) {
+      this.#variables.push({ name, value })
+      return
+    }
+    const variable = this.#variables.findLast((each) => each.name === name)
+    if (variable === undefined) throw this.#fail(place, `undefined variable: ${name}`)
+    variable.value = value
   }
 
   #pipeline(pipeline: Pipeline, dot: unknown): unknown {
@@ -88,61 +159,140 @@ class Evaluation {
     pipeline.commands.forEach((command, index) => {
       value = this.#command(command, dot, index === 0 ? [] : [value])
     })
-    if (pipeline.variable !== undefined) this.#variables.set(pipeline.variable, value)
+    for (const name of pipeline.variables) this.#set(name, value, pipeline, lastWord(pipeline))
     return value
   }
 
   #command(words: readonly Expression[], dot: unknown, piped: readonly unknown[]): unknown {
     const [head, ...rest] = words
     if (head === undefined) return undefined
-    const args = () => [...rest.map((word) => this.#expression(word, dot)), ...piped]
-    if (head.kind === 'identifier') {
-      const call = this.#functions[head.name] as TemplateFunction
-      const source = words.map((word) => word.source).join(' ')
-      try {
-        return call(...args())
-      } catch (error) {
-        if (error instanceof TemplateError) throw error
-        throw this.#fail(head.at, source, `error calling ${head.name}: ${messageOf(error)}`)
+    if (head.kind === 'identifier') return this.#function(head, words, dot, piped)
+    if (head.kind === 'nil') throw this.#fail(head, 'nil is not a command')
+    const isCalled = rest.length > 0 || piped.length > 0
+    if (head.kind === 'field' || head.kind === 'variable' || head.kind === 'chain') {
+      const value = this.#value(head, dot)
+      const name = head.path.at(-1)
+      if (typeof value === 'function') {
+        const args = [...rest.map((word) => this.#typed(word, 'string', dot)), ...piped]
+        return this.#method(value as Method, head, name ?? '', args)
       }
+      if (!isCalled) return value
+      throw this.#fail(head, this.#whyNoArguments(head, name))
     }
-    const value = this.#expression(head, dot, rest.length > 0 || piped.length > 0)
-    if (typeof value === 'function') return (value as TemplateFunction)(...args())
-    if (rest.length > 0 || piped.length > 0)
-      throw this.#fail(head.at, head.source, `can't give argument to non-function ${head.source}`)
+    if (isCalled) throw this.#fail(head, `can't give argument to non-function ${head.source}`)
+    return this.#value(head, dot)
+  }
+
+  #whyNoArguments(head: Expression, name: string | undefined): string {
+    if (name === undefined) return `can't give argument to non-function ${head.source}`
+    return this.#options.type === undefined
+      ? `${name} is not a method but has arguments`
+      : `wrong number of args for ${name}: want 0 got 1`
+  }
+
+  #method(method: Method, place: Place, name: string, args: readonly unknown[]): unknown {
+    if (args.length !== method.length)
+      throw this.#fail(place, `wrong number of args for ${name}: want ${method.length} got ${args.length}`)
+    const wrong = args.map((value) => mismatch(value, 'string')).find((each) => each !== undefined)
+    if (wrong !== undefined) throw this.#fail(place, wrong)
+    return method(...args)
+  }
+
+  #function(
+    head: Extract<Expression, { kind: 'identifier' }>,
+    words: readonly Expression[],
+    dot: unknown,
+    piped: readonly unknown[],
+  ): unknown {
+    const { name } = head
+    const called = this.#functions[name] as TemplateFunction
+    const rest = words.slice(1)
+    const count = rest.length + piped.length
+    const { min, max } = called
+    if (max === undefined && count < min)
+      throw this.#fail(head, `wrong number of args for ${name}: want at least ${min} got ${count}`)
+    if (max !== undefined && (count < min || count > max))
+      throw this.#fail(head, `wrong number of args for ${name}: want ${max} got ${count}`)
+    if (name === 'and' || name === 'or') return this.#decide(name === 'or', rest, dot, piped)
+    const args = rest.map((word, index) => this.#typed(word, typeAt(called, index), dot))
+    for (const value of piped) {
+      const wrong = mismatch(value, typeAt(called, args.length))
+      if (wrong !== undefined) throw this.#fail(head, wrong)
+      args.push(value)
+    }
+    const place = { at: head.at, source: words.map(({ source }) => source).join(' ') }
+    try {
+      return called.call(...args)
+    } catch (error) {
+      const why = messageOf(error)
+      // The only function that names its argument.
+      const told = name === 'call' ? why.replace('non-function', `non-function ${rest[0]?.source ?? ''}`) : why
+      throw this.#fail(place, `error calling ${name}: ${told}`)
+    }
+  }
+
+  /** Nothing after the argument that decides is evaluated. */
+  #decide(wanted: boolean, words: readonly Expression[], dot: unknown, piped: readonly unknown[]): unknown {
+    let value: unknown
+    for (const word of words) {
+      value = this.#argument(word, dot)
+      if (isTrue(value) === wanted) return value
+    }
+    return piped.length > 0 ? piped[0] : value
+  }
+
+  #typed(word: Expression, wanted: string, dot: unknown): unknown {
+    if (wanted !== '' && word.kind === 'literal' && mismatch(word.value, wanted) !== undefined)
+      throw this.#fail(word, `expected ${wanted === 'int' ? 'integer' : wanted}; found ${word.source}`)
+    const value = this.#argument(word, dot)
+    const wrong = mismatch(value, wanted)
+    if (wrong !== undefined) throw this.#fail(word, wrong)
     return value
   }
 
-  #expression(expression: Expression, dot: unknown, isCalled = false): unknown {
-    switch (expression.kind) {
+  #argument(word: Expression, dot: unknown): unknown {
+    if (word.kind === 'nil') return null
+    if (word.kind === 'identifier') return this.#function(word, [word], dot, [])
+    const value = this.#value(word, dot)
+    if (typeof value !== 'function' || !('path' in word)) return value
+    return this.#method(value as Method, word, word.path.at(-1) ?? '', [])
+  }
+
+  #value(word: Expression, dot: unknown): unknown {
+    switch (word.kind) {
       case 'literal':
-        return expression.value
+        return word.value
       case 'dot':
         return dot
+      case 'nil':
+        return null
       case 'field':
-        return this.#walk(dot, expression.path, expression, isCalled)
+        return this.#walk(dot, word.path, word)
       case 'variable':
-        return this.#walk(this.#variables.get(expression.name), expression.path, expression, isCalled)
-      case 'group':
-        return this.#walk(this.#pipeline(expression.pipeline, dot), expression.path, expression, isCalled)
+        return this.#walk(this.#variables.findLast(({ name }) => name === word.name)?.value, word.path, word)
+      case 'pipeline':
+        return this.#pipeline(word.pipeline, dot)
+      case 'chain':
+        return this.#walk(this.#argument(word.of, dot), word.path, word)
       case 'identifier':
-        return this.#command([expression], dot, [])
+        return this.#function(word, [word], dot, [])
     }
   }
 
-  #walk(from: unknown, path: readonly string[], place: Expression, isCalled: boolean): unknown {
+  #walk(from: unknown, path: readonly string[], place: Expression): unknown {
     let value = from
     for (const [index, name] of path.entries()) {
       if (value === null || value === undefined) {
         if (index === 0 && from === undefined) return undefined
-        throw this.#fail(place.at, place.source, `nil pointer evaluating interface {}.${name}`)
+        throw this.#fail(place, `nil pointer evaluating interface {}.${name}`)
       }
-      if (typeof value !== 'object')
-        throw this.#fail(place.at, place.source, `can't evaluate field ${name} in type ${goType(value)}`)
+      if (typeof value === 'function') value = this.#method(value as Method, place, path[index - 1] ?? '', [])
+      if (typeof value !== 'object' || value === null) {
+        const type = this.#options.type === undefined && place.kind !== 'chain' ? 'interface {}' : goType(value)
+        throw this.#fail(place, `can't evaluate field ${name} in type ${type}`)
+      }
       value = this.#member(value as Record<string, unknown>, name, place, index)
     }
-    if (typeof value === 'function' && !isCalled)
-      throw this.#fail(place.at, place.source, `wrong number of args for ${path.at(-1)}: want 1 got 0`)
     return value
   }
 
@@ -157,38 +307,36 @@ class Evaluation {
     if (this.#options.isHeader) return undefined
     const { type } = this.#options
     throw this.#fail(
-      place.at,
-      place.source,
+      place,
       type !== undefined && depth === 0
         ? `can't evaluate field ${name} in type ${type}`
         : `map has no entry for key ${JSON.stringify(name)}`,
     )
   }
 
-  #fail(at: number, source: string, why: string): TemplateError {
-    const before = this.#text.slice(0, at)
+  #fail(place: Place | undefined, why: string): TemplateError {
+    const { at, source } = place ?? { at: 0, source: '' }
+    const before = this.#template.source.slice(0, at)
     const line = before.split('\n').length
-    const column = at - (before.lastIndexOf('\n') + 1)
-    return new TemplateError('execute', `${line}:${column}: executing "" at <${source}>: ${why}`)
+    const column = Buffer.byteLength(before.slice(before.lastIndexOf('\n') + 1))
+    return new TemplateError('execute', `${line}:${column}: executing "${this.#name}" at <${source}>: ${why}`)
   }
 }
 
-function goType(value: unknown): string {
-  return typeof value === 'boolean' ? 'bool' : typeof value === 'number' ? 'int' : 'string'
+function typeAt({ types = [] }: TemplateFunction, index: number): string {
+  return types[Math.min(index, types.length - 1)] ?? ''
 }
 
-/** Objects whose keys are names of fields, not data: those start with a capital letter. */
-export function isStruct(value: object): boolean {
-  const keys = Object.keys(value)
-  return !Array.isArray(value) && keys.length > 0 && keys.every((key) => /^[A-Z]\w*$/.test(key))
+function lastWord({ commands }: Pipeline): Place | undefined {
+  return commands.at(-1)?.at(-1)
 }
 
-/** Undefined for what cannot be iterated over. */
-function entriesOf(value: unknown): (readonly [unknown, unknown])[] | undefined {
+/** Undefined for what cannot be iterated over. @param isMap an object is a map, whatever its keys are. */
+function entriesOf(value: unknown, isMap: boolean): (readonly [unknown, unknown])[] | undefined {
   if (value === null || value === undefined) return []
   if (Array.isArray(value)) return value.map((item, index) => [index, item] as const)
   if (typeof value === 'number' && value <= ITERATIONS_MAX)
-    return Array.from({ length: value }, (_, index) => [index, index] as const)
-  if (typeof value !== 'object' || isStruct(value)) return undefined
+    return Array.from({ length: Math.max(0, value) }, (_, index) => [index, index] as const)
+  if (typeof value !== 'object' || (isStruct(value) && !isMap)) return undefined
   return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
 }

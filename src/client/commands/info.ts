@@ -26,7 +26,7 @@ export const info: Command = {
     if (format === '') print(shell, described)
     else {
       const whole = { ...(described ?? {}), ClientInfo: client }
-      shell.print(`${render === undefined ? goJson(whole) : execute(render, whole)}\n`)
+      shell.print(`${render === undefined ? goJson(whole) : execute(render, shell, whole)}\n`)
     }
     if (failure !== undefined) throw failure
     return 0
@@ -54,7 +54,7 @@ function print(shell: Shell, described: Info | undefined): void {
   for (const warning of (described['Warnings'] as string[] | null) ?? []) shell.printError(`${warning}\n`)
 }
 
-function compile(format: string): (data: unknown) => string {
+function compile(format: string): ReturnType<typeof compileTemplate> {
   try {
     return compileTemplate(format)
   } catch (error) {
@@ -62,10 +62,12 @@ function compile(format: string): (data: unknown) => string {
   }
 }
 
-function execute(render: (data: unknown) => string, data: unknown): string {
+/** Docker ends the line that it could not fill. */
+function execute(render: ReturnType<typeof compileTemplate>, shell: Shell, data: unknown): string {
   try {
-    return render(data)
+    return render(data, { type: 'system.dockerInfo' })
   } catch (error) {
+    shell.print('\n')
     throw new ExitCode(1, messageOf(error))
   }
 }

@@ -50,7 +50,7 @@ export const version: Command = {
   },
 }
 
-function compile(format: string): (data: unknown) => string {
+function compile(format: string): ReturnType<typeof compileTemplate> {
   try {
     return compileTemplate(format)
   } catch (error) {
@@ -59,9 +59,9 @@ function compile(format: string): (data: unknown) => string {
 }
 
 /** Docker gives this template a name, and ends the line that it could not fill. */
-function execute(render: (data: unknown) => string, shell: Shell, data: unknown): string {
+function execute(render: ReturnType<typeof compileTemplate>, shell: Shell, data: unknown): string {
   try {
-    return render(data)
+    return render(data, { type: 'system.versionInfo' })
   } catch (error) {
     shell.print('\n')
     throw new ExitCode(1, named(messageOf(error)))

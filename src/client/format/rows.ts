@@ -1,6 +1,7 @@
 // Lists of rows by `--format`: a table (ours or the user's columns), json, or a template per row.
 import { goJson, sortKeys } from '../../base/go/go-json.ts'
 import { formatTable } from './table.ts'
+import { TemplateError } from '../../base/go/template-error.ts'
 import { compileTemplate } from '../../base/go/template.ts'
 
 export interface RowFormat {
@@ -32,7 +33,22 @@ export function formatRows(rows: readonly Row[], { format, defaultTable, headers
   const render = compileTemplate(readEscapes(raw.replace(/^ +| +$/g, '')))
   const lines = rows.map((row) => render(withJson(row), { type }))
   if (!isTabled) return lines.map((line) => `${line}\n`).join('')
-  return alignCells([render(headers, { isHeader: true }), ...lines].map((line) => `${line}\n`).join(''))
+  return alignCells([renderHeader(render, headers), ...lines].map((line) => `${line}\n`).join(''))
+}
+
+/** What a header has no answer to leaves it empty: what matters is in the rows. */
+function renderHeader(render: ReturnType<typeof compileTemplate>, headers: RowFormat['headers']): string {
+  try {
+    return render({ ...headers, Label: labelHeader }, { isHeader: true })
+  } catch (error) {
+    if (error instanceof TemplateError) return ''
+    throw error
+  }
+}
+
+/** `com.example.some-label` heads its column as `some label`. */
+function labelHeader(name: unknown): string {
+  return (String(name).split('.').at(-1) ?? '').replace(/[-_]/g, ' ')
 }
 
 /** Cells end with tabs, lines with line ends, as text/tabwriter reads them. */

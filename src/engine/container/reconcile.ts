@@ -90,6 +90,7 @@ async function adopt(engine: Engine, container: Container, task: Process | undef
   // Its shim did not answer in time: nothing is known, so nothing has changed.
   if (isAlive(state) && task?.status === Status.UNKNOWN) return
   if (isAlive(state)) {
+    engine.logs.begin(container) // what the former engine has not sent
     const at = task?.exitedAt
     const exitedAtNs = at ? at.seconds * 1_000_000_000n + BigInt(at.nanos) : BigInt(engine.clock.now()) * 1_000_000n
     const exitCode = task ? task.exitStatus : UNSEEN_EXIT_CODE

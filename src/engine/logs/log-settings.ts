@@ -4,7 +4,8 @@ import { goJson } from '../../base/go/go-json.ts'
 import type { TaskStdio } from '../../containerd/client/stdio-uri.ts'
 import { encodeLocalAttributes } from './local-entry.ts'
 import { invalid, parseGoBool, parseGoInt, parseGoSize, wrapped } from './go-values.ts'
-import { fileAttributes, type LoggedContainer, type LogOptions, logOptions } from './log-info.ts'
+import { fieldName } from './forward/journald.ts'
+import { extraAttributes, fileAttributes, type LoggedContainer, type LogOptions, logOptions } from './log-info.ts'
 import { isForwarding } from './log-drivers.ts'
 
 export type LogFormat = 'json-file' | 'local'
@@ -43,7 +44,9 @@ export function logSettings(record: LoggedContainer, directory: string): TaskStd
   const place = logPlace(record, directory)
   if (place === undefined) return undefined
   const { maxSizeBytes, maxFiles } = logBounds(record)
-  const attributes = fileAttributes(record)
+  // What is read back of a journal's container has the journal's names.
+  const isJournal = record.hostConfig.LogConfig?.Type === 'journald'
+  const attributes = isJournal ? extraAttributes(record, fieldName) : fileAttributes(record)
   const encoded = encodeAttributes(place.format, attributes)
   if (encoded.length > ATTRIBUTES_MAX)
     throw invalid(`the attributes of log entries are larger than ${ATTRIBUTES_MAX} bytes`)
