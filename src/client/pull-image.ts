@@ -5,6 +5,7 @@ import { readJsonLines } from '../wire/json-stream.ts'
 import type { Shell } from './command.ts'
 import { readAuthHeader } from './connection/credentials.ts'
 import { formatSize } from './format/moments.ts'
+import { TransferRates } from './format/transfer-rate.ts'
 import { type OutputFd, print, terminalSize } from './terminal/streams.ts'
 
 export interface ProgressMessage {
@@ -66,8 +67,13 @@ export async function showProgress(messages: AsyncIterable<unknown>, fd: OutputF
 }
 
 /** What to print for each message in turn. On a terminal a layer's line keeps its place: up, rewrite, down again. */
-export function makeDrawing(isTerminal: boolean, columns: () => number): (message: ProgressMessage) => string {
+export function makeDrawing(
+  isTerminal: boolean,
+  columns: () => number,
+  now: () => number = Date.now,
+): (message: ProgressMessage) => string {
   const lines = new Map<string, number>()
+  const rates = new TransferRates(now)
   return (message) => {
     const { id = '', progressDetail, progress = '' } = message
     let up = 0
@@ -80,21 +86,36 @@ export function makeDrawing(isTerminal: boolean, columns: () => number): (messag
       up = lines.size - (lines.get(id) ?? 0)
       before += `\x1b[${up}A`
     } else lines.clear() // lines that were printed meanwhile would be counted wrongly
-    const text = formatMessage(message, isTerminal, columns)
+    const text = formatMessage(message, isTerminal, columns, rates)
     if (!isTerminal) return text
     return `${before}${text}${id !== '' && up > 0 ? `\x1b[${up}B` : ''}`
   }
 }
 
-function formatMessage(message: ProgressMessage, isTerminal: boolean, columns: () => number): string {
+function formatMessage(
+  message: ProgressMessage,
+  isTerminal: boolean,
+  columns: () => number,
+  rates: TransferRates,
+): string {
   const { id = '', status = '', stream = '', progress = '', progressDetail } = message
   const head = id === '' ? '' : `${id}: `
   if (isTerminal && stream === '' && progressDetail)
-    return `\x1b[2K\r${head}${status} ${formatProgress(progressDetail, columns())}\r`
+    return `\x1b[2K\r${head}${status} ${formatProgress(progressDetail, columns())}${rateOf(message, columns(), rates)}\r`
   const bar = progressDetail ? formatProgress(progressDetail, columns()) : ''
   if (bar !== '') return isTerminal ? `${head}${status} ${bar}` : ''
   if (progress !== '') return `${head}${status} ${progress}`
   return stream === '' ? `${head}${status}\n` : `${head}${stream}`
+}
+
+function rateOf(
+  { id = '', status = '', progressDetail }: ProgressMessage,
+  columns: number,
+  rates: TransferRates,
+): string {
+  const { current = 0, total = 0, units = '' } = progressDetail ?? {}
+  if (units !== '' || total <= 0) return ''
+  return rates.describe(id, status, current, total, columns, columns > BAR_MIN_COLUMNS)
 }
 
 const BAR_WIDTH = 50
