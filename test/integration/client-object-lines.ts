@@ -69,6 +69,14 @@ image inspect --platform bogus IMAGE
 image inspect IMAGE missing
 image rm
 image tag IMAGE
+images --tree
+images --tree -a
+images --tree -q
+images --tree --no-trunc
+images --tree --digests
+images --tree --format x
+images --tree second/name
+images --tree nothing
 ps -a --format {{.Label\s"x"}}|{{.Labels}}
 ps -a --format {{.Label}}
 ps -a --format {{.ID\s"x"}}

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
 import { clientsOf, type TestClient } from '../harness/clients.ts'
-import type { CommandOptions } from '../harness/command.ts'
+import type { CommandOptions, CommandResult } from '../harness/command.ts'
 import { comparable, sorted, wordsOf } from '../harness/compare-clients.ts'
 import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { pushBusybox } from '../harness/images.ts'
@@ -34,9 +34,14 @@ after(async () => {
   await engine[Symbol.asyncDispose]()
 })
 
+/** Docker colours titles of a tree without a terminal, too. */
+function plain(result: CommandResult): CommandResult {
+  return comparable({ ...result, stdout: result.stdout.replace(/\x1b\[[\d;]*m/g, '') })
+}
+
 async function assertSame(words: readonly string[], options: CommandOptions = {}) {
   const given = words.map((word) => word.replaceAll('IMAGE', image))
-  const [theirs, ours] = [comparable(await docker.run(given, options)), comparable(await berth.run(given, options))]
+  const [theirs, ours] = [plain(await docker.run(given, options)), plain(await berth.run(given, options))]
   const isUnordered = words[0] === 'image' || words[0] === 'images'
   assert.deepEqual(isUnordered ? sorted(ours) : ours, isUnordered ? sorted(theirs) : theirs)
 }

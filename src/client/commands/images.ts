@@ -1,7 +1,8 @@
 // images: GET /images/json as a table.
 import { isFailure, withSubject } from '../../base/failure.ts'
 import { familiarName, parseReference } from '../../oci/parse-reference.ts'
-import { type Command, ExitCode } from '../command.ts'
+import { type Command, ExitCode, type Shell } from '../command.ts'
+import type { FlagValues } from '../flags.ts'
 import { shortId } from '../format/ids.ts'
 import { formatAge, formatLocalTime, formatSize, formatSizeShort } from '../format/moments.ts'
 import { formatRows, isTable, type Row } from '../format/rows.ts'
@@ -44,8 +45,8 @@ export const images: Command = {
   ],
   args: { min: 0, max: 1 },
   async run(shell, [name], flags, called) {
-    if (flags.boolean('tree')) throw new ExitCode(1, '--tree is not supported by this client')
     const filters = name === undefined ? flags.list('filter') : [...flags.list('filter'), `reference=${name}`]
+    if (flags.boolean('tree')) return printTree(shell, flags, parseFilters(filters))
     const summaries = await shell.connection.json<ImageSummary[]>({
       method: 'GET',
       path: '/images/json',
@@ -70,6 +71,21 @@ export const images: Command = {
       shell.printError(`\nNo images found matching "${name}": did you mean "berth image ${name}"?\n`)
     return 0
   },
+}
+
+const NOT_OF_A_TREE = [
+  ['quiet', 'quiet'],
+  ['no-trunc', 'no-trunc'],
+  ['digests', 'show-digest'],
+] as const
+
+async function printTree(shell: Shell, flags: FlagValues, filters: string | undefined): Promise<number> {
+  const refuse = (name: string) => new ExitCode(1, `--${name} is not yet supported with --tree`)
+  for (const [flag, name] of NOT_OF_A_TREE) if (flags.boolean(flag)) throw refuse(name)
+  if (flags.text('format')) throw refuse('format')
+  const { printImageTree } = await import('./images-tree.ts')
+  await printImageTree(shell, { all: flags.boolean('all') || undefined, filters })
+  return 0
 }
 
 function formatOf(given: string, isQuiet: boolean, digests: boolean): string {
