@@ -6,6 +6,7 @@ import { FILE_COMMANDS } from './command-tables/files.ts'
 import { OTHER_COMMANDS } from './command-tables/others.ts'
 import { REGISTRY_COMMANDS } from './command-tables/registries.ts'
 import { VOLUME_COMMANDS } from './command-tables/volumes.ts'
+import { SWARM_COMMANDS } from './command-tables/swarm.ts'
 import type { Gate } from './features.ts'
 
 export interface CommandEntry extends Gate {
@@ -28,7 +29,13 @@ export const GROUPS: Record<string, string> = {
   context: 'Manage contexts',
   completion: 'Generate the autocompletion script for the specified shell',
   image: 'Manage images',
+  config: 'Manage Swarm configs',
   network: 'Manage networks',
+  node: 'Manage Swarm nodes',
+  secret: 'Manage Swarm secrets',
+  service: 'Manage Swarm services',
+  stack: 'Manage Swarm stacks',
+  swarm: 'Manage Swarm',
   plugin: 'Manage plugins',
   system: 'Manage Berth',
   volume: 'Manage volumes',
@@ -301,6 +308,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   ...FILE_COMMANDS,
   ...OTHER_COMMANDS,
   ...REGISTRY_COMMANDS,
+  ...SWARM_COMMANDS,
   ...VOLUME_COMMANDS,
 ]
 

@@ -9,6 +9,8 @@ export interface GroupTraits extends Gate {
   readonly isHidden?: boolean
   /** Words that name none of its commands print its help, as what was asked for. */
   readonly isLenient?: boolean
+  /** What follows its name where it is told how to use it. */
+  readonly usage?: string
 }
 
 export const GROUP_TRAITS: Readonly<Record<string, GroupTraits>> = {
@@ -19,7 +21,13 @@ export const GROUP_TRAITS: Readonly<Record<string, GroupTraits>> = {
     description:
       "Generate the autocompletion script for berth for the specified shell.\nSee each sub-command's help for details on how to use the generated script.",
   },
+  config: { since: '1.30', isOfSwarm: true, needsSwarm: 'manager' },
   network: { since: '1.21' },
+  node: { since: '1.24', isOfSwarm: true, needsSwarm: 'manager' },
   plugin: { since: '1.25' },
+  secret: { since: '1.25', isOfSwarm: true, needsSwarm: 'manager' },
+  service: { since: '1.24', isOfSwarm: true, needsSwarm: 'manager' },
+  stack: { since: '1.25', isOfSwarm: true, needsSwarm: 'manager', usage: '[OPTIONS]' },
+  swarm: { since: '1.24', isOfSwarm: true },
   volume: { since: '1.21' },
 }

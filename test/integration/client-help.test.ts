@@ -15,6 +15,8 @@ const ABSENT: Record<string, string> = {
   builder: 'building images is a part of its own',
   'image build': 'building images is a part of its own',
   manifest: 'lists of manifests are made by whoever builds them',
+  'stack config': 'Compose files are read by whoever deploys them',
+  'stack deploy': 'Compose files are read by whoever deploys them',
   trust: 'the engine verifies no signatures',
   'network connect': 'making networks is a part of its own',
   'network create': 'making networks is a part of its own',
@@ -31,7 +33,7 @@ const ABSENT: Record<string, string> = {
 }
 
 /** Commands of ours alone, with their paths in our own words. */
-const OURS = new Set<string>([])
+const OURS = new Set(['container exec-attach', 'container exec-kill', 'container execs'])
 
 /** What the two may differ in: their names, and Docker's pointers to its web site. */
 function mask(text: string): string {
