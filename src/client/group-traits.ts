@@ -29,5 +29,5 @@ export const GROUP_TRAITS: Readonly<Record<string, GroupTraits>> = {
   service: { since: '1.24', isOfSwarm: true, needsSwarm: 'manager' },
   stack: { since: '1.25', isOfSwarm: true, needsSwarm: 'manager', usage: '[OPTIONS]' },
   swarm: { since: '1.24', isOfSwarm: true },
-  volume: { since: '1.21' },
+  volume: { since: '1.21', usage: 'COMMAND' },
 }

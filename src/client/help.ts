@@ -45,9 +45,9 @@ async function filterShown<T extends Gate>(items: readonly T[], ask: AskFeatures
   return shown
 }
 
-/** Of one group alone the Docker CLI says in its errors, too, that a command follows. */
+/** How errors name a group: of some of them the Docker CLI says that more follows. */
 export function groupUsage(group: string): string {
-  return group === 'volume' ? `${group} COMMAND` : group
+  return `${group} ${GROUP_TRAITS[group]?.usage ?? ''}`.trimEnd()
 }
 
 export async function formatGroupHelp(

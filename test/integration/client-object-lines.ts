@@ -112,6 +112,22 @@ info --format {{json\s.Plugins.Volume}}
 info --format {{range\s.SecurityOptions}}{{.}};{{end}}
 info --format {{.Bogus}}
 info --format {{len\s.Runtimes}}
+swarm leave
+node ls
+node inspect a b
+service ls
+service ps x
+service rm a b
+service scale web=2
+secret ls
+config ls
+stack ls
+swarm join-token worker
+swarm unlock-key
+service create
+service create --bogus
+service update --replicas x web
+swarm init extra
 rename web
 wait
 pause
