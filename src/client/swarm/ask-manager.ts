@@ -79,7 +79,7 @@ export function swarmCommand(path: string): Command {
         try {
           await askOrRefuse(shell, ask(encodeURIComponent(name)))
         } catch (error) {
-          failures.push(messageOf(error))
+          failures.push(`${path === 'service scale' ? `${name.split('=')[0]}: ` : ''}${messageOf(error)}`)
         }
       }
       if (path.endsWith(' inspect')) shell.print('[]\n')
