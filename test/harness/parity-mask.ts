@@ -4,7 +4,9 @@ import type { CommandResult } from './command.ts'
 /** The first that matches a place decides; the order matters. */
 const MASKS: readonly (readonly [RegExp, string])[] = [
   // Of the client of 20.10: whether it hears the end of its wait or the end of its request first is a race.
-  [/^.*error waiting for container: context canceled\n/gm, ''],
+  [/^.*error waiting for container: context canceled.*\n/gm, ''],
+  // Of cp: whether the client is still packing when it is refused.
+  [/^.*Can't (add file|close tar writer).*closed pipe.*\n/gm, ''],
   [/\b[0-9a-f]{64}\b/g, '<id>'],
   [/\b(?=[0-9]*[a-f])[0-9a-f]{12}\b/g, '<short id>'],
   [/\b[0-9a-f]{60}\.{3}/g, '<id>'],

@@ -19,7 +19,7 @@ export interface ParitySide {
   places: readonly string[]
   /** A line of the shell, with `docker` as the client; in a directory with the same files on both sides. */
   shell(script: string, client: ParityClient): Promise<CommandResult>
-  /** Containers, volumes, and images other than the two, are gone afterwards. */
+  /** Containers, volumes, and images other than the two, are gone afterwards, and the two are there. */
   clean(client: ParityClient): Promise<void>
   log(): string
 }
@@ -164,9 +164,10 @@ async function makeSide(
     'bad.json': '{',
   }
   for (const [path, text] of Object.entries(texts)) await writeFile(join(files, path), text)
-  const shell = (script: string, client: ParityClient) =>
-    run(['timeout', '-s', 'KILL', String(LINE_SECONDS), 'bash', '--norc', '-c', `set -o pipefail; ${script}`], {
+  const shell = (script: string, client: ParityClient, seconds = LINE_SECONDS) =>
+    run(['timeout', '-s', 'KILL', String(seconds), 'bash', '--norc', '-c', `set -o pipefail; ${script}`], {
       cwd: files,
+      timeoutMs: (seconds + 30) * 1000,
       env: {
         DOCKER_HOST: `unix://${peer.socketPath}`,
         DOCKER_CONFIG: join(peer.home, 'config'),
@@ -177,7 +178,7 @@ async function makeSide(
       },
     })
   const clean = async (client: ParityClient) => {
-    const { code, stderr, stdout } = await shell(CLEAN, client)
+    const { code, stderr, stdout } = await shell(CLEAN, client, CLEAN_SECONDS)
     if (code !== 0) throw new Error(`${name}: ${stdout}${stderr}\n${peer.log().slice(-2000)}`)
   }
   return {
@@ -192,10 +193,11 @@ async function makeSide(
 
 /** Of one line; what takes longer is seen as killed by `timeout`. */
 const LINE_SECONDS = 30
+const CLEAN_SECONDS = 120
 
 const CLEAN = `
 docker ps -aq | xargs -r docker rm -fv >/dev/null
 docker volume ls -q | xargs -r docker volume rm -f >/dev/null
 docker images --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep -vE '^(busybox|configured):latest ' |
   while read name id; do case $name in *'<none>'*) docker rmi -f $id;; *) docker rmi -f $name;; esac; done >/dev/null
-true`
+docker image inspect busybox configured >/dev/null 2>&1 || (${PULL}) >/dev/null`

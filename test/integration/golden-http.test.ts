@@ -30,3 +30,11 @@ describe('the same answers as of dockerd', () => {
       assert.deepEqual({ unlisted: Object.fromEntries(unlisted), gone }, { unlisted: {}, gone: [] })
     })
 })
+
+test('every endpoint that is asked is served', () => {
+  const refused = [...answers.values()].flat().filter(({ body }) => String(body).includes('page not found'))
+  assert.deepEqual(
+    refused.map(({ line }) => line),
+    ['GET /no-such', 'POST /version'],
+  )
+})

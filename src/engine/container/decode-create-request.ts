@@ -99,13 +99,18 @@ const CREATE_REQUEST = struct('ContainerConfigWrapper', {
 
 const UPDATE = struct('UpdateConfig', { ...RESOURCES, RestartPolicy: RESTART_POLICY })
 
-/** Throws invalid-argument in the words of Go's decoder. */
+/** Throws invalid-argument in the words of Go's decoder, and where nothing is said of the container itself. */
 export function decodeCreateRequest(body: unknown): ContainerCreateRequest {
-  const request = body === undefined || body === null ? {} : (decodeGo(body, CREATE_REQUEST) as ContainerCreateRequest)
+  const request = decodeCommitRequest(body)
   const { HostConfig: _, NetworkingConfig: __, ...config } = request
   if (Object.keys(config).length === 0)
     throw new Failure('invalid-argument', 'config cannot be empty in order to create a container')
   return request
+}
+
+/** The same of a commit, which may well say nothing. */
+export function decodeCommitRequest(body: unknown): ContainerCreateRequest {
+  return body === undefined || body === null ? {} : (decodeGo(body, CREATE_REQUEST) as ContainerCreateRequest)
 }
 
 /** Of an update; throws like the other. */

@@ -56,7 +56,7 @@ export function inspectContainer(
     ...(sizes === undefined ? {} : { SizeRw: sizes.writableBytes, SizeRootFs: sizes.totalBytes }),
     Mounts: mountPoints(container),
     Config: inspectConfig(container, version),
-    NetworkSettings: networkSettings(container, engine.network.describe(), netnsPath(engine, record.id), version),
+    NetworkSettings: networkSettings(engine, container, netnsPath(engine, record.id), version),
   }
 }
 

@@ -74,7 +74,7 @@ function summarize(
     ...(version.atLeast('1.52')
       ? { Health: { Status: state.health?.Status ?? 'none', FailingStreak: state.health?.FailingStreak ?? 0 } }
       : {}),
-    NetworkSettings: { Networks: networksOf(container, engine.network.describe()) },
+    NetworkSettings: { Networks: networksOf(engine, container) },
     Mounts: mountPoints(container),
   }
 }

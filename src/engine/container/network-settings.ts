@@ -1,7 +1,10 @@
 // How a container's place in the network is shown by inspect and list.
+import { createHash } from 'node:crypto'
 import { Failure } from '../../base/failure.ts'
 import type { NetworkDescription } from '../../network/network.ts'
+import type { Engine } from '../engine.ts'
 import type { ApiVersion } from '../http/route.ts'
+import { builtInId } from '../network/list-networks.ts'
 import type { Container } from './container.ts'
 import { portMap } from './port-bindings.ts'
 import { isAlive } from './container-state.ts'
@@ -22,8 +25,18 @@ export function requireNetwork(container: Container, network: NetworkDescription
   throw new Failure('not-found', `failed to set up container networking: network ${mode} not found`)
 }
 
+/** The one that the container is in; undefined for one that shares another's. */
+export function networkOf(
+  engine: Pick<Engine, 'id' | 'network'>,
+  container: Container,
+): { id: string; name: string } | undefined {
+  const kind = networkKind(container)
+  if (kind === 'container') return undefined
+  return kind === 'bridge' ? engine.network.describe() : { id: builtInId(engine, kind), name: kind }
+}
+
 /** One network, as `NetworkSettings.Networks` holds it. */
-export function endpointSettings(container: Container, network: NetworkDescription): Record<string, unknown> {
+function endpointSettings(container: Container, networkId: string): Record<string, unknown> {
   const { endpoint, hasRun } = container.record
   const isKnown = hasRun || isAlive(container.state)
   return {
@@ -33,8 +46,8 @@ export function endpointSettings(container: Container, network: NetworkDescripti
     MacAddress: endpoint?.macAddress ?? '',
     DriverOpts: null,
     GwPriority: 0,
-    NetworkID: isKnown && networkKind(container) === 'bridge' ? network.id : '',
-    EndpointID: endpoint?.endpointId ?? '',
+    NetworkID: isKnown ? networkId : '',
+    EndpointID: endpoint?.endpointId ?? builtInEndpointId(container, networkId),
     Gateway: endpoint?.gateway ?? '',
     IPAddress: endpoint?.address ?? '',
     IPPrefixLen: endpoint?.prefixLength ?? 0,
@@ -45,15 +58,20 @@ export function endpointSettings(container: Container, network: NetworkDescripti
   }
 }
 
-export function networksOf(container: Container, network: NetworkDescription): Record<string, unknown> {
-  const kind = networkKind(container)
-  if (kind === 'container') return {}
-  return { [kind === 'bridge' ? network.name : kind]: endpointSettings(container, network) }
+/** A place in the networks host and none is nothing in the kernel; its id is told as long as the container runs, as of any other. */
+function builtInEndpointId(container: Container, networkId: string): string {
+  if (!isAlive(container.state) || networkKind(container) === 'bridge') return ''
+  return createHash('sha256').update(`${networkId} ${container.id}`).digest('hex')
+}
+
+export function networksOf(engine: Pick<Engine, 'id' | 'network'>, container: Container): Record<string, unknown> {
+  const network = networkOf(engine, container)
+  return network === undefined ? {} : { [network.name]: endpointSettings(container, network.id) }
 }
 
 export function networkSettings(
+  engine: Pick<Engine, 'id' | 'network'>,
   container: Container,
-  network: NetworkDescription,
   sandboxPath: string,
   version: ApiVersion,
 ): Record<string, unknown> {
@@ -64,7 +82,7 @@ export function networkSettings(
     SandboxKey: isUp && networkKind(container) !== 'host' ? sandboxPath : '',
     Ports: isUp ? portMap(config, endpoint) : {},
     ...(version.atLeast('1.52') ? {} : defaultBridgeSettings(container)),
-    Networks: networksOf(container, network),
+    Networks: networksOf(engine, container),
   }
 }
 

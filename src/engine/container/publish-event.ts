@@ -1,8 +1,7 @@
 // Events of containers, with the attributes that Docker gives each.
 import type { Engine } from '../engine.ts'
-import { builtInId } from '../network/list-networks.ts'
 import type { Container } from './container.ts'
-import { networkKind } from './network-settings.ts'
+import { networkKind, networkOf } from './network-settings.ts'
 
 export function publishContainerEvent(
   engine: Pick<Engine, 'events'>,
@@ -29,9 +28,10 @@ export function publishNetworkEvent(
   container: Container,
   action: 'connect' | 'disconnect',
 ): void {
+  const network = networkOf(engine, container)
+  if (network === undefined) return
   const kind = networkKind(container)
-  if (kind === 'container') return
-  const { id, name } = kind === 'bridge' ? engine.network.describe() : { id: builtInId(engine, kind), name: kind }
+  const { id, name } = network
   const type = kind === 'none' ? 'null' : kind
   engine.events.publish('network', action, { ID: id, Attributes: { container: container.id, name, type } })
 }

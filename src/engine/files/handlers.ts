@@ -5,7 +5,8 @@ import { createDeflateRaw, createGzip } from 'node:zlib'
 import type { ContainerConfig, ContainerCreateRequest } from '../../api/container-types.ts'
 import { Failure } from '../../base/failure.ts'
 import { commitContainer } from '../container/commit.ts'
-import { decodeCreateRequest } from '../container/decode-create-request.ts'
+import type { Container } from '../container/container.ts'
+import { decodeCommitRequest } from '../container/decode-create-request.ts'
 import { decompressUpload } from './decompress-upload.ts'
 import type { Engine } from '../engine.ts'
 import { isTrue } from '../http/query.ts'
@@ -134,18 +135,23 @@ async function commit(engine: Engine, request: ApiRequest): Promise<ApiResponse>
   const repo = query.get('repo') ?? ''
   const id = await commitContainer(
     engine,
-    engine.containers.require(query.get('container') ?? ''),
+    requireCommitted(engine, query.get('container') ?? ''),
     {
       reference: repo === '' ? undefined : parseRepoTag(repo, query.get('tag') ?? ''),
       comment: query.get('comment') ?? '',
       author: query.get('author') ?? '',
       pauses: isTrue(query, 'pause', true),
       changes: query.getAll('changes'),
-      config: body === undefined || body === null ? undefined : configOf(decodeCreateRequest(body)),
+      config: body === undefined || body === null ? undefined : configOf(decodeCommitRequest(body)),
     },
     request.signal,
   )
   return { kind: 'json', status: 201, body: { Id: id } }
+}
+
+function requireCommitted(engine: Engine, name: string): Container {
+  if (name === '') throw new Failure('invalid-argument', 'invalid name or ID supplied: ""')
+  return engine.containers.require(name)
 }
 
 function configOf({ HostConfig: _, NetworkingConfig: __, ...config }: ContainerCreateRequest): ContainerConfig {
