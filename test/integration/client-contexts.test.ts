@@ -65,7 +65,7 @@ const STORIES: Record<string, string[]> = {
     '$P context create x',
     '$P context create bad/name',
     '$P context create default --docker host=x',
-    '$P context create aa --docker bogus=x,hst=y',
+    '$P context create aa --docker bogus=x',
     '$P context create aa --docker x',
     '$P context create aa --docker host=unix:///x,skip-tls-verify=maybe',
     '$P context create aa --docker ca=/nonexistent',

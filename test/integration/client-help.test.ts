@@ -24,11 +24,15 @@ const ABSENT: Record<string, string> = {
   'network prune': 'making networks is a part of its own',
   'network rm': 'making networks is a part of its own',
   ...Object.fromEntries(
-    'config node secret service stack swarm commit cp diff export history import load push save search'
+    'history import load push save search'
       .split(' ')
-      .flatMap((name) => [name, `container ${name}`, `image ${name}`])
-      .concat('create disable enable install push rm set upgrade'.split(' ').map((verb) => `plugin ${verb}`))
-      .map((name) => [name, 'to come']),
+      .flatMap((name) => [name, `image ${name}`])
+      .map((name) => [name, 'images on their way elsewhere are a part of their own']),
+  ),
+  ...Object.fromEntries(
+    'create disable enable install push rm set upgrade'
+      .split(' ')
+      .map((verb) => [`plugin ${verb}`, 'the engine runs no plugins that it would have to install']),
   ),
 }
 
