@@ -32,7 +32,7 @@ test('a container in process', async () => {
       const { container } = await createContainer(engine, { name: 'inside', request })
       const exit = waitForContainer(container, 'next-exit', new AbortController().signal)
       await startContainer(engine, container, { isAutomatic: false })
-      assert.deepEqual(await exit, { exitCode: 3 })
+      assert.deepEqual(await exit, { exitCode: 3, error: '' })
       await eventually('the log is written', 5000, async () =>
         (await readFile(join(container.directory, `${container.id}-json.log`), 'utf8')).includes('in process'),
       )
