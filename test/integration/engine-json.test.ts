@@ -61,7 +61,7 @@ test('fields are matched in any case, unknown ones are passed over, null is abse
   )
   assert.ok(!('Nonsense' in Config) && !('Unknown' in HostConfig))
   const updated = await api(`POST /containers/${id}/update`, { cpushares: 99, restartPolicy: { name: 'no' } })
-  assert.deepEqual(JSON.parse(updated.body), { Warnings: [] })
+  assert.deepEqual(JSON.parse(updated.body), { Warnings: null })
   await engine.ok('rm', id)
 })
 
@@ -111,12 +111,12 @@ test('what is refused, and how', async () => {
     { AutoRemove: true, RestartPolicy: { Name: 'always' } },
     /can't create 'AutoRemove' container with restart policy/,
   )
-  await refuse({ Binds: ['/a:/b:nope'] }, /invalid mode: nope/)
+  await refuse({ Binds: ['/a:/b:nope'] }, /invalid mode: nope/, 500)
   await refuse({ Binds: ['/a:/b', '/c:/b'] }, /Duplicate mount point: \/b/)
   await refuse({ NetworkMode: 'container:' }, /invalid container format/)
   await refuse({ OomScoreAdj: 5000 }, /range for oom score adj is \[-1000, 1000\]/)
   await refuse({ PortBindings: { '99999/tcp': [{ HostPort: '1' }] } }, /invalid port/i)
-  await refuse({ LogConfig: { Type: 'nope' } }, /no log driver named 'nope' is registered/)
+  await refuse({ LogConfig: { Type: 'nope' } }, /error looking up logging plugin nope: plugin "nope" not found/)
   await refuse({ Runtime: 'nope' }, /unknown or invalid runtime name: nope/)
   await refuse({}, /cannot be less than 1ms/, 400, { Healthcheck: { Test: ['CMD', 'true'], Interval: 5 } })
   await refuse({}, /EndpointsConfig is nil/, 400, { NetworkingConfig: { EndpointsConfig: { bridge: null } } })
