@@ -96,8 +96,12 @@ const joined = (line: string) => {
 
 const plain = ({ code, stdout, stderr }: CommandResult) => {
   const named = (text: string) => text.replace(/\b[Bb]erth\b(?!-)/g, (name) => (name === 'berth' ? 'docker' : 'Docker'))
-  return { code, stdout: named(stdout), stderr: named(stderr) }
+  return { code, stdout: inOrder(named(stdout)), stderr: named(stderr) }
 }
+
+/** The original lists labels in the order of a Go map, which is another each time. */
+const inOrder = (text: string) =>
+  text.replace(/"Labels":"([^"]*)"/g, (_, labels: string) => `"Labels":"${labels.split(',').sort().join(',')}"`)
 
 async function assertSame(args: readonly string[], input?: string) {
   const options = input === undefined ? {} : { input }
