@@ -34,7 +34,7 @@ export async function makeInitLayer(engine: TestEngine, image: string): Promise<
 }
 
 /** Waits until nothing is there but what `before` tells of; what is left then is the error. */
-export async function nothingBut(before: readonly string[], engine: TestEngine, limitMs = 5000): Promise<void> {
+export async function nothingBut(before: readonly string[], engine: TestEngine, limitMs = 15_000): Promise<void> {
   const known = new Set(before)
   await eventually('nothing is left behind', limitMs, async () => {
     const left = (await listLeavings(engine)).filter((line) => !known.has(line))

@@ -29,6 +29,17 @@ after(async () => {
 })
 
 describe('attach', () => {
+  test('input that has ended before the container is started ends the input of its process', async () => {
+    const id = await engine.ok('create', '-i', image, 'cat')
+    const client = await hijack(engine, `/v1.45/containers/${id}/attach?stream=1&stdin=1&stdout=1`)
+    client.socket.end()
+    // Answered behind it: the engine has seen the end by then.
+    for (let i = 0; i < 5; i++) await call(engine.socketPath, 'GET /_ping')
+    await call(engine.socketPath, `POST /containers/${id}/start`)
+    assert.equal(await engine.ok('wait', id), '0')
+    await engine.ok('rm', id)
+  })
+
   test('logs=1 replays, two clients see the same, and input of both arrives', async () => {
     const script = 'echo old; while read line; do echo "got $line"; done; echo bye'
     const id = await engine.ok('create', '-i', image, 'sh', '-c', script)

@@ -114,17 +114,15 @@ test('an image whose /etc/passwd is a pipe or a link to the host does not hang a
   }
 })
 
-test('an image whose /proc or /dev is a link elsewhere is refused at start, and touches nothing', async () => {
-  for (const [path, target] of [
-    ['proc', engine.directory],
-    ['sys', engine.directory],
-  ] as const) {
-    registry.serve('mounts', fakeImage([await layerOf(busybox, link(path, target))]))
+test('an image whose /proc or /sys is a link elsewhere has directories there instead, and touches nothing', async () => {
+  for (const path of ['proc', 'sys']) {
+    registry.serve('mounts', fakeImage([await layerOf(busybox, link(path, engine.directory))]))
     const name = `${registry.host}/mounts`
     await engine.ok('pull', '-q', name)
-    const run = await engine.docker(['run', '--rm', '--network', 'none', name, '/bin/busybox', 'true'])
-    assert.notEqual(run.code, 0)
-    assert.match(run.stderr, /must be mounted on ordinary directory|not a directory|symbolic link/i)
+    const run = ['run', '--rm', '--network', 'none', name, '/bin/busybox']
+    // As with Docker, what every container gets mounted is made below its own layer; nothing is followed there.
+    assert.match(await engine.ok(...run, 'ls', '-ld', `/${path}`), /^d/)
+    assert.match(await engine.ok(...run, 'cat', '/proc/mounts'), new RegExp(`^\\S+ /${path} (?:proc|sysfs) `, 'm'))
     await engine.ok('rmi', name)
     await nothingBut(empty, engine)
   }

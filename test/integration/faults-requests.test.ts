@@ -53,7 +53,7 @@ test('options that cannot be', { skip: skipWithoutDocker28 }, async () => {
     [['-v', '/tmp:/proc'], /cannot be mounted because it is not of type proc/],
     [['-v', '/tmp:/proc/sys'], /inside \/proc/],
     [['-m', '1m'], /Minimum memory limit allowed is 6MB/],
-    [['--cpus', '1000'], /Range of CPUs is from 0\.01 to \d+\.00, as there are only \d+ CPUs available/],
+    [['--cpus', '1000'], /range of CPUs is from 0\.01 to \d+\.00, as there are only \d+ CPUs available/],
     [['--cap-add', 'nope'], /unknown capability/i],
     [
       ['--device', '/dev/no-such'],

@@ -47,7 +47,7 @@ const LINES: readonly (readonly string[])[] = [
   ['--since', '2006-01-02T15:04:05', 'teller'],
   ['--since', '2106-01-02', 'teller'],
   ['--until', '2006-01-02T15:04:05.5Z', 'teller'],
-  ['--until', '0s', 'teller'],
+  ['--until', '-1h', 'teller'],
   ['--since', 'yesterday', 'teller'],
   ['--until', 'tomorrow', 'teller'],
   ['terminal'],

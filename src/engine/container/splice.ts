@@ -78,11 +78,14 @@ function forwardInput(client: Duplex, shim: Duplex, options: SpliceOptions, leav
       shim.once('drain', () => client.resume())
     }
   })
-  client.once('end', () => {
+  const onEnd = () => {
     const rest = filter?.flush() ?? Buffer.alloc(0)
     if (options.endsWithInput) leaveBehind(rest, 'client-gone')
     else shim.end(rest)
-  })
+  }
+  // A client without input has ended it while its container was being started; a socket tells that once.
+  if (client.readableEnded) onEnd()
+  else client.once('end', onEnd)
 }
 
 /** Ends with the shim's output, however that ends. */
