@@ -5,7 +5,7 @@ BIN := node_modules/.bin
 # The binary itself: its package's install script, which would link it, is not run.
 BUN := node_modules/@oven/bun-linux-$(if $(filter aarch64,$(shell uname -m)),aarch64,x64)/bin/bun
 TYPESCRIPT := $(shell find src bin test bench tools -name '*.ts')
-DAEMONS := berthd berth-containerd
+DAEMONS := berthd berth-containerd berth-registry
 # Started often and for a moment: one executable each.
 COMPILED := berth berth-runc containerd-shim-berth-v2
 NATIVE := build/bin/berth-shim build/bin/berth-init

@@ -142,7 +142,7 @@ test('no banned names, no escape hatches', () => {
 })
 
 test('there is a test beside or above each program', () => {
-  for (const program of ['berthd', 'berth-containerd', 'berth'])
+  for (const program of ['berthd', 'berth-containerd', 'berth-registry', 'berth'])
     assert.ok(existsSync(join(ROOT, `bin/${program}.ts`)), program)
 })
 

@@ -11,8 +11,8 @@ export function parseDigest(text: string): Digest {
 }
 
 /** Of bytes at hand. */
-export function digestOf(bytes: Uint8Array | string): Digest {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}` as Digest
+export function digestOf(bytes: Uint8Array | string, algorithm: 'sha256' | 'sha512' = 'sha256'): Digest {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest
 }
 
 /** `sha256` and the hex digits. */

@@ -1,0 +1,174 @@
+// The configuration file, with the keys of the original registry's (distribution, docs/content/about/configuration.md), and its overrides
+// from the environment: REGISTRY_HTTP_ADDR for http.addr.
+import { parse } from 'yaml'
+import { Failure, messageOf } from '../../../base/failure.ts'
+import type { LogLevel } from '../../../base/log.ts'
+import { type JsonObject, objectOf } from '../../../oci/json-shape.ts'
+import { parseListenAddress } from './parse-address.ts'
+import { Section } from './section.ts'
+import type { AuthSettings, HttpSettings, Settings, StorageSettings, TlsSettings } from './settings.ts'
+
+const HOUR_MS = 3_600_000
+const CATALOG_MAX = 1000
+const PREFIX = 'REGISTRY_'
+
+/** Throws Failure('invalid-argument') for what is not understood, and for keys that mean nothing here. */
+export function parseConfig(text: string, environment: Readonly<Record<string, string | undefined>> = {}): Settings {
+  const document = override(parseYaml(text), environment)
+  const root = new Section(document)
+  const version = root.text('version')
+  if (version !== '0.1') throw root.wrong('version', '0.1')
+  const settings: Settings = {
+    log: parseLog(root.section('log'), root.text('loglevel')),
+    ...parseStorage(root.section('storage')),
+    http: parseHttp(root.section('http')),
+    auth: parseAuth(root.section('auth')),
+    validation: parseValidation(root.section('validation')),
+    catalogMax: root.section('catalog').count('maxentries') ?? CATALOG_MAX,
+  }
+  root.finish()
+  return settings
+}
+
+function parseYaml(text: string): JsonObject {
+  let value: unknown
+  try {
+    // Aliases would let a small file become a large document.
+    value = parse(text, { maxAliasCount: 100, schema: 'core' })
+  } catch (error) {
+    throw new Failure('invalid-argument', `configuration: ${messageOf(error)}`)
+  }
+  // `version: 0.1` is a number for YAML.
+  return objectOf(value ?? {}, 'configuration')
+}
+
+/** Each word of the variable's name is a key, as deep as the words go; the value is YAML. */
+function override(document: JsonObject, environment: Readonly<Record<string, string | undefined>>): JsonObject {
+  const result: Record<string, unknown> = structuredClone(document)
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith(PREFIX) || value === undefined) continue
+    const keys = name.slice(PREFIX.length).toLowerCase().split('_')
+    const last = keys.pop() ?? ''
+    let at = result
+    for (const key of keys) {
+      const inner = at[key]
+      const next: Record<string, unknown> =
+        typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? (inner as Record<string, unknown>) : {}
+      at[key] = next
+      at = next
+    }
+    at[last] = parse(value)
+  }
+  return result
+}
+
+function parseLog(log: Section, oldLevel: string | undefined): Settings['log'] {
+  const level = log.text('level') ?? oldLevel ?? 'info'
+  const known = LEVELS[level]
+  if (known === undefined) throw log.wrong('level', `one of ${Object.keys(LEVELS).join(', ')}`)
+  const fields = log.textLists('fields')
+  return {
+    level: known,
+    format: log.oneOf('formatter', ['text', 'json']) ?? 'text',
+    accessLog: !(log.section('accesslog').flag('disabled') ?? false),
+    fields: Object.fromEntries(Object.entries(fields).map(([name, texts]) => [name, texts.join(',')])),
+  }
+}
+
+const LEVELS: Readonly<Record<string, LogLevel>> = {
+  ...{ trace: 'debug', debug: 'debug', info: 'info', warn: 'warn', warning: 'warn' },
+  ...{ error: 'error', fatal: 'error', panic: 'error' },
+}
+
+function parseStorage(storage: Section): Pick<Settings, 'storage' | 'deletes' | 'readOnly' | 'uploadPurging'> {
+  // Links and sizes are read where they lie: the kernel has them in memory. So there is no cache to choose, and nothing to redirect to.
+  storage.section('cache').ignore('blobdescriptor', 'blobdescriptorsize')
+  storage.section('redirect').ignore('disable')
+  storage.section('tag').ignore('concurrencylimit')
+  const deletes = storage.section('delete').flag('enabled') ?? false
+  const maintenance = storage.section('maintenance')
+  const purging = maintenance.section('uploadpurging')
+  return {
+    storage: parseDriver(storage),
+    deletes,
+    readOnly: maintenance.section('readonly').flag('enabled') ?? false,
+    uploadPurging: {
+      enabled: purging.flag('enabled') ?? true,
+      ageMs: purging.duration('age') ?? 168 * HOUR_MS,
+      intervalMs: purging.duration('interval') ?? 24 * HOUR_MS,
+      dryRun: purging.flag('dryrun') ?? false,
+    },
+  }
+}
+
+function parseDriver(storage: Section): StorageSettings {
+  const drivers = ['filesystem', 'inmemory'].filter((name) => storage.has(name))
+  if (drivers.length !== 1)
+    throw new Failure('invalid-argument', 'configuration: storage must name one driver: filesystem or inmemory')
+  if (storage.has('inmemory')) {
+    storage.section('inmemory')
+    return { kind: 'inmemory' }
+  }
+  const filesystem = storage.section('filesystem')
+  filesystem.ignore('maxthreads') // of the original's file accesses; ours are libuv's
+  return { kind: 'filesystem', root: filesystem.text('rootdirectory') ?? '/var/lib/registry' }
+}
+
+function parseHttp(http: Section): HttpSettings {
+  const network = http.oneOf('net', ['tcp', 'unix']) ?? 'tcp'
+  const address = http.requiredText('addr')
+  const prefix = http.text('prefix') ?? '/'
+  if (!/^\/(?:[\w.~-]+\/)*$/.test(prefix)) throw http.wrong('prefix', 'a path that begins and ends with a slash')
+  http.ignore('secret') // signs the state that the original puts into upload addresses; ours carry none
+  http.section('http2').ignore('disabled') // no registry client needs it: bodies go over HTTP/1.1
+  return {
+    address: parseListenAddress(network, address),
+    prefix,
+    publicUrl: parsePublicUrl(http),
+    relativeUrls: http.flag('relativeurls') ?? false,
+    drainTimeoutMs: http.duration('draintimeout') ?? 0,
+    headers: http.textLists('headers'),
+    tls: parseTls(http.section('tls')),
+  }
+}
+
+function parsePublicUrl(http: Section): string | undefined {
+  const host = http.text('host')
+  if (host === undefined || host === '') return undefined
+  if (!/^https?:\/\//.test(host) || !URL.canParse(host))
+    throw http.wrong('host', 'an address such as https://example.org')
+  return host.replace(/\/$/, '')
+}
+
+function parseTls(tls: Section): TlsSettings | undefined {
+  const [certificate, key] = [tls.text('certificate'), tls.text('key')]
+  const clientAuthorities = tls.texts('clientcas')
+  const clientAuth = tls.oneOf('clientauth', CLIENT_AUTH) ?? 'require-and-verify-client-cert'
+  const minimum = tls.oneOf('minimumtls', ['tls1.2', 'tls1.3']) ?? 'tls1.2'
+  if (certificate === undefined && key === undefined) return undefined
+  if (certificate === undefined) throw tls.wrong('certificate', 'given beside the key')
+  if (key === undefined) throw tls.wrong('key', 'given beside the certificate')
+  return { certificate, key, clientAuthorities, clientAuth, minimum: minimum === 'tls1.3' ? 'TLSv1.3' : 'TLSv1.2' }
+}
+
+const CLIENT_AUTH: readonly TlsSettings['clientAuth'][] = [
+  'request-client-cert',
+  'require-any-client-cert',
+  'verify-client-cert-if-given',
+  'require-and-verify-client-cert',
+]
+
+function parseAuth(auth: Section): AuthSettings {
+  const [kind, another] = auth.names()
+  if (kind === undefined) return { kind: 'none' }
+  if (another !== undefined) throw new Failure('invalid-argument', 'configuration: auth must name one way')
+  const htpasswd = auth.section('htpasswd')
+  if (kind !== 'htpasswd') return { kind: 'none' } // finish() refuses what it is
+  return { kind: 'htpasswd', realm: htpasswd.requiredText('realm'), path: htpasswd.requiredText('path') }
+}
+
+function parseValidation(validation: Section): boolean {
+  const enabled = validation.flag('enabled')
+  const disabled = validation.flag('disabled')
+  return enabled ?? !(disabled ?? false)
+}

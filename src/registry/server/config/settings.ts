@@ -1,0 +1,47 @@
+// What the configuration says, in the registry's own terms: durations in milliseconds, defaults filled in.
+import type { LogFields, LogFormat, LogLevel } from '../../../base/log.ts'
+
+export interface Settings {
+  log: { level: LogLevel; format: LogFormat; accessLog: boolean; fields: LogFields }
+  storage: StorageSettings
+  /** Blobs and manifests may be deleted. */
+  deletes: boolean
+  readOnly: boolean
+  uploadPurging: { enabled: boolean; ageMs: number; intervalMs: number; dryRun: boolean }
+  http: HttpSettings
+  auth: AuthSettings
+  /** Manifests may only refer to what is there. */
+  validation: boolean
+  /** The most names that `_catalog` gives at once. */
+  catalogMax: number
+}
+
+export type StorageSettings = { kind: 'filesystem'; root: string } | { kind: 'inmemory' }
+
+export type ListenAddress = { kind: 'tcp'; host: string | undefined; port: number } | { kind: 'unix'; path: string }
+
+export interface HttpSettings {
+  address: ListenAddress
+  /** Before `/v2/`; begins and ends with a slash. */
+  prefix: string
+  /** The address under which clients know the registry, for `Location`. */
+  publicUrl: string | undefined
+  relativeUrls: boolean
+  drainTimeoutMs: number
+  headers: Readonly<Record<string, readonly string[]>>
+  tls: TlsSettings | undefined
+}
+
+export interface TlsSettings {
+  certificate: string
+  key: string
+  clientAuthorities: readonly string[]
+  clientAuth:
+    | 'request-client-cert'
+    | 'require-any-client-cert'
+    | 'verify-client-cert-if-given'
+    | 'require-and-verify-client-cert'
+  minimum: 'TLSv1.2' | 'TLSv1.3'
+}
+
+export type AuthSettings = { kind: 'none' } | { kind: 'htpasswd'; realm: string; path: string }

@@ -1,0 +1,85 @@
+// A manifest arrives: read as a stranger's, checked against what the repository holds, written, and checked again.
+import { isFailure, messageOf } from '../../../base/failure.ts'
+import type { Descriptor } from '../../../oci/descriptor.ts'
+import { type Digest, digestOf } from '../../../oci/digest.ts'
+import { type Index, type Manifest, parseManifestOrIndex } from '../../../oci/parse-manifest.ts'
+import { ApiError } from '../api-error.ts'
+import type { RepositoryName, Tag } from '../names.ts'
+import type { Registry } from '../registry.ts'
+import { holdBlob } from './hold-blob.ts'
+
+export interface PutManifest {
+  name: RepositoryName
+  bytes: Buffer
+  /** As the request's Content-Type names it; may be empty. */
+  mediaType: string
+  /** Verified against the bytes by the caller. */
+  digest: Digest
+  tags: readonly Tag[]
+}
+
+/**
+ * Written first and verified after: a collector that has not seen the manifest has not yet removed what it needs, or is seen here. A
+ * manifest whose parts are not (or no longer) there is not kept. Throws MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN.
+ */
+export async function putManifest(registry: Registry, put: PutManifest): Promise<Manifest | Index> {
+  const { name, digest } = put
+  const { store, clock } = registry
+  const document = parseUpload(put)
+  await requireParts(registry, name, document)
+  const isNew = !(await store.isManifestLinked(name, digest))
+  await store.writeBlob(digest, put.bytes)
+  await store.linkManifest(name, digest, document.subject?.digest)
+  try {
+    // A collector that had claimed the manifest's own bytes is done by then: they are written again.
+    if ((await holdBlob(store, digest, clock)) === undefined) await store.writeBlob(digest, put.bytes)
+    await requireParts(registry, name, document)
+  } catch (error) {
+    if (isNew) await store.unlinkManifest(name, digest, document.subject?.digest)
+    throw error
+  }
+  for (const tag of put.tags) await store.setTag(name, tag, digest)
+  return document
+}
+
+function parseUpload({ bytes, mediaType }: PutManifest): Manifest | Index {
+  try {
+    const document = parseManifestOrIndex(bytes, mediaType)
+    // It is given out as what it says of itself.
+    const own = parseManifestOrIndex(bytes, '').mediaType
+    if (own === document.mediaType) return document
+    throw new ApiError('MANIFEST_INVALID', { detail: `announced as ${mediaType}, but it is ${own}` })
+  } catch (error) {
+    if (!isFailure(error)) throw error
+    throw new ApiError('MANIFEST_INVALID', { detail: messageOf(error) })
+  }
+}
+
+/** Every part is the repository's own; holding it keeps a collector away. */
+async function requireParts(registry: Registry, name: RepositoryName, document: Manifest | Index): Promise<void> {
+  if (!registry.settings.validation) return
+  const parts = document.kind === 'index' ? document.manifests : [document.config, ...document.layers.filter(isKept)]
+  const digests = [...new Set(parts.map(({ digest }) => digest))]
+  const missing: Digest[] = []
+  for (const digest of digests) if (!(await hasPart(registry, name, document.kind, digest))) missing.push(digest)
+  const [first] = missing
+  if (first !== undefined) throw new ApiError('MANIFEST_BLOB_UNKNOWN', { detail: { digest: first, missing } })
+}
+
+async function hasPart(registry: Registry, name: RepositoryName, kind: 'index' | 'manifest', digest: Digest) {
+  const { store, clock } = registry
+  // Build caches are indexes of layers.
+  const isThere =
+    (kind === 'index' && (await store.isManifestLinked(name, digest))) || (await store.isBlobLinked(name, digest))
+  return isThere && (await holdBlob(store, digest, clock)) !== undefined
+}
+
+/** Layers that may not be distributed, or that have addresses of their own, are not pushed. */
+function isKept({ mediaType, urls }: Descriptor): boolean {
+  return !/\.foreign\.|\.nondistributable\./.test(mediaType) && (urls === undefined || urls.length === 0)
+}
+
+/** Of the algorithm that the request asked for. */
+export function isDigestOf(bytes: Uint8Array, digest: Digest): boolean {
+  return digestOf(bytes, digest.startsWith('sha512:') ? 'sha512' : 'sha256') === digest
+}

@@ -1,0 +1,97 @@
+// An upload's life: begun, filled in order, finished as a blob of a repository or cancelled.
+import { isFailure } from '../../../base/failure.ts'
+import type { Digest } from '../../../oci/digest.ts'
+import { ApiError } from '../api-error.ts'
+import { newUploadId, type RepositoryName, type UploadId } from '../names.ts'
+import type { Registry } from '../registry.ts'
+import type { UploadState } from '../storage/store.ts'
+import { holdBlob } from './hold-blob.ts'
+
+/** A collector would have to remove the blob between promotion and link that often. */
+const PROMOTIONS_MAX = 5
+
+export async function beginUpload(registry: Registry, name: RepositoryName): Promise<UploadId> {
+  const id = newUploadId()
+  await registry.store.createUpload(name, id)
+  return id
+}
+
+/** Throws BLOB_UPLOAD_UNKNOWN. */
+export async function requireUpload(registry: Registry, name: RepositoryName, id: UploadId): Promise<UploadState> {
+  const state = await registry.store.statUpload(name, id)
+  if (state === undefined) throw new ApiError('BLOB_UPLOAD_UNKNOWN')
+  return state
+}
+
+/**
+ * Takes bytes at `offset`, or where the upload ends without one. Throws RANGE_INVALID, with where to go on, for another place. What has
+ * come before a connection broke stays, to be gone on from.
+ */
+export function receiveBytes(
+  registry: Registry,
+  upload: { name: RepositoryName; id: UploadId },
+  offset: number | undefined,
+  source: AsyncIterable<Uint8Array>,
+): Promise<number> {
+  const { name, id } = upload
+  return registry.uploads.run(id, async () => {
+    const { size } = await requireUpload(registry, name, id)
+    const at = offset ?? size
+    if (at !== size) throw outOfOrder(size)
+    try {
+      return await registry.store.appendUpload(name, id, at, registry.hashes.watch(id, at, source))
+    } catch (error) {
+      if (isFailure(error, 'out-of-range')) throw outOfOrder(size)
+      if (isFailure(error, 'not-found')) throw new ApiError('BLOB_UPLOAD_UNKNOWN')
+      throw error
+    }
+  })
+}
+
+/** Makes the upload a blob of the repository; after a wrong digest (DIGEST_INVALID) it is still there. Gives the size. */
+export function finishUpload(
+  registry: Registry,
+  upload: { name: RepositoryName; id: UploadId },
+  digest: Digest,
+): Promise<number> {
+  const { name, id } = upload
+  const { store, hashes, clock } = registry
+  return registry.uploads.run(id, async () => {
+    const { size } = await requireUpload(registry, name, id)
+    if (!(await hashes.verify(store, { name, id, size }, digest)))
+      throw new ApiError('DIGEST_INVALID', { detail: { digest, reason: 'the uploaded bytes have another digest' } })
+    for (let tries = 0; ; tries++) {
+      if ((await store.statBlob(digest)) !== size) await store.promoteUpload(name, id, digest)
+      await store.linkBlob(name, digest)
+      if ((await holdBlob(store, digest, clock)) !== undefined) break
+      if (tries === PROMOTIONS_MAX) throw new ApiError('UNAVAILABLE', { headers: { 'retry-after': '10' } })
+    }
+    hashes.forget(id)
+    await store.removeUpload(name, id)
+    return size
+  })
+}
+
+export function cancelUpload(registry: Registry, name: RepositoryName, id: UploadId): Promise<void> {
+  return registry.uploads.run(id, async () => {
+    registry.hashes.forget(id)
+    if (!(await registry.store.removeUpload(name, id))) throw new ApiError('BLOB_UPLOAD_UNKNOWN')
+  })
+}
+
+/** Makes another repository's blob one of this, too. False where the source has none. */
+export async function mountBlob(
+  registry: Registry,
+  name: RepositoryName,
+  digest: Digest,
+  from: RepositoryName,
+): Promise<boolean> {
+  const { store, clock } = registry
+  if (!(await store.isBlobLinked(from, digest))) return false
+  await store.linkBlob(name, digest)
+  return (await holdBlob(store, digest, clock)) !== undefined
+}
+
+function outOfOrder(size: number): ApiError {
+  return new ApiError('RANGE_INVALID', { detail: { size }, headers: { range: `0-${Math.max(0, size - 1)}` } })
+}

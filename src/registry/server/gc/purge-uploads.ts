@@ -1,0 +1,21 @@
+// Uploads that nobody finishes: what a client or a crash left behind.
+import type { Registry } from '../registry.ts'
+
+/** Removes those that began more than `ageMs` ago; gives their number. */
+export async function purgeUploads(
+  { store, clock, log, uploads, hashes }: Registry,
+  { ageMs, dryRun }: { ageMs: number; dryRun: boolean },
+): Promise<number> {
+  let count = 0
+  for (const name of await store.listRepositories())
+    for await (const id of store.listUploads(name)) {
+      const state = await store.statUpload(name, id)
+      if (state !== undefined && state.startedAt > clock.now() - ageMs) continue
+      log.info('upload is abandoned', { repository: name, id, size: state?.size ?? 0 })
+      count++
+      if (dryRun) continue
+      hashes.forget(id)
+      await uploads.run(id, () => store.removeUpload(name, id))
+    }
+  return count
+}

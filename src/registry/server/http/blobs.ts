@@ -1,0 +1,63 @@
+// GET, HEAD and DELETE of a blob.
+import { pipeline } from 'node:stream/promises'
+import type { Digest } from '../../../oci/digest.ts'
+import { ApiError } from '../api-error.ts'
+import { holdBlob } from '../content/hold-blob.ts'
+import type { RepositoryName } from '../names.ts'
+import { answerEmpty, digestFrom, type Exchange, repositoryOf } from './exchange.ts'
+import { parseRange } from './parse-range.ts'
+
+export async function getBlob(exchange: Exchange): Promise<void> {
+  const { registry, request, response, route } = exchange
+  const [name, digest] = [repositoryOf(exchange), digestFrom(route.reference)]
+  const isHead = request.method === 'HEAD'
+  const size = await sizeOf(exchange, name, digest, isHead)
+  const head = {
+    'content-type': 'application/octet-stream',
+    'docker-content-digest': digest,
+    etag: `"${digest}"`,
+    'cache-control': 'max-age=31536000',
+    'accept-ranges': 'bytes',
+  }
+  if (matches(request.headers['if-none-match'], digest)) return answerEmpty(exchange, 304, { etag: `"${digest}"` })
+  if (isHead) {
+    response.writeHead(200, { ...head, 'content-length': size })
+    response.end()
+    return
+  }
+  const range = parseRange(request.headers.range, size)
+  if (range === 'unsatisfiable')
+    throw new ApiError('RANGE_INVALID', { detail: { size }, headers: { 'content-range': `bytes */${size}` } })
+  const stream = size === 0 ? undefined : await registry.store.readBlob(digest, range)
+  if (stream === undefined && size > 0) throw new ApiError('BLOB_UNKNOWN', { detail: digest })
+  const { start, end } = range ?? { start: 0, end: size - 1 }
+  response.writeHead(range === undefined ? 200 : 206, {
+    ...head,
+    'content-length': end - start + 1,
+    ...(range === undefined ? {} : { 'content-range': `bytes ${start}-${end}/${size}` }),
+  })
+  if (stream === undefined) response.end()
+  else await pipeline(stream, response)
+}
+
+/** A client that asks whether a blob is there may be about to count on it: that keeps the collector away. */
+async function sizeOf({ registry }: Exchange, name: RepositoryName, digest: Digest, hold: boolean): Promise<number> {
+  const { store, clock } = registry
+  const size = (await store.isBlobLinked(name, digest))
+    ? await (hold ? holdBlob(store, digest, clock) : store.statBlob(digest))
+    : undefined
+  if (size === undefined) throw new ApiError('BLOB_UNKNOWN', { detail: digest })
+  return size
+}
+
+/** The repository's right to the blob; its bytes go with the last manifest that needs them. */
+export async function deleteBlob(exchange: Exchange): Promise<void> {
+  const { registry, route } = exchange
+  const [name, digest] = [repositoryOf(exchange), digestFrom(route.reference)]
+  if (!(await registry.store.unlinkBlob(name, digest))) throw new ApiError('BLOB_UNKNOWN', { detail: digest })
+  answerEmpty(exchange, 202)
+}
+
+export function matches(header: string | undefined, digest: Digest): boolean {
+  return (header ?? '').split(',').some((each) => each.trim().replace(/^W\//, '').replaceAll('"', '') === digest)
+}

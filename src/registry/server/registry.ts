@@ -1,0 +1,19 @@
+// What every request works with.
+import type { Clock } from '../../base/clock.ts'
+import type { KeyedMutex } from '../../base/keyed-mutex.ts'
+import type { Log } from '../../base/log.ts'
+import type { Authorize } from './auth/access.ts'
+import type { Settings } from './config/settings.ts'
+import type { UploadHashes } from './content/upload-hashes.ts'
+import type { RegistryStore } from './storage/store.ts'
+
+export interface Registry {
+  settings: Settings
+  store: RegistryStore
+  authorize: Authorize
+  hashes: UploadHashes
+  /** One request at a time for an upload. */
+  uploads: KeyedMutex
+  clock: Clock
+  log: Log
+}

@@ -1,0 +1,88 @@
+// What the registry needs of the place where its content lies: blobs by digest, each stored once; links that say which repository may
+// see which blob; manifests, tags and referrers of repositories; uploads in progress; and the collector's marks.
+//
+// Everything that returns has been done and survives power loss, appended bytes of uploads excepted. All methods may be called by several
+// processes or nodes at once, as far as the implementation says so. What is not there is `undefined` or `false`, never an error.
+import type { Readable } from 'node:stream'
+import type { Digest } from '../../../oci/digest.ts'
+import type { RepositoryName, UploadId } from '../names.ts'
+
+/** Bytes from `start` up to and including `end`. */
+export interface ByteRange {
+  start: number
+  end: number
+}
+
+export interface UploadState {
+  /** Bytes that have been taken. */
+  size: number
+  /** Milliseconds since the epoch. */
+  startedAt: number
+}
+
+/** What came of taking away a collector's mark. `claimed`: the collector is about to remove the blob, and nobody may count on it. */
+export type Pardon = 'unmarked' | 'pardoned' | 'claimed'
+
+export interface CondemnedBlob {
+  digest: Digest
+  /** When it was condemned, or claimed; milliseconds since the epoch. */
+  since: number
+  claimed: boolean
+}
+
+export interface RegistryStore extends AsyncDisposable {
+  /** Rejects with the reason while the place can't be used. */
+  check(): Promise<void>
+
+  statBlob(digest: Digest): Promise<number | undefined>
+  /** The reader ends or destroys the stream. */
+  readBlob(digest: Digest, range?: ByteRange): Promise<Readable | undefined>
+  /** Small content whose digest the caller has verified; there already is well, too. */
+  writeBlob(digest: Digest, bytes: Uint8Array): Promise<void>
+  removeBlob(digest: Digest): Promise<void>
+  listBlobs(): AsyncIterable<Digest>
+
+  linkBlob(name: RepositoryName, digest: Digest): Promise<void>
+  isBlobLinked(name: RepositoryName, digest: Digest): Promise<boolean>
+  /** False when there was none. */
+  unlinkBlob(name: RepositoryName, digest: Digest): Promise<boolean>
+  listBlobLinks(name: RepositoryName): AsyncIterable<Digest>
+
+  /** The manifest's bytes are a blob of their own; `subject` makes it a referrer of that. */
+  linkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<void>
+  isManifestLinked(name: RepositoryName, digest: Digest): Promise<boolean>
+  unlinkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<boolean>
+  listManifests(name: RepositoryName): AsyncIterable<Digest>
+  /** Those whose manifest is gone may be among them. */
+  listReferrers(name: RepositoryName, subject: Digest): Promise<Digest[]>
+
+  setTag(name: RepositoryName, tag: string, digest: Digest): Promise<void>
+  readTag(name: RepositoryName, tag: string): Promise<Digest | undefined>
+  removeTag(name: RepositoryName, tag: string): Promise<boolean>
+  /** In byte order. Undefined where there is no such repository: none that a manifest was ever put into. */
+  listTags(name: RepositoryName): Promise<string[] | undefined>
+  /** In byte order. */
+  listRepositories(): Promise<RepositoryName[]>
+
+  createUpload(name: RepositoryName, id: UploadId): Promise<void>
+  statUpload(name: RepositoryName, id: UploadId): Promise<UploadState | undefined>
+  /**
+   * Adds bytes at `offset`, which must be the upload's size, and gives the new size. What came before the source failed stays. Throws
+   * Failure('out-of-range') for another offset, Failure('not-found') without the upload. One caller at a time for an upload.
+   */
+  appendUpload(name: RepositoryName, id: UploadId, offset: number, source: AsyncIterable<Uint8Array>): Promise<number>
+  readUpload(name: RepositoryName, id: UploadId): Promise<Readable>
+  /** Makes the upload's bytes, whose digest the caller has verified, a blob. Can be repeated; the upload stays. */
+  promoteUpload(name: RepositoryName, id: UploadId, digest: Digest): Promise<void>
+  removeUpload(name: RepositoryName, id: UploadId): Promise<boolean>
+  listUploads(name: RepositoryName): AsyncIterable<UploadId>
+
+  /** Marks a blob that nothing refers to. One that is marked keeps its time. */
+  condemnBlob(digest: Digest, now: number): Promise<void>
+  /** Whoever is about to count on a blob takes the mark away; of `pardonBlob` and `claimBlob` one wins. */
+  pardonBlob(digest: Digest): Promise<Pardon>
+  /** True: the caller alone may remove the blob, and then calls `releaseBlob`. */
+  claimBlob(digest: Digest, now: number): Promise<boolean>
+  releaseBlob(digest: Digest): Promise<void>
+  listCondemned(): AsyncIterable<CondemnedBlob>
+}
