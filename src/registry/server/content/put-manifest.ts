@@ -6,6 +6,7 @@ import { type Index, type Manifest, parseManifestOrIndex } from '../../../oci/pa
 import { ApiError } from '../api-error.ts'
 import type { RepositoryName, Tag } from '../names.ts'
 import type { Registry } from '../registry.ts'
+import { readManifest } from './find-manifest.ts'
 import { holdBlob } from './hold-blob.ts'
 
 export interface PutManifest {
@@ -68,10 +69,26 @@ async function requireParts(registry: Registry, name: RepositoryName, document: 
 
 async function hasPart(registry: Registry, name: RepositoryName, kind: 'index' | 'manifest', digest: Digest) {
   const { store, clock } = registry
+  if (kind === 'index' && (await store.isManifestLinked(name, digest))) return holdManifest(registry, name, digest)
   // Build caches are indexes of layers.
-  const isThere =
-    (kind === 'index' && (await store.isManifestLinked(name, digest))) || (await store.isBlobLinked(name, digest))
-  return isThere && (await holdBlob(store, digest, clock)) !== undefined
+  return (await store.isBlobLinked(name, digest)) && (await holdBlob(store, digest, clock)) !== undefined
+}
+
+/** With all that it needs: a manifest without a tag may be condemned together with its layers. */
+async function holdManifest(registry: Registry, name: RepositoryName, root: Digest): Promise<boolean> {
+  const { store, clock } = registry
+  const seen = new Set<Digest>()
+  const queue = [root]
+  for (let digest = queue.pop(); digest !== undefined; digest = queue.pop()) {
+    if (seen.has(digest)) continue
+    seen.add(digest)
+    if ((await holdBlob(store, digest, clock)) === undefined) return false
+    const document = (await readManifest(store, name, digest))?.document
+    if (document === undefined) continue
+    const parts = document.kind === 'index' ? document.manifests : [document.config, ...document.layers.filter(isKept)]
+    queue.push(...parts.map((part) => part.digest))
+  }
+  return true
 }
 
 /** Layers that may not be distributed, or that have addresses of their own, are not pushed. */

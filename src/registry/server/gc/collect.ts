@@ -6,12 +6,12 @@
 // are held, so that either the marking sees the manifest, or holding finds the claim and the push is refused: nothing that was
 // acknowledged is lost. What a crash leaves claimed, the next round finishes.
 import type { Clock } from '../../../base/clock.ts'
-import { messageOf } from '../../../base/failure.ts'
+import { withSubject } from '../../../base/failure.ts'
 import type { Log } from '../../../base/log.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { readManifest } from '../content/find-manifest.ts'
 import type { RepositoryName } from '../names.ts'
-import type { RegistryStore } from '../storage/store.ts'
+import type { CondemnedBlob, RegistryStore } from '../storage/store.ts'
 
 export interface CollectOptions {
   /** Longer than any client takes from a blob's upload to its manifest. */
@@ -42,116 +42,132 @@ export interface Collector {
 export async function collect(collector: Collector, options: CollectOptions): Promise<Collected> {
   const { store, clock, log } = collector
   const total: Collected = { manifests: 0, condemned: 0, removed: 0, removedBytes: 0 }
-  if (!options.dryRun) await finishStaleClaims(collector)
   // Before the marking: only what was condemned before it began can be swept after it.
-  const condemned = new Map<Digest, number>()
-  for await (const { digest, since, claimed } of store.listCondemned()) if (!claimed) condemned.set(digest, since)
-  const { needed, holders } = await mark(collector, options, total)
-  for (const digest of condemned.keys())
-    if (needed.has(digest)) {
-      condemned.delete(digest)
-      if (!options.dryRun) await store.pardonBlob(digest)
-    }
-  const limit = clock.now() - options.graceMs
+  const before: CondemnedBlob[] = []
+  for await (const condemned of store.listCondemned()) before.push(condemned)
+  const marked = await mark(collector, options)
+  total.manifests = marked.manifests.size
+  const round = { collector, options, marked, total }
+  const known = new Set(before.map(({ digest }) => digest))
+  for (const condemned of before) await judge(round, condemned)
   for await (const digest of store.listBlobs()) {
-    if (needed.has(digest)) continue
-    const since = condemned.get(digest)
-    if (since === undefined) {
-      total.condemned++
-      log.info('blob is condemned', { digest })
-      if (!options.dryRun) await store.condemnBlob(digest, clock.now())
-    } else if (since <= limit) await sweep(collector, digest, holders.get(digest) ?? [], options, total)
+    if (marked.needed.has(digest) || known.has(digest)) continue
+    total.condemned++
+    log.info('blob is condemned', { digest })
+    if (!options.dryRun) await store.condemnBlob(digest, clock.now())
   }
   return total
 }
 
-async function sweep(
-  { store, clock, log }: Collector,
-  digest: Digest,
-  holders: readonly RepositoryName[],
-  { dryRun }: CollectOptions,
-  total: Collected,
-): Promise<void> {
-  const size = (await store.statBlob(digest)) ?? 0
-  if (!dryRun) {
-    if (!(await store.claimBlob(digest, clock.now()))) return // somebody counts on it again
-    for (const name of holders) await store.unlinkBlob(name, digest)
-    await store.removeBlob(digest)
-    await store.releaseBlob(digest)
-  }
-  total.removed++
-  total.removedBytes += size
-  log.info('blob is removed', { digest, size })
+interface Round {
+  collector: Collector
+  options: CollectOptions
+  marked: Marked
+  total: Collected
 }
 
-/** Nobody has counted on a claimed blob: who tried was told to wait, and refused. */
-async function finishStaleClaims({ store, clock }: Collector): Promise<void> {
-  for await (const { digest, since, claimed } of store.listCondemned()) {
-    if (!claimed || since > clock.now() - CLAIM_STALE_MS) continue
-    await store.removeBlob(digest)
-    await store.releaseBlob(digest)
+async function judge(round: Round, { digest, since, claimed }: CondemnedBlob): Promise<void> {
+  const { collector, options, marked } = round
+  const { store, clock } = collector
+  const limitMs = claimed ? CLAIM_STALE_MS : options.graceMs
+  if (since > clock.now() - limitMs && !(marked.needed.has(digest) && !claimed)) return
+  if (options.dryRun) {
+    if (!marked.needed.has(digest)) await count(round, digest)
+    return
   }
+  if (marked.needed.has(digest)) await (claimed ? store.releaseBlob(digest) : store.pardonBlob(digest))
+  else if (claimed || (await store.claimBlob(digest, clock.now()))) await remove(round, digest)
 }
+
+/** Links go first: what a crash leaves of a claimed blob is found by its claim. */
+async function remove(round: Round, digest: Digest): Promise<void> {
+  const { store } = round.collector
+  const { manifests, links } = round.marked
+  for (const name of manifests.get(digest) ?? []) {
+    const found = await readManifest(store, name, digest)
+    await store.unlinkManifest(name, digest, found?.document.subject?.digest)
+  }
+  for (const name of links.get(digest) ?? []) await store.unlinkBlob(name, digest)
+  await count(round, digest)
+  await store.removeBlob(digest)
+  await store.releaseBlob(digest)
+}
+
+async function count({ collector, total }: Round, digest: Digest): Promise<void> {
+  const size = (await collector.store.statBlob(digest)) ?? 0
+  total.removed++
+  total.removedBytes += size
+  collector.log.info('blob is removed', { digest, size })
+}
+
+type Holders = Map<Digest, RepositoryName[]>
 
 interface Marked {
   needed: Set<Digest>
   /** Repositories that may see a blob, whether they need it or not. */
-  holders: Map<Digest, RepositoryName[]>
+  links: Holders
+  manifests: Holders
 }
 
-async function mark(collector: Collector, options: CollectOptions, total: Collected): Promise<Marked> {
+async function mark(collector: Collector, options: CollectOptions): Promise<Marked> {
   const { store } = collector
-  const marked: Marked = { needed: new Set(), holders: new Map() }
-  for (const name of await store.listRepositories()) {
-    for await (const digest of store.listBlobLinks(name)) {
-      const known = marked.holders.get(digest)
-      if (known === undefined) marked.holders.set(digest, [name])
-      else known.push(name)
-    }
-    if (options.deleteUntagged) await removeUntagged(collector, name, options)
+  const marked: Marked = { needed: new Set(), links: new Map(), manifests: new Map() }
+  for (const name of await store.listAllRepositories()) {
+    for await (const digest of store.listBlobLinks(name)) hold(marked.links, digest, name)
+    const roots: Digest[] = []
     for await (const digest of store.listManifests(name)) {
-      total.manifests++
-      marked.needed.add(digest)
-      for (const part of await partsOf(collector, name, digest)) marked.needed.add(part)
+      hold(marked.manifests, digest, name)
+      if (!options.deleteUntagged) roots.push(digest)
     }
+    if (options.deleteUntagged) roots.push(...(await taggedOf(store, name)))
+    const seen = new Set<Digest>()
+    for (const digest of roots) await markManifest(collector, name, digest, { seen, needed: marked.needed })
   }
   return marked
 }
 
-/** A manifest that can't be read keeps itself; what it needs can't be known, and that is said. */
-async function partsOf({ store, log }: Collector, name: RepositoryName, digest: Digest): Promise<Digest[]> {
-  const found = await readManifest(store, name, digest).catch((error) => {
-    throw new Error(`manifest ${name}@${digest} can't be read, so nothing can be collected: ${messageOf(error)}`)
-  })
-  if (found === undefined) {
-    log.warn('manifest has no content', { repository: name, digest })
-    return []
-  }
-  const { document } = found
-  const parts = document.kind === 'index' ? document.manifests : [document.config, ...document.layers]
-  return parts.map((part) => part.digest)
+function hold(holders: Holders, digest: Digest, name: RepositoryName): void {
+  const known = holders.get(digest)
+  if (known === undefined) holders.set(digest, [name])
+  else known.push(name)
 }
 
-async function removeUntagged({ store, log }: Collector, name: RepositoryName, options: CollectOptions): Promise<void> {
-  const before: Digest[] = []
-  for await (const digest of store.listManifests(name)) before.push(digest)
-  const kept = new Set<Digest>()
-  const keep = async (digest: Digest): Promise<void> => {
-    if (kept.has(digest)) return
-    const found = await readManifest(store, name, digest)
-    if (found === undefined) return
-    kept.add(digest)
-    if (found.document.kind === 'index') for (const part of found.document.manifests) await keep(part.digest)
-    for (const referrer of await store.listReferrers(name, digest)) await keep(referrer)
-  }
+async function taggedOf(store: RegistryStore, name: RepositoryName): Promise<Digest[]> {
+  const found: Digest[] = []
   for (const tag of (await store.listTags(name)) ?? []) {
     const digest = await store.readTag(name, tag)
-    if (digest !== undefined) await keep(digest)
+    if (digest !== undefined) found.push(digest)
   }
-  for (const digest of before) {
-    if (kept.has(digest)) continue
-    const found = await readManifest(store, name, digest)
-    log.info('manifest is removed', { repository: name, digest })
-    if (!options.dryRun) await store.unlinkManifest(name, digest, found?.document.subject?.digest)
+  return found
+}
+
+/** The manifest, what it names, and what refers to it. */
+async function markManifest(
+  collector: Collector,
+  name: RepositoryName,
+  root: Digest,
+  { seen, needed }: { seen: Set<Digest>; needed: Set<Digest> },
+): Promise<void> {
+  const { store } = collector
+  const queue = [root]
+  for (let digest = queue.pop(); digest !== undefined; digest = queue.pop()) {
+    if (seen.has(digest)) continue
+    seen.add(digest)
+    needed.add(digest)
+    const found = await readable(collector, name, digest)
+    if (found === undefined) continue
+    const { document } = found
+    if (document.kind === 'index') queue.push(...document.manifests.map((part) => part.digest))
+    else for (const part of [document.config, ...document.layers]) needed.add(part.digest)
+    queue.push(...(await store.listReferrers(name, digest)))
+  }
+}
+
+/** Undefined for what is no manifest of the repository. What one that can't be read needs can't be known: nothing is collected then. */
+async function readable({ store }: Collector, name: RepositoryName, digest: Digest) {
+  try {
+    return await readManifest(store, name, digest)
+  } catch (error) {
+    throw withSubject(`manifest ${name}@${digest} can't be read, so that nothing can be collected`, error)
   }
 }

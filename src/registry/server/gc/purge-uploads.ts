@@ -7,7 +7,7 @@ export async function purgeUploads(
   { ageMs, dryRun }: { ageMs: number; dryRun: boolean },
 ): Promise<number> {
   let count = 0
-  for (const name of await store.listRepositories())
+  for (const name of await store.listAllRepositories())
     for await (const id of store.listUploads(name)) {
       const state = await store.statUpload(name, id)
       if (state !== undefined && state.startedAt > clock.now() - ageMs) continue

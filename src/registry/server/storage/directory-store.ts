@@ -125,9 +125,11 @@ export class DirectoryStore implements RegistryStore {
   }
 
   async listRepositories(): Promise<RepositoryName[]> {
-    const found: RepositoryName[] = []
-    await this.#walk('', found)
-    return found.sort()
+    return this.#repositories(['_manifests'])
+  }
+
+  listAllRepositories(): Promise<RepositoryName[]> {
+    return this.#repositories(['_manifests', '_layers', '_uploads'])
   }
 
   async createUpload(name: RepositoryName, id: UploadId): Promise<void> {
@@ -324,14 +326,21 @@ export class DirectoryStore implements RegistryStore {
       }
   }
 
-  async #walk(prefix: string, found: RepositoryName[]): Promise<void> {
+  /** Those that have one of these folders. */
+  async #repositories(marks: readonly string[]): Promise<RepositoryName[]> {
+    const found: RepositoryName[] = []
+    await this.#walk('', marks, found)
+    return found.sort()
+  }
+
+  async #walk(prefix: string, marks: readonly string[], found: RepositoryName[]): Promise<void> {
     const folder = this.#at(join(layout.REPOSITORIES, prefix))
-    for (const entry of await absentAs([], readdir(folder, { withFileTypes: true }))) {
+    const entries = await absentAs([], readdir(folder, { withFileTypes: true }))
+    const own = parseRepositoryName(prefix)
+    if (own !== undefined && entries.some((entry) => marks.includes(entry.name))) found.push(own)
+    for (const entry of entries) {
       const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`
-      const name = parseRepositoryName(path)
-      if (!entry.isDirectory() || name === undefined) continue
-      if (await this.#exists(layout.manifestsPath(name))) found.push(name)
-      await this.#walk(path, found)
+      if (entry.isDirectory() && parseRepositoryName(path) !== undefined) await this.#walk(path, marks, found)
     }
   }
 }

@@ -111,6 +111,10 @@ export class MemoryStore implements RegistryStore {
       .sort()
   }
 
+  async listAllRepositories(): Promise<RepositoryName[]> {
+    return [...this.#repositories.keys()].sort()
+  }
+
   async createUpload(name: RepositoryName, id: UploadId): Promise<void> {
     this.#repository(name).uploads.set(id, { startedAt: Date.now(), bytes: [] })
   }

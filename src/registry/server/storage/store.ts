@@ -61,8 +61,10 @@ export interface RegistryStore extends AsyncDisposable {
   removeTag(name: RepositoryName, tag: string): Promise<boolean>
   /** In byte order. Undefined where there is no such repository: none that a manifest was ever put into. */
   listTags(name: RepositoryName): Promise<string[] | undefined>
-  /** In byte order. */
+  /** Those that a manifest was ever put into, in byte order: the catalogue. */
   listRepositories(): Promise<RepositoryName[]>
+  /** Those, and those that hold nothing but blobs or uploads. */
+  listAllRepositories(): Promise<RepositoryName[]>
 
   createUpload(name: RepositoryName, id: UploadId): Promise<void>
   statUpload(name: RepositoryName, id: UploadId): Promise<UploadState | undefined>
