@@ -95,13 +95,19 @@ $(FUZZERS):
 	@mkdir -p $(@D)
 	$(SANITIZED) -o $@ $(filter %.c,$^)
 
-# SUITE=runtime-tools or runc, PROGRAMS=… for some of its programs. Sources come from the Go module proxy into build/, and stay there;
+# SUITE=runtime-tools, runc or registry, PROGRAMS=… for some of a runtime suite's programs. Sources come from the Go module proxy into build/, and stay there;
 # that needs the host's network, which the tests are not given.
-conformance: ## other people's tests of OCI runtimes: ours beside runc and crun
+conformance: ## other people's tests: of OCI runtimes, ours beside runc and crun, and of registries
 	tools/require.sh $(TEST_PACKAGES) $(CONFORMANCE_PACKAGES)
 	$(MAKE) build
+ifneq ($(SUITE),registry)
 	node build/js/test/conformance/prepare.js $(SUITE)
 	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node build/js/test/conformance/run.js $(SUITE) $(PROGRAMS)
+endif
+ifneq ($(filter registry,$(or $(SUITE),registry)),)
+	node build/js/test/conformance/registry.js prepare
+	unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node build/js/test/conformance/registry.js
+endif
 
 FUZZ_SECONDS ?= 5
 export FUZZ_SECONDS

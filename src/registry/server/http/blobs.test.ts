@@ -109,6 +109,9 @@ test('a blob is mounted from where it is, and uploaded where it is not', async (
   assert.equal((await fetch(`${url}/v2/to/blobs/${digest}`)).status, 404)
   assert.equal((await mount('from')).status, 201)
   assert.equal(await (await fetch(`${url}/v2/to/blobs/${digest}`)).text(), 'content')
+  const anywhere = (wanted: string) => fetch(`${url}/v2/third/blobs/uploads/?mount=${wanted}`, { method: 'POST' })
+  assert.equal((await anywhere(digest)).status, 201)
+  assert.equal((await anywhere(digestOf('nowhere'))).status, 202)
 })
 
 test('parts of a blob are given by range', async () => {

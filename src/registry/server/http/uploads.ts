@@ -38,8 +38,10 @@ async function mounted(exchange: Exchange, name: RepositoryName): Promise<boolea
   const mount = url.searchParams.get('mount')
   if (mount === null) return false
   const digest = digestFrom(mount)
-  const from = parseRepositoryName(url.searchParams.get('from') ?? '')
-  if (from === undefined || !(await mountBlob(registry, name, digest, from))) return false
+  const source = url.searchParams.get('from')
+  const from = source === null ? undefined : parseRepositoryName(source)
+  if (source !== null && from === undefined) return false
+  if (!(await mountBlob(registry, name, digest, from))) return false
   answerCreated(exchange, name, digest)
   return true
 }
