@@ -5,6 +5,7 @@ import { debianBase, debianWithRedis } from './debian.ts'
 import { skipWithoutDocker28 } from './docker-cli.ts'
 import { installDockerPy } from './docker-py.ts'
 import { goSdkTests, skipWithoutGoSdk } from './go-sdk.ts'
+import { goProgram, skipWithoutGo } from './go-programs.ts'
 import { nerdctl, skipWithoutNerdctl } from './nerdctl.ts'
 
 if (skipWithoutDocker28 !== false)
@@ -16,6 +17,8 @@ for (const [skip, build] of [
   [await skipWithoutContainerdTwo(), async () => [await ctrTwo(), await containerdTwo()]],
   [await skipWithoutNerdctl(), nerdctl],
   [await skipWithoutGoSdk(), goSdkTests],
+  [await skipWithoutGo('crane'), () => goProgram('crane')],
+  [await skipWithoutGo('oras'), () => goProgram('oras')],
 ] as const)
   if (skip === false) await build()
   else console.log(`note: tests are left out: ${skip}`)

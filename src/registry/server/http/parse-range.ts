@@ -12,8 +12,7 @@ export function parseRange(header: string | undefined, size: number): ByteRange 
     return count === 0 ? 'unsatisfiable' : { start: size - count, end: size - 1 }
   }
   const [start, end] = [Number(first), last === '' ? size - 1 : Math.min(Number(last), size - 1)]
-  if (last !== '' && Number(last) < start) return undefined
-  return start >= size ? 'unsatisfiable' : { start, end }
+  return start >= size || end < start ? 'unsatisfiable' : { start, end }
 }
 
 /** `0-1023`, inclusive; undefined without the header. Throws RANGE_INVALID. */
