@@ -5,6 +5,7 @@ import type { Log } from '../../base/log.ts'
 import { openAccess } from './auth/open-access.ts'
 import type { Settings, StorageSettings } from './config/settings.ts'
 import { UploadHashes } from './content/upload-hashes.ts'
+import { runMaintenance } from './gc/schedule.ts'
 import { answerRequest } from './http/answer-request.ts'
 import { listen } from './http/serve.ts'
 import type { Registry } from './registry.ts'
@@ -26,17 +27,20 @@ export async function openRegistry(settings: Settings, log: Log): Promise<Runnin
   await store.check()
   const registry: Registry = {
     ...{ settings, store, log, clock: systemClock },
-    authorize: openAccess(settings.auth),
+    ...(await openAccess(settings)),
     hashes: new UploadHashes(),
     uploads: new KeyedMutex(),
   }
+  const stop = new AbortController()
   const server = await listen(settings.http, (request, response) => void answerRequest(registry, request, response))
+  const maintenance = runMaintenance(registry, stop.signal)
   log.info('listening', { address: server.address, tls: settings.http.tls !== undefined })
   return {
     registry,
     address: server.address,
     async close() {
-      await server.close(settings.http.drainTimeoutMs)
+      stop.abort()
+      await Promise.all([server.close(settings.http.drainTimeoutMs), maintenance])
       await store[Symbol.asyncDispose]()
     },
   }

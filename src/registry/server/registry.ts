@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { KeyedMutex } from '../../base/keyed-mutex.ts'
 import type { Log } from '../../base/log.ts'
 import type { Authorize } from './auth/access.ts'
+import type { TokenService } from './auth/issue-token.ts'
 import type { Settings } from './config/settings.ts'
 import type { UploadHashes } from './content/upload-hashes.ts'
 import type { RegistryStore } from './storage/store.ts'
@@ -11,6 +12,7 @@ export interface Registry {
   settings: Settings
   store: RegistryStore
   authorize: Authorize
+  tokenService: TokenService | undefined
   hashes: UploadHashes
   /** One request at a time for an upload. */
   uploads: KeyedMutex

@@ -1,11 +1,14 @@
 // The program: its command line, and the registry's life from its configuration to its last signal.
 import { readFileSync } from 'node:fs'
+import { systemClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/failure.ts'
 import { createLog } from '../../base/log.ts'
 import { parseCommandLine, USAGE } from './config/command-line.ts'
 import { parseConfig } from './config/parse-config.ts'
 import type { Settings } from './config/settings.ts'
-import { openRegistry } from './open-registry.ts'
+import { type CollectOptions, collect } from './gc/collect.ts'
+import { scrub } from './gc/scrub.ts'
+import { openRegistry, openStore } from './open-registry.ts'
 
 const VERSION = '0.1.0'
 
@@ -20,6 +23,10 @@ export async function runRegistry(argv: readonly string[]): Promise<number> {
         return print(`berth-registry ${VERSION}\n`)
       case 'serve':
         return await serve(readConfig(line.config))
+      case 'scrub':
+        return await scrubStore(readConfig(line.config))
+      case 'garbage-collect':
+        return await collectGarbage(readConfig(line.config), line)
     }
   } catch (error) {
     process.stderr.write(`berth-registry: ${messageOf(error)}\n`)
@@ -42,6 +49,35 @@ async function serve(settings: Settings): Promise<number> {
   log.info('draining', { signal })
   await running.close()
   return 0
+}
+
+/** With no grace at all the second round removes what the first has condemned. */
+async function collectGarbage(
+  settings: Settings,
+  {
+    dryRun,
+    deleteUntagged,
+    graceMs = settings.collecting.graceMs,
+  }: Omit<CollectOptions, 'graceMs'> & { graceMs: number | undefined },
+): Promise<number> {
+  await using store = openStore(settings.storage)
+  const collector = { store, clock: systemClock, log: createLog('warn') }
+  let total = { manifests: 0, condemned: 0, removed: 0, removedBytes: 0 }
+  for (let round = 0; round < (graceMs === 0 && !dryRun ? 2 : 1); round++) {
+    const done = await collect(collector, { graceMs, deleteUntagged, dryRun })
+    total = { ...done, condemned: total.condemned + done.condemned }
+  }
+  const { manifests, condemned, removed, removedBytes } = total
+  return print(
+    `${manifests} manifests marked, ${condemned} blobs newly condemned, ${removed} blobs of ${removedBytes} bytes ${dryRun ? 'to be removed' : 'removed'}\n`,
+  )
+}
+
+async function scrubStore(settings: Settings): Promise<number> {
+  await using store = openStore(settings.storage)
+  const { blobs, bytes, bad } = await scrub({ store, clock: systemClock, log: createLog('warn') })
+  print(`${blobs} blobs of ${bytes} bytes read, ${bad.length} damaged\n${bad.map((digest) => `${digest}\n`).join('')}`)
+  return bad.length === 0 ? 0 : 1
 }
 
 function withFields(

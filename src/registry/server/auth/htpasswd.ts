@@ -36,9 +36,14 @@ export class PasswordFile {
     this.#refresh()
   }
 
-  async verify(user: string, password: string): Promise<boolean> {
+  /** Undefined for who has no password. */
+  hashOf(user: string): string | undefined {
     this.#refresh()
-    const hash = this.#hashes.get(user)
+    return this.#hashes.get(user)
+  }
+
+  async verify(user: string, password: string): Promise<boolean> {
+    const hash = this.hashOf(user)
     // What is remembered is worth nothing outside of this process, and nothing once the file has another hash.
     const memory = createHmac('sha256', this.#key)
       .update(JSON.stringify([user, password, hash]))

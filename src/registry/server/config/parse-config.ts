@@ -4,9 +4,10 @@ import { parse } from 'yaml'
 import { Failure, messageOf } from '../../../base/failure.ts'
 import type { LogLevel } from '../../../base/log.ts'
 import { type JsonObject, objectOf } from '../../../oci/json-shape.ts'
+import { parseAccess } from './parse-access.ts'
 import { parseListenAddress } from './parse-address.ts'
 import { Section } from './section.ts'
-import type { AuthSettings, HttpSettings, Settings, StorageSettings, TlsSettings } from './settings.ts'
+import type { HttpSettings, Settings, StorageSettings, TlsSettings } from './settings.ts'
 
 const HOUR_MS = 3_600_000
 const CATALOG_MAX = 1000
@@ -22,7 +23,7 @@ export function parseConfig(text: string, environment: Readonly<Record<string, s
     log: parseLog(root.section('log'), root.text('loglevel')),
     ...parseStorage(root.section('storage')),
     http: parseHttp(root.section('http')),
-    auth: parseAuth(root.section('auth')),
+    ...parseAccess(root.section('auth'), root.has('tokenservice') ? root.section('tokenservice') : undefined),
     validation: parseValidation(root.section('validation')),
     catalogMax: root.section('catalog').count('maxentries') ?? CATALOG_MAX,
   }
@@ -80,7 +81,9 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
   ...{ error: 'error', fatal: 'error', panic: 'error' },
 }
 
-function parseStorage(storage: Section): Pick<Settings, 'storage' | 'deletes' | 'readOnly' | 'uploadPurging'> {
+function parseStorage(
+  storage: Section,
+): Pick<Settings, 'storage' | 'deletes' | 'readOnly' | 'uploadPurging' | 'collecting' | 'scrubbing'> {
   // Links and sizes are read where they lie: the kernel has them in memory. So there is no cache to choose, and nothing to redirect to.
   storage.section('cache').ignore('blobdescriptor', 'blobdescriptorsize')
   storage.section('redirect').ignore('disable')
@@ -88,6 +91,8 @@ function parseStorage(storage: Section): Pick<Settings, 'storage' | 'deletes' | 
   const deletes = storage.section('delete').flag('enabled') ?? false
   const maintenance = storage.section('maintenance')
   const purging = maintenance.section('uploadpurging')
+  const collecting = maintenance.section('garbagecollection')
+  const scrubbing = maintenance.section('scrub')
   return {
     storage: parseDriver(storage),
     deletes,
@@ -97,6 +102,16 @@ function parseStorage(storage: Section): Pick<Settings, 'storage' | 'deletes' | 
       ageMs: purging.duration('age') ?? 168 * HOUR_MS,
       intervalMs: purging.duration('interval') ?? 24 * HOUR_MS,
       dryRun: purging.flag('dryrun') ?? false,
+    },
+    collecting: {
+      enabled: collecting.flag('enabled') ?? false,
+      intervalMs: collecting.duration('interval') ?? HOUR_MS,
+      graceMs: collecting.duration('grace') ?? 24 * HOUR_MS,
+      deleteUntagged: collecting.flag('deleteuntagged') ?? false,
+    },
+    scrubbing: {
+      enabled: scrubbing.flag('enabled') ?? false,
+      intervalMs: scrubbing.duration('interval') ?? 168 * HOUR_MS,
     },
   }
 }
@@ -157,15 +172,6 @@ const CLIENT_AUTH: readonly TlsSettings['clientAuth'][] = [
   'verify-client-cert-if-given',
   'require-and-verify-client-cert',
 ]
-
-function parseAuth(auth: Section): AuthSettings {
-  const [kind, another] = auth.names()
-  if (kind === undefined) return { kind: 'none' }
-  if (another !== undefined) throw new Failure('invalid-argument', 'configuration: auth must name one way')
-  const htpasswd = auth.section('htpasswd')
-  if (kind !== 'htpasswd') return { kind: 'none' } // finish() refuses what it is
-  return { kind: 'htpasswd', realm: htpasswd.requiredText('realm'), path: htpasswd.requiredText('path') }
-}
 
 function parseValidation(validation: Section): boolean {
   const enabled = validation.flag('enabled')

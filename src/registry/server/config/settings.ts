@@ -1,4 +1,6 @@
 // What the configuration says, in the registry's own terms: durations in milliseconds, defaults filled in.
+import type { TokenServiceSettings } from '../auth/issue-token.ts'
+import type { TokenSettings } from '../auth/verify-token.ts'
 import type { LogFields, LogFormat, LogLevel } from '../../../base/log.ts'
 
 export interface Settings {
@@ -8,8 +10,12 @@ export interface Settings {
   deletes: boolean
   readOnly: boolean
   uploadPurging: { enabled: boolean; ageMs: number; intervalMs: number; dryRun: boolean }
+  /** The collector's rounds while serving. */
+  collecting: { enabled: boolean; intervalMs: number; graceMs: number; deleteUntagged: boolean }
+  scrubbing: { enabled: boolean; intervalMs: number }
   http: HttpSettings
   auth: AuthSettings
+  tokenService: TokenServiceSettings | undefined
   /** Manifests may only refer to what is there. */
   validation: boolean
   /** The most names that `_catalog` gives at once. */
@@ -44,4 +50,7 @@ export interface TlsSettings {
   minimum: 'TLSv1.2' | 'TLSv1.3'
 }
 
-export type AuthSettings = { kind: 'none' } | { kind: 'htpasswd'; realm: string; path: string }
+export type AuthSettings =
+  | { kind: 'none' }
+  | { kind: 'htpasswd'; realm: string; path: string }
+  | ({ kind: 'token'; rootCertBundle: string | undefined; jwks: string | undefined } & TokenSettings)

@@ -4,6 +4,7 @@ import type { Descriptor } from '../../../oci/descriptor.ts'
 import { type Digest, digestOf } from '../../../oci/digest.ts'
 import { type Index, type Manifest, parseManifestOrIndex } from '../../../oci/parse-manifest.ts'
 import { ApiError } from '../api-error.ts'
+import { failpoint } from '../failpoints.ts'
 import type { RepositoryName, Tag } from '../names.ts'
 import type { Registry } from '../registry.ts'
 import { readManifest } from './find-manifest.ts'
@@ -28,9 +29,12 @@ export async function putManifest(registry: Registry, put: PutManifest): Promise
   const { store, clock } = registry
   const document = parseUpload(put)
   await requireParts(registry, name, document)
+  failpoint('manifest.checked')
   const isNew = !(await store.isManifestLinked(name, digest))
   await store.writeBlob(digest, put.bytes)
+  failpoint('manifest.written')
   await store.linkManifest(name, digest, document.subject?.digest)
+  failpoint('manifest.linked')
   try {
     // A collector that had claimed the manifest's own bytes is done by then: they are written again.
     if ((await holdBlob(store, digest, clock)) === undefined) await store.writeBlob(digest, put.bytes)
@@ -39,7 +43,9 @@ export async function putManifest(registry: Registry, put: PutManifest): Promise
     if (isNew) await store.unlinkManifest(name, digest, document.subject?.digest)
     throw error
   }
+  failpoint('manifest.held')
   for (const tag of put.tags) await store.setTag(name, tag, digest)
+  failpoint('manifest.tagged')
   return document
 }
 

@@ -2,6 +2,7 @@
 import { isFailure } from '../../../base/failure.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { ApiError } from '../api-error.ts'
+import { failpoint } from '../failpoints.ts'
 import { newUploadId, type RepositoryName, type UploadId } from '../names.ts'
 import type { Registry } from '../registry.ts'
 import type { UploadState } from '../storage/store.ts'
@@ -13,6 +14,7 @@ const PROMOTIONS_MAX = 5
 export async function beginUpload(registry: Registry, name: RepositoryName): Promise<UploadId> {
   const id = newUploadId()
   await registry.store.createUpload(name, id)
+  failpoint('upload.created')
   return id
 }
 
@@ -39,7 +41,9 @@ export function receiveBytes(
     const at = offset ?? size
     if (at !== size) throw outOfOrder(size)
     try {
-      return await registry.store.appendUpload(name, id, at, registry.hashes.watch(id, at, source))
+      const end = await registry.store.appendUpload(name, id, at, registry.hashes.watch(id, at, source))
+      failpoint('upload.appended')
+      return end
     } catch (error) {
       if (isFailure(error, 'out-of-range')) throw outOfOrder(size)
       if (isFailure(error, 'not-found')) throw new ApiError('BLOB_UPLOAD_UNKNOWN')
@@ -60,14 +64,19 @@ export function finishUpload(
     const { size } = await requireUpload(registry, name, id)
     if (!(await hashes.verify(store, { name, id, size }, digest)))
       throw new ApiError('DIGEST_INVALID', { detail: { digest, reason: 'the uploaded bytes have another digest' } })
+    failpoint('upload.verified')
     for (let tries = 0; ; tries++) {
       if ((await store.statBlob(digest)) !== size) await store.promoteUpload(name, id, digest)
+      failpoint('upload.promoted')
       await store.linkBlob(name, digest)
+      failpoint('upload.linked')
       if ((await holdBlob(store, digest, clock)) !== undefined) break
       if (tries === PROMOTIONS_MAX) throw new ApiError('UNAVAILABLE', { headers: { 'retry-after': '10' } })
     }
+    failpoint('upload.held')
     hashes.forget(id)
     await store.removeUpload(name, id)
+    failpoint('upload.removed')
     return size
   })
 }

@@ -10,6 +10,7 @@ import { withSubject } from '../../../base/failure.ts'
 import type { Log } from '../../../base/log.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { readManifest } from '../content/find-manifest.ts'
+import { failpoint } from '../failpoints.ts'
 import type { RepositoryName } from '../names.ts'
 import type { CondemnedBlob, RegistryStore } from '../storage/store.ts'
 
@@ -29,8 +30,9 @@ export interface Collected {
   removedBytes: number
 }
 
-/** A claim that old is of a collector that is no more. */
+/** A claim that old is of a collector that is no more. Who grants less grace than that has nobody to wait for. */
 const CLAIM_STALE_MS = 60_000
+const CLAIM_STALE_MIN_MS = 1000
 
 export interface Collector {
   store: RegistryStore
@@ -46,6 +48,7 @@ export async function collect(collector: Collector, options: CollectOptions): Pr
   const before: CondemnedBlob[] = []
   for await (const condemned of store.listCondemned()) before.push(condemned)
   const marked = await mark(collector, options)
+  failpoint('collect.marked')
   total.manifests = marked.manifests.size
   const round = { collector, options, marked, total }
   const known = new Set(before.map(({ digest }) => digest))
@@ -55,6 +58,7 @@ export async function collect(collector: Collector, options: CollectOptions): Pr
     total.condemned++
     log.info('blob is condemned', { digest })
     if (!options.dryRun) await store.condemnBlob(digest, clock.now())
+    failpoint('collect.condemned')
   }
   return total
 }
@@ -69,7 +73,8 @@ interface Round {
 async function judge(round: Round, { digest, since, claimed }: CondemnedBlob): Promise<void> {
   const { collector, options, marked } = round
   const { store, clock } = collector
-  const limitMs = claimed ? CLAIM_STALE_MS : options.graceMs
+  const staleMs = Math.max(CLAIM_STALE_MIN_MS, Math.min(CLAIM_STALE_MS, options.graceMs))
+  const limitMs = claimed ? staleMs : options.graceMs
   if (since > clock.now() - limitMs && !(marked.needed.has(digest) && !claimed)) return
   if (options.dryRun) {
     if (!marked.needed.has(digest)) await count(round, digest)
@@ -82,15 +87,19 @@ async function judge(round: Round, { digest, since, claimed }: CondemnedBlob): P
 /** Links go first: what a crash leaves of a claimed blob is found by its claim. */
 async function remove(round: Round, digest: Digest): Promise<void> {
   const { store } = round.collector
+  failpoint('collect.claimed')
   const { manifests, links } = round.marked
   for (const name of manifests.get(digest) ?? []) {
     const found = await readManifest(store, name, digest)
     await store.unlinkManifest(name, digest, found?.document.subject?.digest)
   }
   for (const name of links.get(digest) ?? []) await store.unlinkBlob(name, digest)
+  failpoint('collect.unlinked')
   await count(round, digest)
   await store.removeBlob(digest)
+  failpoint('collect.removed')
   await store.releaseBlob(digest)
+  failpoint('collect.released')
 }
 
 async function count({ collector, total }: Round, digest: Digest): Promise<void> {

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isFailure, messageOf } from '../../../base/failure.ts'
 import { ApiError, formatErrors } from '../api-error.ts'
+import { TOKEN_PATH } from '../auth/verify-token.ts'
 import type { Registry } from '../registry.ts'
 import { deleteBlob, getBlob } from './blobs.ts'
 import type { Exchange, Handler } from './exchange.ts'
@@ -42,6 +43,8 @@ async function dispatch(registry: Registry, request: IncomingMessage, response: 
   const url = parseUrl(request)
   const { prefix } = registry.settings.http
   const base = `${prefix}v2`
+  if (registry.tokenService !== undefined && url?.pathname === `${prefix}${TOKEN_PATH}`)
+    return registry.tokenService.answer(request, response, url)
   if (url === undefined || (url.pathname !== base && !url.pathname.startsWith(`${base}/`))) return notFound(response)
   response.setHeader('docker-distribution-api-version', 'registry/2.0')
   const route = parseRoute(decodePath(url.pathname.slice(base.length + 1)))

@@ -77,7 +77,7 @@ export function locationOf(exchange: Exchange, path: string): string {
 }
 
 /** As the client wrote it, or as the proxy before us says that it did. */
-function originOf({ registry, request }: Exchange): string {
+export function originOf({ registry, request }: Exchange): string {
   const { publicUrl, tls } = registry.settings.http
   if (publicUrl !== undefined) return publicUrl
   const forwarded = String(request.headers['x-forwarded-proto'] ?? '')

@@ -3,6 +3,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { HttpSettings, TlsSettings } from '../config/settings.ts'
 
 /** A request's head has to be here within that; slow heads would hold connections for nothing. */
@@ -34,6 +35,7 @@ export async function listen(
     http.tls === undefined
       ? createServer(limits, answer)
       : createTlsServer({ ...limits, ...tlsOptions(http.tls) }, answer)
+  if (http.tls !== undefined) refuseCertificates(server, http.tls.clientAuth)
   server.maxHeadersCount = HEADERS_MAX
   server.timeout = IDLE_MS
   const { address } = http
@@ -67,6 +69,17 @@ function tlsOptions(tls: TlsSettings) {
     requestCert: asks,
     rejectUnauthorized: verifies,
   }
+}
+
+/** What a handshake without `rejectUnauthorized` lets pass and the configuration does not. */
+function refuseCertificates(server: Server, clientAuth: TlsSettings['clientAuth']): void {
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const isGiven = socket.getPeerX509Certificate() !== undefined
+    const isRefused =
+      (clientAuth === 'require-any-client-cert' && !isGiven) ||
+      (clientAuth === 'verify-client-cert-if-given' && isGiven && !socket.authorized)
+    if (isRefused) socket.destroy()
+  })
 }
 
 function addressOf(address: string | AddressInfo | null): string {

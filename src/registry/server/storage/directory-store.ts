@@ -11,6 +11,7 @@ import type { Readable } from 'node:stream'
 import { replaceFile, syncDirectory } from '../../../base/atomic-file.ts'
 import { Failure } from '../../../base/failure.ts'
 import type { Digest } from '../../../oci/digest.ts'
+import { failpoint } from '../failpoints.ts'
 import { parseRepositoryName, parseTag, parseUploadId, type RepositoryName, type UploadId } from '../names.ts'
 import * as layout from './layout.ts'
 import type { ByteRange, CondemnedBlob, Pardon, RegistryStore, UploadState } from './store.ts'
@@ -185,11 +186,13 @@ export class DirectoryStore implements RegistryStore {
     } finally {
       await file.close()
     }
+    failpoint('blob.synced')
     // A second name, not a rename: until the blob is linked into the repository the upload can be tried again.
     await this.#inFolder(target, async () => {
       await link(data, target).catch((error) => {
         if (errnoOf(error) !== 'EEXIST') throw error
       })
+      failpoint('blob.named')
       await syncDirectory(dirname(target))
     })
   }
@@ -280,7 +283,10 @@ export class DirectoryStore implements RegistryStore {
 
   #write(path: string, content: string | Uint8Array): Promise<void> {
     const target = this.#at(path)
-    return this.#inFolder(target, () => replaceFile(target, content, { durability: 'durable' }))
+    return this.#inFolder(target, async () => {
+      await replaceFile(target, content, { durability: 'durable' })
+      failpoint('file.written')
+    })
   }
 
   /** A folder that is removed as it becomes empty may go between the making and the writing: then once more. */
