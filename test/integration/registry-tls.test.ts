@@ -131,5 +131,5 @@ test('skopeo and crane log in with tokens of our service, push, and are refused 
     { env },
   )
   assert.notEqual(refused.code, 0)
-  assert.match(refused.stderr, /UNAUTHORIZED/)
+  assert.match(refused.stderr, /401 Unauthorized/)
 })

@@ -6,17 +6,25 @@ import { openAccess } from './auth/open-access.ts'
 import type { Settings, StorageSettings } from './config/settings.ts'
 import { UploadHashes } from './content/upload-hashes.ts'
 import { runMaintenance } from './gc/schedule.ts'
+import { Health, runChecks } from './health/checks.ts'
 import { answerRequest } from './http/answer-request.ts'
 import { listen } from './http/serve.ts'
+import { RequestMetrics } from './metrics/request-metrics.ts'
+import { serveDebug } from './metrics/serve-debug.ts'
+import { openNotifier } from './notifications/notifier.ts'
 import type { Registry } from './registry.ts'
 import { DirectoryStore } from './storage/directory-store.ts'
 import { MemoryStore } from './storage/memory-store.ts'
 import type { RegistryStore } from './storage/store.ts'
 
+/** What waits to be told to others has that long in the end. */
+const NOTIFY_MS = 5000
+
 export interface RunningRegistry {
   registry: Registry
   /** Where it listens. */
   address: string
+  debugAddress: string | undefined
   /** Requests under way have `http.draintimeout` to end. */
   close(): Promise<void>
 }
@@ -30,17 +38,26 @@ export async function openRegistry(settings: Settings, log: Log): Promise<Runnin
     ...(await openAccess(settings)),
     hashes: new UploadHashes(),
     uploads: new KeyedMutex(),
+    quotas: new KeyedMutex(),
+    metrics: new RequestMetrics(),
+    health: new Health(),
+    notifier: openNotifier(settings.notifications, systemClock, log),
   }
   const stop = new AbortController()
   const server = await listen(settings.http, (request, response) => void answerRequest(registry, request, response))
-  const maintenance = runMaintenance(registry, stop.signal)
+  const debug = settings.http.debug === undefined ? undefined : await serveDebug(registry, settings.http.debug)
+  const background = Promise.all([runMaintenance(registry, stop.signal), runChecks(registry, stop.signal)])
   log.info('listening', { address: server.address, tls: settings.http.tls !== undefined })
   return {
     registry,
     address: server.address,
+    debugAddress: debug?.address,
     async close() {
       stop.abort()
-      await Promise.all([server.close(settings.http.drainTimeoutMs), maintenance])
+      registry.health.drain()
+      await Promise.all([server.close(settings.http.drainTimeoutMs), background])
+      await registry.notifier.close(NOTIFY_MS)
+      await debug?.close(0)
       await store[Symbol.asyncDispose]()
     },
   }

@@ -6,6 +6,9 @@ import type { Authorize } from './auth/access.ts'
 import type { TokenService } from './auth/issue-token.ts'
 import type { Settings } from './config/settings.ts'
 import type { UploadHashes } from './content/upload-hashes.ts'
+import type { Health } from './health/checks.ts'
+import type { RequestMetrics } from './metrics/request-metrics.ts'
+import type { Notifier } from './notifications/notifier.ts'
 import type { RegistryStore } from './storage/store.ts'
 
 export interface Registry {
@@ -16,6 +19,11 @@ export interface Registry {
   hashes: UploadHashes
   /** One request at a time for an upload. */
   uploads: KeyedMutex
+  /** One at a time that adds to a repository with a quota. */
+  quotas: KeyedMutex
+  metrics: RequestMetrics
+  health: Health
+  notifier: Notifier
   clock: Clock
   log: Log
 }

@@ -6,11 +6,16 @@ import type { LogLevel } from '../../../base/log.ts'
 import { type JsonObject, objectOf } from '../../../oci/json-shape.ts'
 import { parseAccess } from './parse-access.ts'
 import { parseListenAddress } from './parse-address.ts'
+import { parseHealth } from './parse-health.ts'
+import { parseNotifications } from './parse-notifications.ts'
+import { parsePolicy } from './parse-policy.ts'
 import { Section } from './section.ts'
-import type { HttpSettings, Settings, StorageSettings, TlsSettings } from './settings.ts'
+import type { DebugSettings, HttpSettings, Settings, StorageSettings, TlsSettings } from './settings.ts'
 
 const HOUR_MS = 3_600_000
 const CATALOG_MAX = 1000
+/** Longer than the original's, which waits for nobody unless told to. */
+const DRAIN_MS = 30_000
 const PREFIX = 'REGISTRY_'
 
 /** Throws Failure('invalid-argument') for what is not understood, and for keys that mean nothing here. */
@@ -25,6 +30,9 @@ export function parseConfig(text: string, environment: Readonly<Record<string, s
     http: parseHttp(root.section('http')),
     ...parseAccess(root.section('auth'), root.has('tokenservice') ? root.section('tokenservice') : undefined),
     validation: parseValidation(root.section('validation')),
+    ...parsePolicy(root.section('policy')),
+    health: parseHealth(root.section('health')),
+    notifications: parseNotifications(root.section('notifications')),
     catalogMax: root.section('catalog').count('maxentries') ?? CATALOG_MAX,
   }
   root.finish()
@@ -141,9 +149,10 @@ function parseHttp(http: Section): HttpSettings {
     prefix,
     publicUrl: parsePublicUrl(http),
     relativeUrls: http.flag('relativeurls') ?? false,
-    drainTimeoutMs: http.duration('draintimeout') ?? 0,
+    drainTimeoutMs: http.duration('draintimeout') ?? DRAIN_MS,
     headers: http.textLists('headers'),
     tls: parseTls(http.section('tls')),
+    debug: parseDebug(http.section('debug')),
   }
 }
 
@@ -153,6 +162,15 @@ function parsePublicUrl(http: Section): string | undefined {
   if (!/^https?:\/\//.test(host) || !URL.canParse(host))
     throw http.wrong('host', 'an address such as https://example.org')
   return host.replace(/\/$/, '')
+}
+
+function parseDebug(debug: Section): DebugSettings | undefined {
+  const address = debug.text('addr')
+  const prometheus = debug.section('prometheus')
+  const metricsPath = prometheus.text('path') ?? '/metrics'
+  const isEnabled = prometheus.flag('enabled') ?? false
+  if (address === undefined || address === '') return undefined
+  return { address: parseListenAddress('tcp', address), metricsPath: isEnabled ? metricsPath : undefined }
 }
 
 function parseTls(tls: Section): TlsSettings | undefined {

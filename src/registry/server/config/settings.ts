@@ -1,6 +1,10 @@
 // What the configuration says, in the registry's own terms: durations in milliseconds, defaults filled in.
 import type { TokenServiceSettings } from '../auth/issue-token.ts'
 import type { TokenSettings } from '../auth/verify-token.ts'
+import type { CheckSettings } from '../health/checks.ts'
+import type { EndpointSettings } from '../notifications/notifier.ts'
+import type { ImmutableTags } from '../policy/immutable-tags.ts'
+import type { Quota } from '../policy/quota.ts'
 import type { LogFields, LogFormat, LogLevel } from '../../../base/log.ts'
 
 export interface Settings {
@@ -20,6 +24,10 @@ export interface Settings {
   validation: boolean
   /** The most names that `_catalog` gives at once. */
   catalogMax: number
+  immutableTags: readonly ImmutableTags[]
+  quotas: readonly Quota[]
+  health: readonly CheckSettings[]
+  notifications: readonly EndpointSettings[]
 }
 
 export type StorageSettings = { kind: 'filesystem'; root: string } | { kind: 'inmemory' }
@@ -36,6 +44,13 @@ export interface HttpSettings {
   drainTimeoutMs: number
   headers: Readonly<Record<string, readonly string[]>>
   tls: TlsSettings | undefined
+  debug: DebugSettings | undefined
+}
+
+export interface DebugSettings {
+  address: ListenAddress
+  /** Undefined: no metrics. */
+  metricsPath: string | undefined
 }
 
 export interface TlsSettings {

@@ -6,6 +6,7 @@ import { type Index, type Manifest, parseManifestOrIndex } from '../../../oci/pa
 import { ApiError } from '../api-error.ts'
 import { failpoint } from '../failpoints.ts'
 import type { RepositoryName, Tag } from '../names.ts'
+import { requireTaggable, tagManifest } from '../policy/immutable-tags.ts'
 import type { Registry } from '../registry.ts'
 import { readManifest } from './find-manifest.ts'
 import { holdBlob } from './hold-blob.ts'
@@ -28,6 +29,7 @@ export async function putManifest(registry: Registry, put: PutManifest): Promise
   const { name, digest } = put
   const { store, clock } = registry
   const document = parseUpload(put)
+  await requireTaggable(registry, name, put.tags, digest)
   await requireParts(registry, name, document)
   failpoint('manifest.checked')
   const isNew = !(await store.isManifestLinked(name, digest))
@@ -44,7 +46,7 @@ export async function putManifest(registry: Registry, put: PutManifest): Promise
     throw error
   }
   failpoint('manifest.held')
-  for (const tag of put.tags) await store.setTag(name, tag, digest)
+  for (const tag of put.tags) await tagManifest(registry, name, tag, digest)
   failpoint('manifest.tagged')
   return document
 }

@@ -4,6 +4,7 @@ import type { Digest } from '../../../oci/digest.ts'
 import { ApiError } from '../api-error.ts'
 import { failpoint } from '../failpoints.ts'
 import { newUploadId, type RepositoryName, type UploadId } from '../names.ts'
+import { withinRoom, withRoom } from '../policy/quota.ts'
 import type { Registry } from '../registry.ts'
 import type { UploadState } from '../storage/store.ts'
 import { holdBlob } from './hold-blob.ts'
@@ -40,8 +41,9 @@ export function receiveBytes(
     const { size } = await requireUpload(registry, name, id)
     const at = offset ?? size
     if (at !== size) throw outOfOrder(size)
+    const bounded = withinRoom(registry, name, at, source)
     try {
-      const end = await registry.store.appendUpload(name, id, at, registry.hashes.watch(id, at, source))
+      const end = await registry.store.appendUpload(name, id, at, registry.hashes.watch(id, at, bounded))
       failpoint('upload.appended')
       return end
     } catch (error) {
@@ -59,26 +61,37 @@ export function finishUpload(
   digest: Digest,
 ): Promise<number> {
   const { name, id } = upload
-  const { store, hashes, clock } = registry
+  const { store, hashes } = registry
   return registry.uploads.run(id, async () => {
     const { size } = await requireUpload(registry, name, id)
     if (!(await hashes.verify(store, { name, id, size }, digest)))
       throw new ApiError('DIGEST_INVALID', { detail: { digest, reason: 'the uploaded bytes have another digest' } })
     failpoint('upload.verified')
-    for (let tries = 0; ; tries++) {
-      if ((await store.statBlob(digest)) !== size) await store.promoteUpload(name, id, digest)
-      failpoint('upload.promoted')
-      await store.linkBlob(name, digest)
-      failpoint('upload.linked')
-      if ((await holdBlob(store, digest, clock)) !== undefined) break
-      if (tries === PROMOTIONS_MAX) throw new ApiError('UNAVAILABLE', { headers: { 'retry-after': '10' } })
-    }
+    await withRoom(registry, name, (await store.isBlobLinked(name, digest)) ? 0 : size, () =>
+      promote(registry, upload, digest, size),
+    )
     failpoint('upload.held')
     hashes.forget(id)
     await store.removeUpload(name, id)
     failpoint('upload.removed')
     return size
   })
+}
+
+async function promote(
+  { store, clock }: Registry,
+  { name, id }: { name: RepositoryName; id: UploadId },
+  digest: Digest,
+  size: number,
+): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    if ((await store.statBlob(digest)) !== size) await store.promoteUpload(name, id, digest)
+    failpoint('upload.promoted')
+    await store.linkBlob(name, digest)
+    failpoint('upload.linked')
+    if ((await holdBlob(store, digest, clock)) !== undefined) return
+    if (tries === PROMOTIONS_MAX) throw new ApiError('UNAVAILABLE', { headers: { 'retry-after': '10' } })
+  }
 }
 
 export function cancelUpload(registry: Registry, name: RepositoryName, id: UploadId): Promise<void> {
@@ -104,7 +117,8 @@ export async function mountBlob(
       ? settings.auth.kind === 'none' && (await store.statBlob(digest)) !== undefined
       : await store.isBlobLinked(from, digest)
   if (!isThere) return false
-  await store.linkBlob(name, digest)
+  if (await store.isBlobLinked(name, digest)) return (await holdBlob(store, digest, clock)) !== undefined
+  await withRoom(registry, name, (await store.statBlob(digest)) ?? 0, () => store.linkBlob(name, digest))
   if ((await holdBlob(store, digest, clock)) !== undefined) return true
   await store.unlinkBlob(name, digest)
   return false

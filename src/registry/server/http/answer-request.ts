@@ -31,8 +31,11 @@ export async function answerRequest(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  watch(registry, request, response)
   for (const [name, values] of Object.entries(registry.settings.http.headers)) response.setHeader(name, values)
   try {
+    // As in the original a registry that is not well answers nobody: what it would say could be wrong.
+    if (!registry.health.isWell()) throw new ApiError('UNAVAILABLE', { detail: registry.health.failures() })
     await dispatch(registry, request, response)
   } catch (error) {
     refuse(registry, request, response, error)
@@ -57,6 +60,27 @@ async function dispatch(registry: Registry, request: IncomingMessage, response: 
   if (handler === undefined || isOff(registry, route.kind, method))
     throw new ApiError('UNSUPPORTED', { headers: { allow: allowed(registry, route.kind) } })
   await handler(exchange)
+}
+
+/** Counts and logs the request when it has ended, however it has. */
+function watch({ metrics, log, settings }: Registry, request: IncomingMessage, response: ServerResponse): void {
+  const start = performance.now()
+  const { socket } = request
+  const [readBefore, writtenBefore] = [socket.bytesRead, socket.bytesWritten]
+  metrics.begin()
+  response.once('close', () => {
+    const { method = '', url = '' } = request
+    const seconds = (performance.now() - start) / 1000
+    const [, path = ''] = /\/v2\/([^?]*)/.exec(url) ?? []
+    const handler = parseRoute(decodePath(path))?.kind ?? 'other'
+    const status = response.statusCode
+    const [received, sent] = [socket.bytesRead - readBefore, socket.bytesWritten - writtenBefore]
+    metrics.end({ method, handler, status, seconds, received, sent })
+    if (!settings.log.accessLog) return
+    const agent = request.headers['user-agent'] ?? ''
+    const fields = { method, url, status, ms: Math.round(seconds * 1000), sent, agent }
+    log.info('request', { ...fields, remote: socket.remoteAddress ?? '', cut: !response.writableFinished })
+  })
 }
 
 function parseUrl({ url = '' }: IncomingMessage): URL | undefined {

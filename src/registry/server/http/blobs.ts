@@ -38,6 +38,7 @@ export async function getBlob(exchange: Exchange): Promise<void> {
   })
   if (stream === undefined) response.end()
   else await pipeline(stream, response)
+  registry.notifier.emit(exchange, 'pull', { digest, size, mediaType: 'application/octet-stream' })
 }
 
 /** A client that asks whether a blob is there may be about to count on it: that keeps the collector away. */
@@ -55,6 +56,7 @@ export async function deleteBlob(exchange: Exchange): Promise<void> {
   const { registry, route } = exchange
   const [name, digest] = [repositoryOf(exchange), digestFrom(route.reference)]
   if (!(await registry.store.unlinkBlob(name, digest))) throw new ApiError('BLOB_UNKNOWN', { detail: digest })
+  registry.notifier.emit(exchange, 'delete', { digest })
   answerEmpty(exchange, 202)
 }
 

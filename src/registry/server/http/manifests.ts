@@ -7,6 +7,8 @@ import { MANIFEST_BYTES_MAX } from '../../../oci/parse-manifest.ts'
 import { ApiError } from '../api-error.ts'
 import { isDigestOf, putManifest } from '../content/put-manifest.ts'
 import { type FoundManifest, findManifest } from '../content/find-manifest.ts'
+import type { EventTarget } from '../notifications/notifier.ts'
+import { requireMutable } from '../policy/immutable-tags.ts'
 import { parseTag, type RepositoryName, type Tag } from '../names.ts'
 import { matches } from './blobs.ts'
 import { answerEmpty, type Exchange, locationOf, referenceOf, repositoryOf } from './exchange.ts'
@@ -23,6 +25,7 @@ export async function getManifest(exchange: Exchange): Promise<void> {
   if (matches(request.headers['if-none-match'], found.digest)) return answerEmpty(exchange, 304, head)
   response.writeHead(200, { ...head, 'content-type': found.mediaType, 'content-length': found.bytes.length })
   response.end(request.method === 'HEAD' ? undefined : found.bytes)
+  if (request.method === 'GET') registry.notifier.emit(exchange, 'pull', targetOf(exchange, name, found, reference))
 }
 
 /**
@@ -77,12 +80,28 @@ export async function uploadManifest(exchange: Exchange): Promise<void> {
   if (!isDigestOf(bytes, digest)) throw new ApiError('DIGEST_INVALID')
   const tags = 'tag' in reference ? [reference.tag] : extraTags(exchange)
   const document = await putManifest(registry, { name, bytes, mediaType, digest, tags })
+  for (const tag of tags.length === 0 ? [undefined] : tags)
+    registry.notifier.emit(
+      exchange,
+      'push',
+      targetOf(exchange, name, { digest, bytes, mediaType: document.mediaType }, tag === undefined ? {} : { tag }),
+    )
   answerEmpty(exchange, 201, {
     location: locationOf(exchange, `${name}/manifests/${digest}`),
     'docker-content-digest': digest,
     ...(document.subject === undefined ? {} : { 'oci-subject': document.subject.digest }),
     ...('digest' in reference && tags.length > 0 ? { 'oci-tag': tags.join(', ') } : {}),
   })
+}
+
+function targetOf(
+  exchange: Exchange,
+  name: RepositoryName,
+  { digest, bytes, mediaType }: Pick<FoundManifest, 'digest' | 'bytes' | 'mediaType'>,
+  reference: { tag?: Tag; digest?: Digest },
+): EventTarget {
+  const url = locationOf(exchange, `${name}/manifests/${digest}`)
+  return { mediaType, digest, size: bytes.length, url, ...(reference.tag === undefined ? {} : { tag: reference.tag }) }
 }
 
 /** `?tag=a&tag=b` beside a digest (distribution-spec after 1.1). */
@@ -118,16 +137,22 @@ export async function deleteManifest(exchange: Exchange): Promise<void> {
   const name = repositoryOf(exchange)
   const reference = referenceOf(exchange)
   if ('tag' in reference) {
+    requireMutable(registry, name, reference.tag)
     if (!(await store.removeTag(name, reference.tag))) throw new ApiError('MANIFEST_UNKNOWN', { detail: reference })
+    registry.notifier.emit(exchange, 'delete', { tag: reference.tag })
     return answerEmpty(exchange, 202)
   }
   const { digest, document } = await findManifest(registry, name, reference)
-  await removeTagsOf(exchange, name, digest)
+  const tags = await tagsOf(exchange, name, digest)
+  for (const tag of tags) requireMutable(registry, name, tag)
+  for (const tag of tags) await store.removeTag(name, tag)
   await store.unlinkManifest(name, digest, document.subject?.digest)
+  registry.notifier.emit(exchange, 'delete', { digest, mediaType: document.mediaType })
   answerEmpty(exchange, 202)
 }
 
-async function removeTagsOf({ registry: { store } }: Exchange, name: RepositoryName, digest: Digest): Promise<void> {
-  for (const tag of (await store.listTags(name)) ?? [])
-    if ((await store.readTag(name, tag)) === digest) await store.removeTag(name, tag)
+async function tagsOf({ registry: { store } }: Exchange, name: RepositoryName, digest: Digest): Promise<string[]> {
+  const found: string[] = []
+  for (const tag of (await store.listTags(name)) ?? []) if ((await store.readTag(name, tag)) === digest) found.push(tag)
+  return found
 }

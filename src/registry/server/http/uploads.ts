@@ -24,7 +24,7 @@ export async function startUpload(exchange: Exchange): Promise<void> {
   const id = await beginUpload(registry, name)
   try {
     await receiveBytes(registry, { name, id }, 0, bodyOf(request))
-    await finishUpload(registry, { name, id }, wanted)
+    pushed(exchange, wanted, await finishUpload(registry, { name, id }, wanted))
   } catch (error) {
     await cancelUpload(registry, name, id).catch(() => {}) // its client has no address to go on with
     throw error
@@ -42,6 +42,7 @@ async function mounted(exchange: Exchange, name: RepositoryName): Promise<boolea
   const from = source === null ? undefined : parseRepositoryName(source)
   if (source !== null && from === undefined) return false
   if (!(await mountBlob(registry, name, digest, from))) return false
+  registry.notifier.emit(exchange, 'mount', { digest, ...(from === undefined ? {} : { fromRepository: from }) })
   answerCreated(exchange, name, digest)
   return true
 }
@@ -60,7 +61,7 @@ export async function putUpload(exchange: Exchange): Promise<void> {
   if (text === null) throw new ApiError('DIGEST_INVALID', { message: 'digest missing' })
   const digest = digestFrom(text)
   await receiveBytes(registry, { name, id }, chunkOffset(request), bodyOf(request))
-  await finishUpload(registry, { name, id }, digest)
+  pushed(exchange, digest, await finishUpload(registry, { name, id }, digest))
   answerCreated(exchange, name, digest)
 }
 
@@ -86,6 +87,10 @@ function chunkOffset({ headers }: IncomingMessage): number | undefined {
 
 async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
   for await (const part of request) yield part as Buffer
+}
+
+function pushed(exchange: Exchange, digest: Digest, size: number): void {
+  exchange.registry.notifier.emit(exchange, 'push', { digest, size, mediaType: 'application/octet-stream' })
 }
 
 function answerProgress(exchange: Exchange, name: RepositoryName, id: UploadId, size: number, status: 202 | 204): void {

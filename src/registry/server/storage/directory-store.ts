@@ -107,6 +107,23 @@ export class DirectoryStore implements RegistryStore {
     await this.#write(layout.currentPath(name, tag), digest)
   }
 
+  async createTag(name: RepositoryName, tag: string, digest: Digest): Promise<Digest | undefined> {
+    const target = this.#at(layout.currentPath(name, tag))
+    const draft = `${target}.${randomUUID()}`
+    await this.#inFolder(draft, () => replaceFile(draft, digest, { durability: 'durable' }))
+    try {
+      await link(draft, target) // unlike a rename it takes nobody's place
+      await syncDirectory(dirname(target))
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') return await this.readTag(name, tag)
+      throw error
+    } finally {
+      await unlink(draft)
+    }
+    await this.#link(`${layout.tagIndexPath(name, tag, digest)}/link`, digest)
+    return undefined
+  }
+
   async readTag(name: RepositoryName, tag: string): Promise<Digest | undefined> {
     const text = await absentAs(undefined, readFile(this.#at(layout.currentPath(name, tag)), 'utf8'))
     return text === undefined ? undefined : layout.tryDigest(text)

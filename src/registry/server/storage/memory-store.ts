@@ -91,6 +91,13 @@ export class MemoryStore implements RegistryStore {
     this.#repository(name).tags.set(tag, digest)
   }
 
+  async createTag(name: RepositoryName, tag: string, digest: Digest): Promise<Digest | undefined> {
+    const { tags } = this.#repository(name)
+    const known = tags.get(tag)
+    if (known === undefined) tags.set(tag, digest)
+    return known
+  }
+
   async readTag(name: RepositoryName, tag: string): Promise<Digest | undefined> {
     return this.#repositories.get(name)?.tags.get(tag)
   }

@@ -57,6 +57,8 @@ export interface RegistryStore extends AsyncDisposable {
   listReferrers(name: RepositoryName, subject: Digest): Promise<Digest[]>
 
   setTag(name: RepositoryName, tag: string, digest: Digest): Promise<void>
+  /** Only if there is no such tag: undefined then, and otherwise what it means. Of several at once one makes it. */
+  createTag(name: RepositoryName, tag: string, digest: Digest): Promise<Digest | undefined>
   readTag(name: RepositoryName, tag: string): Promise<Digest | undefined>
   removeTag(name: RepositoryName, tag: string): Promise<boolean>
   /** In byte order. Undefined where there is no such repository: none that a manifest was ever put into. */
