@@ -7,18 +7,21 @@ import { installDockerPy } from './docker-py.ts'
 import { goSdkTests, skipWithoutGoSdk } from './go-sdk.ts'
 import { goProgram, skipWithoutGo } from './go-programs.ts'
 import { nerdctl, skipWithoutNerdctl } from './nerdctl.ts'
+import { installMoto, skipWithoutMoto } from './s3-server.ts'
 
 if (skipWithoutDocker28 !== false)
   console.log(`note: comparisons with the Docker CLI are left out: ${skipWithoutDocker28}`)
 await debianBase()
 await debianWithRedis()
 // From the Go module proxy, which the tests' own network does not reach.
+// From the Go module proxy and from PyPI, which the tests' own network does not reach.
 for (const [skip, build] of [
   [await skipWithoutContainerdTwo(), async () => [await ctrTwo(), await containerdTwo()]],
   [await skipWithoutNerdctl(), nerdctl],
   [await skipWithoutGoSdk(), goSdkTests],
   [await skipWithoutGo('crane'), () => goProgram('crane')],
   [await skipWithoutGo('oras'), () => goProgram('oras')],
+  [await skipWithoutMoto(), installMoto],
 ] as const)
   if (skip === false) await build()
   else console.log(`note: tests are left out: ${skip}`)

@@ -31,7 +31,7 @@ export interface RunningRegistry {
 
 /** Resolves when it answers. Throws what keeps it from that. */
 export async function openRegistry(settings: Settings, log: Log): Promise<RunningRegistry> {
-  const store = openStore(settings.storage)
+  const store = await openStore(settings.storage)
   await store.check()
   const registry: Registry = {
     ...{ settings, store, log, clock: systemClock },
@@ -63,10 +63,14 @@ export async function openRegistry(settings: Settings, log: Log): Promise<Runnin
   }
 }
 
-export function openStore(storage: StorageSettings): RegistryStore {
+export async function openStore(storage: StorageSettings): Promise<RegistryStore> {
   switch (storage.kind) {
     case 'filesystem':
       return new DirectoryStore(storage.root)
+    case 's3': {
+      const { S3Store } = await import('./storage/s3-store.ts') // with its library, which who has a directory needs not
+      return new S3Store(storage)
+    }
     case 'inmemory':
       return new MemoryStore()
   }

@@ -60,7 +60,7 @@ async function collectGarbage(
     graceMs = settings.collecting.graceMs,
   }: Omit<CollectOptions, 'graceMs'> & { graceMs: number | undefined },
 ): Promise<number> {
-  await using store = openStore(settings.storage)
+  await using store = await openStore(settings.storage)
   const collector = { store, clock: systemClock, log: createLog('warn') }
   let total = { manifests: 0, condemned: 0, removed: 0, removedBytes: 0 }
   for (let round = 0; round < (graceMs === 0 && !dryRun ? 2 : 1); round++) {
@@ -74,7 +74,7 @@ async function collectGarbage(
 }
 
 async function scrubStore(settings: Settings): Promise<number> {
-  await using store = openStore(settings.storage)
+  await using store = await openStore(settings.storage)
   const { blobs, bytes, bad } = await scrub({ store, clock: systemClock, log: createLog('warn') })
   print(`${blobs} blobs of ${bytes} bytes read, ${bad.length} damaged\n${bad.map((digest) => `${digest}\n`).join('')}`)
   return bad.length === 0 ? 0 : 1

@@ -9,6 +9,7 @@ import { parseListenAddress } from './parse-address.ts'
 import { parseHealth } from './parse-health.ts'
 import { parseNotifications } from './parse-notifications.ts'
 import { parsePolicy } from './parse-policy.ts'
+import { parseS3 } from './parse-s3.ts'
 import { Section } from './section.ts'
 import type { DebugSettings, HttpSettings, Settings, StorageSettings, TlsSettings } from './settings.ts'
 
@@ -125,13 +126,14 @@ function parseStorage(
 }
 
 function parseDriver(storage: Section): StorageSettings {
-  const drivers = ['filesystem', 'inmemory'].filter((name) => storage.has(name))
+  const drivers = ['filesystem', 'inmemory', 's3'].filter((name) => storage.has(name))
   if (drivers.length !== 1)
-    throw new Failure('invalid-argument', 'configuration: storage must name one driver: filesystem or inmemory')
+    throw new Failure('invalid-argument', 'configuration: storage must name one driver: filesystem, s3 or inmemory')
   if (storage.has('inmemory')) {
     storage.section('inmemory')
     return { kind: 'inmemory' }
   }
+  if (storage.has('s3')) return { kind: 's3', ...parseS3(storage.section('s3')) }
   const filesystem = storage.section('filesystem')
   filesystem.ignore('maxthreads') // of the original's file accesses; ours are libuv's
   return { kind: 'filesystem', root: filesystem.text('rootdirectory') ?? '/var/lib/registry' }

@@ -5,6 +5,7 @@ import type { CheckSettings } from '../health/checks.ts'
 import type { EndpointSettings } from '../notifications/notifier.ts'
 import type { ImmutableTags } from '../policy/immutable-tags.ts'
 import type { Quota } from '../policy/quota.ts'
+import type { S3Settings } from '../storage/s3-client.ts'
 import type { LogFields, LogFormat, LogLevel } from '../../../base/log.ts'
 
 export interface Settings {
@@ -30,7 +31,10 @@ export interface Settings {
   notifications: readonly EndpointSettings[]
 }
 
-export type StorageSettings = { kind: 'filesystem'; root: string } | { kind: 'inmemory' }
+export type StorageSettings =
+  | { kind: 'filesystem'; root: string }
+  | { kind: 'inmemory' }
+  | ({ kind: 's3' } & S3Settings)
 
 export type ListenAddress = { kind: 'tcp'; host: string | undefined; port: number } | { kind: 'unix'; path: string }
 

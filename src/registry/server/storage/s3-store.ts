@@ -1,0 +1,279 @@
+// The store in a bucket of an S3 server, for any number of nodes: nothing is kept between requests, and where two nodes must not both win
+// (a tag that is made once, a pardon and a claim, two appends) S3's conditional writes decide. The server must have them (If-None-Match and
+// If-Match of PUT) and must list what it has just stored, as Amazon's does.
+//
+// A collector's mark is one object: empty when the blob was pardoned, else its state. It is only ever written under a condition, and
+// removed only by who has claimed it.
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { Failure } from '../../../base/failure.ts'
+import type { Digest } from '../../../oci/digest.ts'
+import { parseRepositoryName, parseTag, parseUploadId, type RepositoryName, type UploadId } from '../names.ts'
+import * as layout from './layout.ts'
+import { S3Client, type S3Settings } from './s3-client.ts'
+import { appendParts, joinParts, listParts, readParts, sizeOf } from './s3-uploads.ts'
+import type { ByteRange, CondemnedBlob, Pardon, RegistryStore, UploadState } from './store.ts'
+
+const MARKER = '.repository'
+
+export class S3Store implements RegistryStore {
+  readonly #client: S3Client
+
+  constructor(settings: S3Settings) {
+    this.#client = new S3Client(settings)
+  }
+
+  async check(): Promise<void> {
+    const key = `${layout.ROOT}/.probe-${randomUUID()}`
+    await this.#client.put(key, 'x')
+    // A server that does not know conditions would let two nodes win.
+    const isTwice = await this.#client.put(key, 'y', { ifNoneMatch: '*' })
+    await this.#client.remove(key)
+    if (isTwice) throw new Failure('failed-precondition', 'the S3 server does not know conditional writes')
+  }
+
+  async statBlob(digest: Digest): Promise<number | undefined> {
+    return (await this.#client.head(layout.blobPath(digest)))?.size
+  }
+
+  async readBlob(digest: Digest, range?: ByteRange): Promise<Readable | undefined> {
+    return (await this.#client.get(layout.blobPath(digest), range))?.body
+  }
+
+  async writeBlob(digest: Digest, bytes: Uint8Array): Promise<void> {
+    await this.#client.put(layout.blobPath(digest), bytes)
+  }
+
+  removeBlob(digest: Digest): Promise<void> {
+    return this.#client.remove(layout.blobPath(digest))
+  }
+
+  async *listBlobs(): AsyncIterable<Digest> {
+    for await (const key of this.#keys(`${layout.BLOBS}/`)) {
+      const [, algorithm, hex] = /\/blobs\/(\w+)\/[0-9a-f]{2}\/([0-9a-f]+)\/data$/.exec(key) ?? []
+      const digest = layout.tryDigest(`${algorithm}:${hex}`)
+      if (digest !== undefined) yield digest
+    }
+  }
+
+  linkBlob(name: RepositoryName, digest: Digest): Promise<void> {
+    return this.#link(layout.layerPath(name, digest), digest)
+  }
+
+  isBlobLinked(name: RepositoryName, digest: Digest): Promise<boolean> {
+    return this.#exists(`${layout.layerPath(name, digest)}/link`)
+  }
+
+  unlinkBlob(name: RepositoryName, digest: Digest): Promise<boolean> {
+    return this.#unlink(`${layout.layerPath(name, digest)}/link`)
+  }
+
+  listBlobLinks(name: RepositoryName): AsyncIterable<Digest> {
+    return this.#links(layout.layersPath(name))
+  }
+
+  async linkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<void> {
+    // A repository is one from its first manifest on, whatever becomes of that.
+    const marker = `${layout.manifestsPath(name)}/${MARKER}`
+    if (!(await this.#exists(marker))) await this.#client.put(marker, name)
+    if (subject !== undefined) await this.#link(layout.referrerPath(name, subject, digest), digest)
+    await this.#link(layout.revisionPath(name, digest), digest)
+  }
+
+  isManifestLinked(name: RepositoryName, digest: Digest): Promise<boolean> {
+    return this.#exists(`${layout.revisionPath(name, digest)}/link`)
+  }
+
+  async unlinkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<boolean> {
+    const removed = await this.#unlink(`${layout.revisionPath(name, digest)}/link`)
+    if (subject !== undefined) await this.#unlink(`${layout.referrerPath(name, subject, digest)}/link`)
+    return removed
+  }
+
+  listManifests(name: RepositoryName): AsyncIterable<Digest> {
+    return this.#links(layout.revisionsPath(name))
+  }
+
+  async listReferrers(name: RepositoryName, subject: Digest): Promise<Digest[]> {
+    const found: Digest[] = []
+    for await (const digest of this.#links(layout.referrersPath(name, subject))) found.push(digest)
+    return found.sort()
+  }
+
+  async setTag(name: RepositoryName, tag: string, digest: Digest): Promise<void> {
+    await this.#link(layout.tagIndexPath(name, tag, digest), digest)
+    await this.#client.put(layout.currentPath(name, tag), digest)
+  }
+
+  async createTag(name: RepositoryName, tag: string, digest: Digest): Promise<Digest | undefined> {
+    if (!(await this.#client.put(layout.currentPath(name, tag), digest, { ifNoneMatch: '*' })))
+      return (await this.readTag(name, tag)) ?? digest
+    await this.#link(layout.tagIndexPath(name, tag, digest), digest)
+    return undefined
+  }
+
+  async readTag(name: RepositoryName, tag: string): Promise<Digest | undefined> {
+    const found = await this.#client.getText(layout.currentPath(name, tag))
+    return found === undefined ? undefined : layout.tryDigest(found.text)
+  }
+
+  async removeTag(name: RepositoryName, tag: string): Promise<boolean> {
+    const removed = await this.#unlink(layout.currentPath(name, tag))
+    for await (const key of this.#keys(`${layout.tagPath(name, tag)}/`)) await this.#client.remove(key)
+    return removed
+  }
+
+  async listTags(name: RepositoryName): Promise<string[] | undefined> {
+    const folder = `${layout.tagsPath(name)}/`
+    const found: string[] = []
+    for await (const key of this.#keys(folder)) {
+      const tag = /^([^/]+)\/current\/link$/.exec(key.slice(folder.length))?.[1]
+      if (tag !== undefined && parseTag(tag) !== undefined) found.push(tag)
+    }
+    if (found.length > 0) return found.sort()
+    for await (const _ of this.#client.list(`${layout.manifestsPath(name)}/`)) return []
+    return undefined
+  }
+
+  listRepositories(): Promise<RepositoryName[]> {
+    return this.#repositories(['_manifests'])
+  }
+
+  listAllRepositories(): Promise<RepositoryName[]> {
+    return this.#repositories(['_manifests', '_layers', '_uploads'])
+  }
+
+  async createUpload(name: RepositoryName, id: UploadId): Promise<void> {
+    await this.#client.put(`${layout.uploadPath(name, id)}/startedat`, new Date().toISOString())
+  }
+
+  async statUpload(name: RepositoryName, id: UploadId): Promise<UploadState | undefined> {
+    const started = await this.#client.getText(`${layout.uploadPath(name, id)}/startedat`)
+    if (started === undefined) return undefined
+    return { size: sizeOf(await listParts(this.#client, name, id)), startedAt: Date.parse(started.text) }
+  }
+
+  async appendUpload(
+    name: RepositoryName,
+    id: UploadId,
+    offset: number,
+    source: AsyncIterable<Uint8Array>,
+  ): Promise<number> {
+    const state = await this.statUpload(name, id)
+    if (state === undefined) throw new Failure('not-found', `no upload ${id}`)
+    if (state.size !== offset) throw new Failure('out-of-range', `upload ${id} has ${state.size} bytes`)
+    return appendParts(this.#client, { name, id }, offset, source)
+  }
+
+  async readUpload(name: RepositoryName, id: UploadId): Promise<Readable> {
+    return readParts(this.#client, await listParts(this.#client, name, id))
+  }
+
+  async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest): Promise<void> {
+    await joinParts(this.#client, await listParts(this.#client, name, id), layout.blobPath(digest))
+  }
+
+  async removeUpload(name: RepositoryName, id: UploadId): Promise<boolean> {
+    const removed = await this.#unlink(`${layout.uploadPath(name, id)}/startedat`)
+    for await (const key of this.#keys(`${layout.uploadPath(name, id)}/`)) await this.#client.remove(key)
+    return removed
+  }
+
+  async *listUploads(name: RepositoryName): AsyncIterable<UploadId> {
+    for await (const folder of this.#folders(layout.uploadsPath(name))) {
+      const id = parseUploadId(folder)
+      if (id !== undefined) yield id
+    }
+  }
+
+  async condemnBlob(digest: Digest, now: number): Promise<void> {
+    const key = layout.condemnedPath(digest)
+    const known = await this.#client.getText(key)
+    if (known === undefined) await this.#client.put(key, `condemned ${now}`, { ifNoneMatch: '*' })
+    else if (known.text === '') await this.#client.put(key, `condemned ${now}`, { ifMatch: known.etag })
+  }
+
+  async pardonBlob(digest: Digest): Promise<Pardon> {
+    const key = layout.condemnedPath(digest)
+    for (;;) {
+      const mark = await this.#client.getText(key)
+      if (mark === undefined || mark.text === '') return 'unmarked'
+      if (mark.text.startsWith('claimed')) return 'claimed'
+      if (await this.#client.put(key, '', { ifMatch: mark.etag })) return 'pardoned'
+    }
+  }
+
+  async claimBlob(digest: Digest, now: number): Promise<boolean> {
+    const mark = await this.#client.getText(layout.condemnedPath(digest))
+    if (mark === undefined || !mark.text.startsWith('condemned')) return false
+    return this.#client.put(layout.condemnedPath(digest), `claimed ${now} ${randomUUID()}`, { ifMatch: mark.etag })
+  }
+
+  releaseBlob(digest: Digest): Promise<void> {
+    return this.#client.remove(layout.condemnedPath(digest))
+  }
+
+  async *listCondemned(): AsyncIterable<CondemnedBlob> {
+    for await (const entry of this.#client.list(`${layout.CONDEMNED}/`)) {
+      if (!('key' in entry) || entry.size === 0) continue
+      const digest = layout.tryDigest(entry.key.slice(layout.CONDEMNED.length + 1).replace('/', ':'))
+      const mark = await this.#client.getText(entry.key)
+      const [, state, since] = /^(condemned|claimed) (\d+)/.exec(mark?.text ?? '') ?? []
+      if (digest !== undefined && state !== undefined)
+        yield { digest, since: Number(since), claimed: state === 'claimed' }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #exists(key: string): Promise<boolean> {
+    return (await this.#client.head(key)) !== undefined
+  }
+
+  async #link(folder: string, digest: Digest): Promise<void> {
+    if (!(await this.#exists(`${folder}/link`))) await this.#client.put(`${folder}/link`, digest)
+  }
+
+  async #unlink(key: string): Promise<boolean> {
+    if (!(await this.#exists(key))) return false
+    await this.#client.remove(key)
+    return true
+  }
+
+  async *#keys(prefix: string): AsyncGenerator<string> {
+    for await (const entry of this.#client.list(prefix)) if ('key' in entry) yield entry.key
+  }
+
+  /** Names one level below. */
+  async *#folders(path: string): AsyncGenerator<string> {
+    for await (const entry of this.#client.list(`${path}/`, '/'))
+      if ('folder' in entry) yield entry.folder.slice(path.length + 1, -1)
+  }
+
+  async *#links(path: string): AsyncIterable<Digest> {
+    for await (const key of this.#keys(`${path}/`)) {
+      const digest = layout.tryDigest(key.slice(path.length + 1, -'/link'.length).replace('/', ':'))
+      if (digest !== undefined && key.endsWith('/link')) yield digest
+    }
+  }
+
+  /** Those that have one of these folders. */
+  async #repositories(marks: readonly string[]): Promise<RepositoryName[]> {
+    const found: RepositoryName[] = []
+    const walk = async (prefix: string): Promise<void> => {
+      const below: string[] = []
+      for await (const folder of this.#folders(
+        prefix === '' ? layout.REPOSITORIES : `${layout.REPOSITORIES}/${prefix}`,
+      ))
+        below.push(folder)
+      const own = parseRepositoryName(prefix)
+      if (own !== undefined && below.some((folder) => marks.includes(folder))) found.push(own)
+      for (const folder of below) {
+        const path = prefix === '' ? folder : `${prefix}/${folder}`
+        if (parseRepositoryName(path) !== undefined) await walk(path)
+      }
+    }
+    await walk('')
+    return found.sort()
+  }
+}

@@ -1,0 +1,111 @@
+// berth-registry over a bucket: the suite of every store, and two nodes that know nothing of each other.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { silentLog } from '../../src/base/log.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import { parseConfig } from '../../src/registry/server/config/parse-config.ts'
+import { collect } from '../../src/registry/server/gc/collect.ts'
+import { openStore } from '../../src/registry/server/open-registry.ts'
+import { storeSuite } from '../../src/registry/server/storage/store.suite.ts'
+import { must } from '../harness/command.ts'
+import { pushBusybox } from '../harness/images.ts'
+import { manifestOf, openTestRegistry, pushBlob, pushImage, putManifest } from '../harness/our-registry.ts'
+import { installMoto, type S3Server, skipWithoutMoto, startS3Server } from '../harness/s3-server.ts'
+
+const skip = await skipWithoutMoto()
+let server: S3Server
+
+before(async () => {
+  if (skip !== false) return
+  await installMoto()
+  server = await startS3Server()
+})
+
+after(() => server?.[Symbol.asyncDispose]())
+
+const bucket = () => server.storage(`b${randomBytes(8).toString('hex')}`)
+
+if (skip === false)
+  storeSuite('S3', async () => {
+    const storage = { s3: await bucket() }
+    return openStore(parseConfig(JSON.stringify({ version: 0.1, storage, http: { addr: ':0' } })).storage)
+  })
+
+async function twoNodes(more: object = {}) {
+  const s3 = { ...(await bucket()), rootdirectory: '/some/where' }
+  const storage = { s3, delete: { enabled: true } }
+  return [await openTestRegistry({ storage, ...more }), await openTestRegistry({ storage, ...more })] as const
+}
+
+test('an upload that one node began is gone on with by another, and finished by the first', { skip }, async () => {
+  const [first, second] = await twoNodes()
+  await using _first = first
+  await using _second = second
+  const bytes = randomBytes(3_000_000)
+  const begun = await fetch(`${first.url}/v2/a/blobs/uploads/`, { method: 'POST' })
+  const { pathname } = new URL(begun.headers.get('location') ?? '')
+  for (const [at, node] of [second, first, second].entries()) {
+    const headers = { 'content-range': `${at * 1_000_000}-${(at + 1) * 1_000_000 - 1}` }
+    const body = bytes.subarray(at * 1_000_000, (at + 1) * 1_000_000)
+    assert.equal((await fetch(`${node.url}${pathname}`, { method: 'PATCH', headers, body })).status, 202)
+  }
+  const put = await fetch(`${first.url}${pathname}?digest=${digestOf(bytes)}`, { method: 'PUT' })
+  assert.equal(put.status, 201)
+  const got = await fetch(`${second.url}/v2/a/blobs/${digestOf(bytes)}`)
+  assert.deepEqual(Buffer.from(await got.arrayBuffer()), bytes)
+})
+
+test('a blob larger than a part is put together inside of the bucket', { skip }, async () => {
+  const [node, other] = await twoNodes()
+  await using _node = node
+  await using _other = other
+  const bytes = randomBytes(40 * 1024 * 1024)
+  const digest = await pushBlob(node.url, 'large', bytes)
+  const range = { range: 'bytes=20000000-20000009' }
+  const part = await fetch(`${other.url}/v2/large/blobs/${digest}`, { headers: range })
+  assert.deepEqual(Buffer.from(await part.arrayBuffer()), bytes.subarray(20_000_000, 20_000_010))
+  const whole = await fetch(`${other.url}/v2/large/blobs/${digest}`)
+  assert.equal(digestOf(Buffer.from(await whole.arrayBuffer())), digest)
+})
+
+test('an immutable tag is made by one of two nodes', { skip }, async () => {
+  const immutabletags = [{ tags: ['v*'] }]
+  const [first, second] = await twoNodes({ policy: { repository: { immutabletags } } })
+  await using _first = first
+  await using _second = second
+  const images = [manifestOf([Buffer.from('{"n":1}')]), manifestOf([Buffer.from('{"n":2}')])]
+  for (const { blobs } of images) for (const blob of blobs) await pushBlob(first.url, 'a', blob)
+  const puts = [first, second].map(({ url }, at) => putManifest(url, 'a', 'v1', images[at]!.bytes))
+  assert.deepEqual((await Promise.all(puts)).map(({ status }) => status).sort(), [201, 400])
+})
+
+test('one node collects while the other is pushed to', { skip }, async () => {
+  const [first, second] = await twoNodes()
+  await using _first = first
+  await using _second = second
+  const { store, clock } = second.registry
+  const options = { graceMs: 0, deleteUntagged: false, dryRun: false }
+  const round = () => collect({ store, clock, log: silentLog }, options)
+  const lost = await pushBlob(first.url, 'a', Buffer.from('needed by nobody'))
+  await round()
+  const image = manifestOf([Buffer.from('{}'), Buffer.from('layer')])
+  await pushImage(first.url, 'a', 'latest', image)
+  await round()
+  await round()
+  assert.equal((await fetch(`${first.url}/v2/a/blobs/${lost}`)).status, 404)
+  for (const blob of image.blobs) assert.equal((await fetch(`${first.url}/v2/a/blobs/${digestOf(blob)}`)).status, 200)
+})
+
+test('skopeo pushes to one node and pulls from the other', { skip }, async () => {
+  const [first, second] = await twoNodes()
+  await using _first = first
+  await using _second = second
+  const host = (url: string) => new URL(url).host
+  await pushBusybox(host(first.url), 'busybox:1')
+  const inspect = (url: string) =>
+    must(['skopeo', 'inspect', '--raw', '--tls-verify=false', `docker://${host(url)}/busybox:1`])
+  assert.equal(await inspect(second.url), await inspect(first.url))
+  const catalog = (await (await fetch(`${second.url}/v2/_catalog`)).json()) as { repositories: string[] }
+  assert.deepEqual(catalog.repositories, ['busybox'])
+})
