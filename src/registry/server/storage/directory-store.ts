@@ -8,11 +8,13 @@ import { createReadStream } from 'node:fs'
 import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { replaceFile, syncDirectory } from '../../../base/atomic-file.ts'
+import { DRAFT_SUFFIX, replaceFile, syncDirectory } from '../../../base/atomic-file.ts'
 import { Failure } from '../../../base/failure.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { failpoint } from '../failpoints.ts'
 import { parseRepositoryName, parseTag, parseUploadId, type RepositoryName, type UploadId } from '../names.ts'
+import { absentAs, errnoOf } from './absent.ts'
+import { removeLeftovers } from './directory-leftovers.ts'
 import * as layout from './layout.ts'
 import type { ByteRange, CondemnedBlob, Pardon, RegistryStore, UploadState } from './store.ts'
 
@@ -27,10 +29,14 @@ export class DirectoryStore implements RegistryStore {
   }
 
   async check(): Promise<void> {
-    const probe = this.#at(`${layout.ROOT}/.probe-${randomUUID()}`)
+    const probe = this.#at(`${layout.ROOT}/.probe-${randomUUID()}${DRAFT_SUFFIX}`)
     await this.#makeFolder(dirname(probe))
     await (await open(probe, 'wx', 0o600)).close()
     await unlink(probe)
+  }
+
+  async removeLeftovers(before: number): Promise<number> {
+    return removeLeftovers(this.#at(layout.ROOT), before)
   }
 
   async statBlob(digest: Digest): Promise<number | undefined> {
@@ -109,7 +115,7 @@ export class DirectoryStore implements RegistryStore {
 
   async createTag(name: RepositoryName, tag: string, digest: Digest): Promise<Digest | undefined> {
     const target = this.#at(layout.currentPath(name, tag))
-    const draft = `${target}.${randomUUID()}`
+    const draft = `${target}.${randomUUID()}${DRAFT_SUFFIX}`
     await this.#inFolder(draft, () => replaceFile(draft, digest, { durability: 'durable' }))
     try {
       await link(draft, target) // unlike a rename it takes nobody's place
@@ -153,8 +159,8 @@ export class DirectoryStore implements RegistryStore {
   async createUpload(name: RepositoryName, id: UploadId): Promise<void> {
     const folder = this.#at(layout.uploadPath(name, id))
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    await replaceFile(join(folder, 'startedat'), new Date().toISOString(), { durability: 'atomic' })
     await (await open(join(folder, 'data'), 'wx', 0o600)).close()
+    await replaceFile(join(folder, 'startedat'), new Date().toISOString(), { durability: 'atomic' })
   }
 
   async statUpload(name: RepositoryName, id: UploadId): Promise<UploadState | undefined> {
@@ -366,18 +372,4 @@ export class DirectoryStore implements RegistryStore {
       if (entry.isDirectory() && parseRepositoryName(path) !== undefined) await this.#walk(path, marks, found)
     }
   }
-}
-
-/** What stands for `ENOENT` and `ENOTDIR`; every other error goes on. */
-async function absentAs<T>(instead: T, work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return instead
-    throw error
-  }
-}
-
-function errnoOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? ''
 }

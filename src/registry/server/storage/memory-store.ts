@@ -22,6 +22,10 @@ export class MemoryStore implements RegistryStore {
 
   async check(): Promise<void> {}
 
+  async removeLeftovers(): Promise<number> {
+    return 0
+  }
+
   async statBlob(digest: Digest): Promise<number | undefined> {
     return this.#blobs.get(digest)?.length
   }

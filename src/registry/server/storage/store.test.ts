@@ -1,6 +1,6 @@
 // The stores that need nothing but this machine.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -35,6 +35,22 @@ test('directory: a blob is one file, whoever pushed it, and nothing of an upload
     `${base}/repositories/a/_layers/sha256/${hex}/link`,
     `${base}/repositories/b/_layers/sha256/${hex}/link`,
   ])
+})
+
+test('directory: drafts and empty uploads of a crash go when they are old', async () => {
+  await using opened = openDirectory()
+  const { store, root } = opened
+  const name = 'a' as RepositoryName
+  await store.linkManifest(name, digestOf('m'))
+  const revisions = join(root, 'docker/registry/v2/repositories/a/_manifests/revisions')
+  writeFileSync(join(revisions, 'link.x.draft'), '')
+  mkdirSync(join(root, 'docker/registry/v2/repositories/a/_uploads', newUploadId()), { recursive: true })
+  const kept = newUploadId()
+  await store.createUpload(name, kept)
+  assert.equal(await store.removeLeftovers(Date.now() - 60_000), 0)
+  assert.equal(await store.removeLeftovers(Date.now() + 60_000), 2)
+  assert.equal((await store.statUpload(name, kept))?.size, 0)
+  assert.equal(await store.isManifestLinked(name, digestOf('m')), true)
 })
 
 test('directory: what somebody else put there is no repository, tag or blob', async () => {

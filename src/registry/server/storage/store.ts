@@ -34,6 +34,9 @@ export interface RegistryStore extends AsyncDisposable {
   /** Rejects with the reason while the place can't be used. */
   check(): Promise<void>
 
+  /** What a crash left half written before that time (milliseconds since the epoch), and nobody reads; gives the number of what went. */
+  removeLeftovers(before: number): Promise<number>
+
   statBlob(digest: Digest): Promise<number | undefined>
   /** The reader ends or destroys the stream. */
   readBlob(digest: Digest, range?: ByteRange): Promise<Readable | undefined>
