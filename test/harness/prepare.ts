@@ -13,7 +13,6 @@ if (skipWithoutDocker28 !== false)
   console.log(`note: comparisons with the Docker CLI are left out: ${skipWithoutDocker28}`)
 await debianBase()
 await debianWithRedis()
-// From the Go module proxy, which the tests' own network does not reach.
 // From the Go module proxy and from PyPI, which the tests' own network does not reach.
 for (const [skip, build] of [
   [await skipWithoutContainerdTwo(), async () => [await ctrTwo(), await containerdTwo()]],
