@@ -91,6 +91,7 @@ fuzz-native: $(FUZZERS) ## the C alone
 build/fuzz-native: test/fuzz/native.c native/plan.c native/control.c native/shim.h
 build/fuzz-steps: test/fuzz/steps.c native/plan.c native/birth.c $(wildcard native/steps*.c) native/shim.h
 build/fuzz-log: test/fuzz/log.c native/log.c native/log-entry.c native/shim.h
+build/fuzz-log: private SANITIZED += -Wl,--wrap=open,--wrap=write
 $(FUZZERS):
 	@mkdir -p $(@D)
 	$(SANITIZED) -o $@ $(filter %.c,$^)

@@ -92,12 +92,28 @@ static void rename_piece(uint32_t from, uint32_t to, const char *suffix) {
   rename(old, new);
 }
 
-static void remove_oldest(void) {
+static bool is_there(uint32_t number, const char *suffix) {
   char path[sizeof settings.log_path + 16];
-  snprintf(path, sizeof path, "%s.%u", settings.log_path, settings.log_max_files - 1);
+  snprintf(path, sizeof path, "%s.%u%s", settings.log_path, number, suffix);
+  return access(path, F_OK) == 0;
+}
+
+static void remove_piece(uint32_t number, const char *suffix) {
+  char path[sizeof settings.log_path + 16];
+  snprintf(path, sizeof path, "%s.%u%s", settings.log_path, number, suffix);
   unlink(path);
-  snprintf(path, sizeof path, "%s.%u.gz", settings.log_path, settings.log_max_files - 1);
-  unlink(path);
+}
+
+// Rotated files move up by one as far as there are some: the setting may be any number.
+static void move_up(void) {
+  uint32_t count = 0;
+  while (count + 1 < settings.log_max_files && (is_there(count + 1, "") || is_there(count + 1, ".gz"))) count++;
+  if (count + 1 == settings.log_max_files) {
+    remove_piece(count, ""), remove_piece(count, ".gz");
+    count--;
+  }
+  for (uint32_t i = count + 1; i > 1; i--) rename_piece(i - 1, i, ""), rename_piece(i - 1, i, ".gz");
+  rename_piece(0, 1, "");
 }
 
 // Whoever compresses rotated files gives them other names, and holds a lock on their directory while it does. Nobody waits for it here: a file that
@@ -114,6 +130,18 @@ static int lock_directory(void) {
   return fd;
 }
 
+// The next file is there before any other gives up its name: where there is no room for one more, nothing is moved, let alone removed.
+static int make_next(void) {
+  if (settings.log_max_files == 1) return open_file(O_TRUNC);
+  char path[sizeof settings.log_path + 16];
+  snprintf(path, sizeof path, "%s.next", settings.log_path);
+  int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (fd < 0) return -1;
+  move_up();
+  rename(path, settings.log_path);
+  return fd;
+}
+
 // <path> becomes <path>.1, .1 becomes .2 and so on, compressed ones likewise; with one file only, it starts anew.
 static void rotate(void) {
   flush();
@@ -124,12 +152,7 @@ static void rotate(void) {
   }
   int lock = lock_directory();
   if (lock < 0) return;
-  if (settings.log_max_files > 1) remove_oldest();
-  for (uint32_t i = settings.log_max_files; i-- > 1;) {
-    rename_piece(i - 1, i, "");
-    if (i > 1) rename_piece(i - 1, i, ".gz");
-  }
-  int fd = open_file(O_TRUNC);
+  int fd = make_next();
   close(lock);
   if (fd < 0) return; // goes on in the old file
   close(log_fd);

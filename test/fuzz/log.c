@@ -22,6 +22,25 @@ static uint32_t below(uint32_t bound) {
   return (uint32_t)(state >> 32) % bound;
 }
 
+// A disk that is full now and then: writes that come short or fail, files that cannot be made.
+static bool is_full;
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, mode_t mode);
+ssize_t __real_write(int fd, const void *bytes, size_t size);
+ssize_t __wrap_write(int fd, const void *bytes, size_t size);
+
+int __wrap_open(const char *path, int flags, mode_t mode) {
+  struct stat st;
+  if (is_full && flags & O_CREAT && below(2) && stat(path, &st) < 0) return errno = ENOSPC, -1;
+  return __real_open(path, flags, mode);
+}
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t size) {
+  if (!is_full || below(3)) return __real_write(fd, bytes, size);
+  if (size < 2 || below(2)) return errno = ENOSPC, -1;
+  return __real_write(fd, bytes, 1 + below((uint32_t)size - 1));
+}
+
 static size_t make_output(uint8_t *to) {
   static const char *const parts[] = {"\n", "\\\"<>&", "\xe2\x80\xa8", "\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x01\x7f", "plain", "\r\n"};
   size_t size = 0;
@@ -38,9 +57,9 @@ static size_t make_output(uint8_t *to) {
   return size;
 }
 
-static void check_file(void) {
+static void check_file(const char *name) {
   static uint8_t bytes[8 * ROOM];
-  int fd = open("log", O_RDONLY);
+  int fd = open(name, O_RDONLY);
   ssize_t size = fd < 0 ? 0 : read(fd, bytes, sizeof bytes);
   close(fd);
   uint64_t count;
@@ -67,9 +86,12 @@ static _Noreturn void run(void) {
     if (below(16) == 0) release_log_buffer();
     if (below(32) == 0 && truncate("log", 0) < 0 && errno != ENOENT) _exit(1);
     if (below(64) == 0) unlink("log");
+    if (below(8) == 0) is_full = !is_full;
   }
   log_end(0), log_end(1);
-  check_file();
+  is_full = false;
+  check_file("log"), check_file("log.1"), check_file("log.2");
+  if (access("log.next", F_OK) == 0) abort();
   _exit(0);
 }
 
@@ -85,7 +107,7 @@ int main(int count, char **arguments) {
     if (pid == 0) run();
     if (pid < 0 || waitpid(pid, &status, 0) != pid) status = 1;
     if (status != 0) fprintf(stderr, "log: broken; again with FUZZ_SEED=%llu\n", (unsigned long long)(seed + rounds));
-    unlink("log"), unlink("log.1"), unlink("log.2");
+    unlink("log"), unlink("log.1"), unlink("log.2"), unlink("log.next");
   }
   if (chdir("/") < 0 || rmdir(directory) < 0 || status != 0) return 1;
   printf("%-20s %9llu inputs, seed %s\n", "log", (unsigned long long)rounds, arguments[2]);
