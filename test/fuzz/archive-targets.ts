@@ -1,5 +1,10 @@
 // Image archives from strangers: docker save's format and OCI layouts, plain and compressed.
+import assert from 'node:assert/strict'
 import { gzipSync } from 'node:zlib'
+import { goJson } from '../../src/base/go/go-json.ts'
+import { importContext } from '../../src/client/contexts/context-archive.ts'
+import { type ContextMetadata, ContextStore, type TlsData } from '../../src/client/contexts/context-store.ts'
+import { makeZip } from '../../src/client/contexts/make-zip.suite.ts'
 import { exportArchive } from '../../src/image/archive/export-archive.ts'
 import { importArchive } from '../../src/image/archive/import-archive.ts'
 import { imageFile } from '../../src/image/make-image.ts'
@@ -39,7 +44,37 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes
 }
 
+const CONTEXT = [
+  {
+    name: 'meta.json',
+    content: '{"Name":"a","Metadata":{"Description":"d"},"Endpoints":{"docker":{"Host":"tcp://h:1"}}}',
+  },
+  { name: 'tls/docker/ca.pem', content: 'x'.repeat(200), isStored: true },
+]
+const contextTar = await tarOf(CONTEXT.map(({ name, content }) => imageFile(name, { content })))
+
+/** Nothing is written: what would be is looked at. */
+class ContextsInMemory extends ContextStore {
+  constructor() {
+    super({ configDirectory: '/', resolveDefault: () => ({ host: '', tls: undefined }) })
+  }
+
+  override save({ Name, Metadata, Endpoints }: ContextMetadata): void {
+    assert.equal(Name, 'mine')
+    goJson({ Metadata, Endpoints })
+  }
+
+  override saveTls(_name: string, endpoint: string, files: TlsData): void {
+    for (const name of [endpoint, ...Object.keys(files)]) assert.match(name, /^(?!\.{1,2}$)[^/\0\\]{1,200}$/s)
+    assert.ok(Object.values(files).reduce((sum, { length }) => sum + length, 0) <= 20 << 20)
+  }
+}
+
 export const ARCHIVE_TARGETS: Record<string, Target> = {
+  'context archive': {
+    samples: [makeZip(CONTEXT), contextTar],
+    run: (input) => importContext(once(input), 'mine', new ContextsInMemory()),
+  },
   'image archive': {
     samples: [docker, layout, gzipSync(docker)],
     async run(input) {

@@ -1,5 +1,13 @@
 // What logging takes from strangers: records of a local log, options, tags, addresses, a collector's answers.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import type { EventMessage } from '../../src/api/event-types.ts'
+import type { Log } from '../../src/base/log.ts'
+import { encodeEvent, parseEvent } from '../../src/engine/events/encode-event.ts'
+import { EventJournal } from '../../src/engine/events/event-journal.ts'
 import { checkLogConfig, LOG_DRIVERS } from '../../src/engine/logs/log-drivers.ts'
 import { encodeGelf } from '../../src/engine/logs/forward/gelf.ts'
 import { encodeJournalEntry, fieldName } from '../../src/engine/logs/forward/journald.ts'
@@ -15,7 +23,47 @@ import type { Target } from './targets.ts'
 
 const texts = (...samples: string[]) => samples.map((text) => Buffer.from(text))
 
+const EVENT: EventMessage = {
+  ...({ Type: 'container', Action: 'start', scope: 'local' } as const),
+  ...{ Actor: { ID: 'c', Attributes: { name: 'web', a: '"timeNano":1,"berth":' } } },
+  ...{ time: 1, timeNano: 1_000_000_001n, seq: 7, by: { uid: 0, gid: 0, pid: 1 } },
+}
+const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** A journal as a crash, or somebody, left it. */
+function journalLines(...events: EventMessage[]): Buffer {
+  const lines = events.map((event) => encodeEvent(event, false))
+  return Buffer.from(lines.map((line) => `${crc32(line).toString(16).padStart(8, '0')} ${line}\n`).join(''))
+}
+
 export const LOG_TARGETS: Record<string, Target> = {
+  'event journal': {
+    samples: [journalLines(EVENT, { ...EVENT, seq: 8, timeNano: 5n }), journalLines(EVENT)],
+    async run(input) {
+      const directory = mkdtempSync(join(tmpdir(), 'fuzz-journal-'))
+      try {
+        writeFileSync(join(directory, '0000000000000007.events'), input)
+        const open = () => EventJournal.open({ directory, log: QUIET, bootId: 'b' })
+        const first = open()
+        const next = { ...EVENT, seq: first.lastSeq + 1 }
+        first.append([next])
+        first.close()
+        const second = open()
+        assert.equal(second.lastSeq, next.seq)
+        assert.equal((await second.readPage(next.seq - 1)).at(-1)?.seq, next.seq)
+        second.close()
+      } finally {
+        rmSync(directory, { recursive: true })
+      }
+    },
+  },
+  'event text': {
+    samples: texts(encodeEvent(EVENT, false), encodeEvent(EVENT, true)),
+    run(input) {
+      const event = parseEvent(input.toString())
+      if (event !== undefined) assert.ok(Number.isSafeInteger(event.seq))
+    },
+  },
   'local log': {
     samples: [record('06', 'line', '2a0a0801120269641802'), Buffer.concat([record('', 'a'), record('', 'b')])],
     run(input) {

@@ -1,8 +1,8 @@
 // Compresses what a container's shim has rotated. The shim goes on meanwhile: a file is found again by its inode when its name is exchanged, under a lock
 // that the shim does not wait for.
-import { closeSync, openSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { crc32, createDeflateRaw } from 'node:zlib'
 import { pipeline } from 'node:stream/promises'
@@ -21,11 +21,22 @@ const LOCK_PAUSE_MS = 10
  * Every rotated file of the log at `path` that is not compressed yet, the oldest first. One at a time for each log. A crash leaves a draft, which the next
  * one replaces, or both forms of a file, of which readers take the first.
  */
-export async function compressRotated(kernel: Pick<Kernel, 'flock'>, path: string, maxFiles: number): Promise<void> {
-  for (let n = maxFiles - 1; n > 0; n--) {
-    const found = statSync(`${path}.${n}`, { throwIfNoEntry: false })
-    if (found !== undefined) await compressFile(kernel, path, n)
+export async function compressRotated(kernel: Pick<Kernel, 'flock'>, path: string): Promise<void> {
+  try {
+    for (const number of rotatedNumbers(path)) await compressFile(kernel, path, number)
+  } catch (error) {
+    rmSync(`${path}${DRAFT_SUFFIX}`, { force: true }) // on a full disk it is in the way of everybody else
+    throw error
   }
+}
+
+/** By what is there: `max-file` may be any number. */
+function rotatedNumbers(path: string): number[] {
+  const name = `${basename(path)}.`
+  return readdirSync(dirname(path))
+    .flatMap((file) => (file.startsWith(name) ? (/^[1-9]\d{0,9}$/.exec(file.slice(name.length)) ?? []) : []))
+    .map(Number)
+    .sort((a, b) => b - a)
 }
 
 async function compressFile(kernel: Pick<Kernel, 'flock'>, path: string, number: number): Promise<void> {

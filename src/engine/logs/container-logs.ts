@@ -112,12 +112,14 @@ export class ContainerLogs {
   #startCompressor({ record, directory, id }: Container, former: RotationWatch | undefined): RotationWatch | undefined {
     const place = logPlace(record, directory)
     if (place === undefined) return undefined
-    const { compresses, maxFiles } = logBounds(record)
-    if (!compresses) return undefined
+    if (!logBounds(record).compresses) return undefined
+    let earlier = former // let go of when it has ended: a container may be started for ever
     return new RotationWatch(place.path, async () => {
-      await former?.close()
+      const ending = earlier?.close()
+      earlier = undefined
+      await ending
       try {
-        await compressRotated(this.#deps.kernel, place.path, maxFiles)
+        await compressRotated(this.#deps.kernel, place.path)
       } catch (error) {
         this.#warn('compressing a container’s log failed', id, error)
       }

@@ -58,7 +58,7 @@ async function findLines(file: LogFile, size: number, count: number, block: Buff
 async function findRecords(file: LogFile, size: number, count: number, block: Buffer): Promise<Found> {
   let entries = 0
   let start = size // of the block
-  for (let end = size; end > 0; entries++) {
+  for (let end = size; end > 0; ) {
     if (entries === count) return { offset: end, entries }
     if (end - LENGTH_BYTES < start) {
       start = Math.max(0, end - block.length)
@@ -68,6 +68,7 @@ async function findRecords(file: LogFile, size: number, count: number, block: Bu
     const length = block.readUInt32BE(end - start - LENGTH_BYTES)
     if (length > RECORD_BYTES_MAX || length + 2 * LENGTH_BYTES > end) break
     end -= length + 2 * LENGTH_BYTES
+    if (length > 0) entries++ // zeros are what a power loss has left
   }
   return { offset: undefined, entries }
 }

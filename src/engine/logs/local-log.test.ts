@@ -81,6 +81,13 @@ test('records give lines, pieces of a long line end without one, and attributes 
     assert.equal(await read(path, { tail: 1, timestamps: true }), '2026-01-02T03:04:05.600000007Z c\n')
   }))
 
+test('zeros, as a power loss leaves them, are no records, and tail does not count them', () =>
+  inDirectory(async (path) => {
+    writeFileSync(path, Buffer.concat([record('a'), record('b'), Buffer.alloc(8 * 100), record('c')]))
+    assert.equal(await read(path), 'a\nb\nc\n')
+    assert.equal(await read(path, { tail: 2 }), 'b\nc\n')
+  }))
+
 test('tail counts records over rotated and compressed files, from the end', () =>
   inDirectory(async (path) => {
     const many = (from: number, to: number) =>

@@ -24,7 +24,8 @@ export class LocalRecords {
       if (this.#isLost || end > input.length) break
       if (input.readUInt32BE(end - LENGTH_BYTES) !== size) this.#isLost = true
       if (this.#isLost) break
-      const entry = decodeLocalEntry(input, start + LENGTH_BYTES, end - LENGTH_BYTES)
+      // Zeros, as a power loss leaves them, are no entry: each has a stream and a time.
+      const entry = size === 0 ? undefined : decodeLocalEntry(input, start + LENGTH_BYTES, end - LENGTH_BYTES)
       start = end
       this.#rest = input.subarray(start)
       if (entry) yield { entry, end: end - before }

@@ -11,6 +11,11 @@ const REFUSED: readonly (readonly [driver: string, options: Record<string, strin
   ['fluentd', { x: '1' }, "unknown log opt 'x' for fluentd log driver"],
   ['journald', { x: '1' }, "unknown log opt 'x' for journald log driver"],
   ['gelf', { 'gelf-address': 'udp://h:1', x: '1' }, 'unknown log opt "x" for gelf log driver'],
+  [
+    'gelf',
+    { 'gelf-address': 'udp://h:1', __defineGetter__: '1' },
+    'unknown log opt "__defineGetter__" for gelf log driver',
+  ],
   ['splunk', {}, 'error looking up logging plugin splunk: plugin "splunk" not found'],
   ['toString', {}, 'error looking up logging plugin toString: plugin "toString" not found'],
   ['json-file', { mode: 'x' }, 'logger: logging mode not supported: x'],
@@ -89,6 +94,11 @@ const BOUNDS: readonly (readonly [driver: string, options: Record<string, string
   ['json-file', {}, { maxSizeBytes: 20 << 20, maxFiles: 5, compresses: false }],
   ['json-file', { 'max-size': '10k' }, { maxSizeBytes: 10_000, maxFiles: 1, compresses: false }],
   ['json-file', { 'max-size': '-1' }, { maxSizeBytes: 0, maxFiles: 1, compresses: false }],
+  [
+    'local',
+    { 'max-size': '99999999999p', 'max-file': '9007199254740991' },
+    { maxSizeBytes: Number.MAX_SAFE_INTEGER, maxFiles: 2 ** 31 - 1, compresses: true },
+  ],
   [
     'json-file',
     { 'max-size': '1.5MB', 'max-file': '3', compress: 'true' },

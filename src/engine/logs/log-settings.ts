@@ -21,6 +21,9 @@ const DEFAULT_SIZE_BYTES = 20 * 1024 * 1024
 const DEFAULT_FILES = 5
 /** Of shim.h. */
 const ATTRIBUTES_MAX = 32 * 1024
+/** What a shim is told of: a larger number of either means as much. */
+const SIZE_BYTES_MAX = Number.MAX_SAFE_INTEGER
+const FILES_MAX = 2 ** 31 - 1
 
 interface Bounds {
   /** 0: none. */
@@ -56,8 +59,15 @@ export function logSettings(record: LoggedContainer, directory: string): TaskStd
 export function logBounds(record: LoggedContainer): Bounds {
   const options = logOptions(record)
   const driver = record.hostConfig.LogConfig?.Type || 'json-file'
-  if (driver === 'json-file') return jsonFileBounds(options)
-  return localBounds(isForwarding(driver) ? cacheOptions(options) : options)
+  const { maxSizeBytes, maxFiles, compresses } =
+    driver === 'json-file'
+      ? jsonFileBounds(options)
+      : localBounds(isForwarding(driver) ? cacheOptions(options) : options)
+  return {
+    maxSizeBytes: Math.min(maxSizeBytes, SIZE_BYTES_MAX),
+    maxFiles: Math.min(maxFiles, FILES_MAX),
+    compresses,
+  }
 }
 
 function encodeAttributes(format: LogFormat, attributes: Readonly<Record<string, string>>): Buffer {

@@ -57,6 +57,7 @@ test('gelf: chunks carry one id and their places, and what needs too many is dro
 test('fluentd: messages by the specification of MessagePack', () => {
   assert.equal(packEvent('t', packSeconds(1), { k: 'v' }, {}).toString('hex'), '94a174d20000000181a16ba17680')
   assert.equal(packEventTime(ENTRY.timeNs).toString('hex'), 'd700695735a523c36160')
+  assert.equal(packEventTime(-1n).toString('hex'), 'd700ffffffff3b9ac9ff')
   assert.equal(packText('x'.repeat(40)).toString('hex', 0, 2), 'd928')
   assert.equal(packText('x'.repeat(300)).toString('hex', 0, 3), 'da012c')
   const partial = { id: 'i', ordinal: 2, isLast: true }

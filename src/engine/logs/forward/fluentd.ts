@@ -33,9 +33,11 @@ export function openFluentd(kernel: Kernel, record: LoggedContainer): ForwardDri
       return {
         async send(entries) {
           const chunks = entries.map(() => (acks === undefined ? undefined : randomBytes(16).toString('base64')))
-          const confirmed = acks?.expect(chunks)
-          await transport.send(entries.map((entry, index) => encode(entry, chunks[index])))
-          await confirmed
+          // Together: where the connection breaks, both fail.
+          await Promise.all([
+            acks?.expect(chunks),
+            transport.send(entries.map((entry, index) => encode(entry, chunks[index]))),
+          ])
         },
         close: () => transport.close(),
       }

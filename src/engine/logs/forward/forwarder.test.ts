@@ -6,8 +6,16 @@ import { test } from 'node:test'
 import { Failure } from '../../../base/failure.ts'
 import type { Log } from '../../../base/log.ts'
 import { loadCursor, saveCursor } from './cursor.ts'
-import type { ForwardDriver } from './forward-driver.ts'
+import type { ForwardConnection, ForwardDriver } from './forward-driver.ts'
 import { Forwarder } from './forwarder.ts'
+
+function deferred<T>(): { promise: Promise<T>; resolve(value: T): void } {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
 
 const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -106,4 +114,34 @@ test('a cursor that points into an emptied file, or that is damaged, loses nothi
   writeFileSync(join(log.directory, 'log-forward.json'), '{"version":1,"ino')
   await log.forward()
   assert.deepEqual(log.sent, ['1', '2', '3', '3'])
+})
+
+test('an abort does not wait for a collector that does not answer, and what answers later is let go', async () => {
+  using log = new Fixture()
+  log.write('1')
+  const asked = deferred<void>()
+  const answer = deferred<ForwardConnection>()
+  const closed = deferred<void>()
+  const driver: ForwardDriver = {
+    isNeededAtStart: false,
+    connect: () => {
+      asked.resolve()
+      return answer.promise
+    },
+  }
+  const { path, directory } = log
+  const forwarder = new Forwarder({ driver, path, directory, containerId: 'c', log: QUIET })
+  await asked.promise
+  await forwarder.abort()
+  answer.resolve({ send: () => Promise.reject(new Error('too late')), close: closed.resolve })
+  await closed.promise
+})
+
+test('zeros that a power loss has left are no entries', async () => {
+  using log = new Fixture()
+  log.write('1')
+  writeFileSync(log.path, Buffer.alloc(8 * 1000), { flag: 'a' })
+  log.write('2')
+  await log.forward()
+  assert.deepEqual(log.sent, ['1', '2'])
 })

@@ -28,7 +28,7 @@ const RETRY_MS = { first: 100, max: 10_000 }
 const SAVE_INTERVAL_MS = 200
 
 export class Forwarder {
-  readonly #options: ForwarderOptions
+  readonly #options: Omit<ForwarderOptions, 'former'>
   readonly #clock: Clock
   readonly #abort = new AbortController()
   readonly #ended: Promise<void>
@@ -42,13 +42,14 @@ export class Forwarder {
   /** Everything has been sent, or it was aborted. Never rejects. */
   readonly done: Promise<void>
 
-  constructor(options: ForwarderOptions) {
+  constructor({ former, ...options }: ForwarderOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#ended = new Promise((resolve) => {
       this.#end = resolve
     })
-    this.done = this.#run()
+    // Only the promise is kept: forwarders of a container that starts again and again must not hold one another.
+    this.done = this.#run(former?.abort())
   }
 
   /** Nothing more is written: ends when all is sent. */
@@ -63,10 +64,10 @@ export class Forwarder {
     await this.done
   }
 
-  async #run(): Promise<void> {
-    const { log, containerId, former } = this.#options
+  async #run(formerEnds: Promise<void> | undefined): Promise<void> {
+    const { log, containerId } = this.#options
     try {
-      await former?.abort()
+      await formerEnds
       await this.#forward()
     } catch (error) {
       log.error('forwarding a container’s log has ended', { container: containerId, error: messageOf(error) })
@@ -132,8 +133,8 @@ export class Forwarder {
     const { signal } = this.#abort
     for (let pauseMs = RETRY_MS.first; !signal.aborted; pauseMs = Math.min(2 * pauseMs, RETRY_MS.max)) {
       try {
-        this.#connection ??= await this.#options.driver.connect()
-        if (signal.aborted) break
+        this.#connection ??= await this.#connect()
+        if (this.#connection === undefined) break
         await this.#connection.send(entries)
         this.#note(undefined)
         return true
@@ -145,6 +146,27 @@ export class Forwarder {
       await this.#clock.sleep(pauseMs, signal)
     }
     return false
+  }
+
+  /** Undefined: aborted. A collector that does not answer is not waited for then. */
+  async #connect(): Promise<ForwardConnection | undefined> {
+    const { signal } = this.#abort
+    const connecting = this.#options.driver.connect()
+    const stop = new AbortController()
+    const aborted = new Promise<undefined>((resolve) => {
+      signal.addEventListener('abort', () => resolve(undefined), { once: true, signal: stop.signal })
+    })
+    try {
+      const connection = await Promise.race([connecting, aborted])
+      if (!signal.aborted) return connection
+    } finally {
+      stop.abort()
+    }
+    connecting.then(
+      (late) => late.close(),
+      () => {},
+    )
+    return undefined
   }
 
   /** Of many failures in a row the first is told, and the end of them. */

@@ -26,7 +26,7 @@ export function parseGelfOptions(options: LogOptions): GelfOptions {
 /** Throws invalid-argument in Docker's words. */
 export function checkGelfOptions(options: LogOptions): void {
   const { kind } = parseAddress(options['gelf-address'] ?? '')
-  for (const [key, value] of Object.entries(options)) CHECKS[key]?.(value, key, kind)
+  for (const [key, value] of Object.entries(options)) if (Object.hasOwn(CHECKS, key)) CHECKS[key]?.(value, key, kind)
 }
 
 type Check = (value: string, key: string, kind: 'udp' | 'tcp') => void

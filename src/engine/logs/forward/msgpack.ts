@@ -21,11 +21,14 @@ export function packSeconds(seconds: number): Buffer {
   return packed
 }
 
+const NS_PER_SECOND = 1_000_000_000n
+
 /** EventTime: extension 0 of eight bytes. */
 export function packEventTime(timeNs: bigint): Buffer {
   const packed = Buffer.from([0xd7, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-  packed.writeUInt32BE(Number(BigInt.asUintN(32, timeNs / 1_000_000_000n)), 2)
-  packed.writeUInt32BE(Number(timeNs % 1_000_000_000n), 6)
+  const nanoseconds = ((timeNs % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND // also of a time before 1970
+  packed.writeUInt32BE(Number(BigInt.asUintN(32, (timeNs - nanoseconds) / NS_PER_SECOND)), 2)
+  packed.writeUInt32BE(Number(nanoseconds), 6)
   return packed
 }
 

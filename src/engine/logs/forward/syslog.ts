@@ -19,7 +19,9 @@ export interface SyslogLabels {
 
 export function openSyslog(kernel: Kernel, record: LoggedContainer): ForwardDriver {
   const options = parseSyslogOptions(logOptions(record))
-  const labels = { hostname: hostname(), tag: expandTag(record, DEFAULT_TAG), pid: process.pid }
+  // A tag may have labels of a stranger's image in it: no message of its own, and no end of this one.
+  const tag = expandTag(record, DEFAULT_TAG).replace(/[\x00-\x1f\x7f]/g, ' ')
+  const labels = { hostname: hostname(), tag, pid: process.pid }
   const { address } = options
   return {
     isNeededAtStart: true,

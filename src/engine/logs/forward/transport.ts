@@ -134,8 +134,10 @@ async function rejectAfter(ms: number, signal: AbortSignal): Promise<never> {
 async function connectUdp(address: NetworkAddress): Promise<Transport> {
   const socket = createSocket(isIPv6(address.host) ? 'udp6' : 'udp4')
   await new Promise<void>((resolve, reject) => {
-    socket.once('error', (error) => reject(dialFailure(address, error)))
-    socket.connect(address.port, address.host || '127.0.0.1', resolve)
+    const settle = (error?: Error) => (error ? reject(dialFailure(address, error)) : resolve())
+    socket.once('error', settle)
+    // Node hands a failure to the callback, which its types do not know.
+    socket.connect(address.port, address.host || '127.0.0.1', settle as () => void)
   }).catch((error: unknown) => {
     socket.close()
     throw error
