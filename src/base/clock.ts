@@ -17,10 +17,20 @@ export const systemClock: Clock = {
         signal?.removeEventListener('abort', done)
         resolve()
       }
-      const timer = setTimeout(done, delayMs)
+      let timer: NodeJS.Timeout
+      const waitFor = (leftMs: number) => {
+        timer =
+          leftMs > TIMER_MS_MAX
+            ? setTimeout(waitFor, TIMER_MS_MAX, leftMs - TIMER_MS_MAX)
+            : setTimeout(done, Math.max(0, leftMs))
+      }
+      waitFor(delayMs)
       signal?.addEventListener('abort', done, { once: true })
     }),
 }
+
+/** Node's timers take a longer wait for one of a millisecond. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 
 /** True when `work` settles within `limitMs` (rejections are rethrown), false when the time is over first. */
 export async function within(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<boolean> {
