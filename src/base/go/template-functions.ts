@@ -22,7 +22,7 @@ const escaper = (quote: (text: string) => string) => variadic(0, (...args) => qu
 const comparison = (isIt: (order: number) => boolean) => fixed(['', ''], (a, b) => isIt(orderOf(a, b)))
 
 export function isFunction(name: string): boolean {
-  return name in FUNCTIONS
+  return Object.hasOwn(FUNCTIONS, name)
 }
 
 /** `and` and `or` are here for their names: they stop at the first argument that decides, which is the caller's business. */
@@ -133,7 +133,7 @@ function indexOnce(holder: unknown, key: unknown): unknown {
   if (typeof holder !== 'object' || holder instanceof GoFloat)
     throw new Error(`can't index item of type ${goType(holder)}`)
   if (typeof key !== 'string') throw new Error(`value has type ${goType(key)}; should be string`)
-  const found = (holder as Record<string, unknown>)[key]
+  const found = Object.hasOwn(holder, key) ? (holder as Record<string, unknown>)[key] : undefined
   // A map of texts has an empty one for what it does not hold.
   return found === undefined && Object.values(holder).some((item) => typeof item === 'string') ? '' : found
 }

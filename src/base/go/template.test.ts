@@ -59,9 +59,16 @@ const more: [string, string][] = [
   ['{{html "<a&\\"\'>"}} {{js "a\'b<"}} {{urlquery "a b&c"}}', "&lt;a&amp;&#34;&#39;&gt; a\\'b\\u003C a+b%26c"],
   ['{{print 1 2 "a" "b" 3}}', '1 2a b3'.replace(' b', 'b')],
   ['{{with .Nothing}}a{{else with .Name}}{{.}}{{end}}', 'web'],
+  ['{{index . "constructor"}}{{index . "__proto__"}}', ''],
 ]
 for (const [template, want] of more)
   test(`template ${template}`, () => assert.equal(renderTemplate(template, DATA), want))
+
+/** Sixty templates, each of which calls the next one twice. */
+function twice(define: (name: number, next: number) => string): string {
+  const chain = Array.from({ length: 60 }, (_, index) => define(index, index + 1))
+  return `${chain.join('')}{{define "60"}}{{end}}{{template "0"}}`
+}
 
 const refused: [string, RegExp][] = [
   ['{{break}}', /template: :1: \{\{break\}\} outside \{\{range\}\}$/],
@@ -73,6 +80,11 @@ const refused: [string, RegExp][] = [
   ['{{len}}', /wrong number of args for len: want 1 got 0/],
   ['{{define "T"}}{{template "T"}}{{end}}{{template "T"}}', /executing "T" at .*exceeded maximum template depth/],
   ['{{range 99999}}{{range 99999}}{{end}}{{end}}', /too many iterations/],
+  ['{{constructor}}', /template: :1: function "constructor" not defined$/],
+  ['{{__defineGetter__ . "x"}}', /template: :1: function "__defineGetter__" not defined$/],
+  [twice((name, next) => `{{define "${name}"}}{{template "${next}"}}{{template "${next}"}}{{end}}`), /too many steps/],
+  [`{{$x := "0123456789abcdef"}}${'{{$x = print $x $x}}'.repeat(60)}`, /error calling print: the text is too long/],
+  [`{{range 60000}}${'x'.repeat(4000)}{{end}}`, /the text is too long/],
   ['{{printf "%999999d" 1}}', /width 999999 is too large/],
   ['('.repeat(1000).replace(/^/, '{{'), /too many nested parentheses|unclosed/],
 ]

@@ -30,12 +30,17 @@ export function compileTemplate(text: string): (data: unknown, options?: RenderO
 const ITERATIONS_MAX = 100_000
 /** Templates that call templates. */
 const CALLS_MAX = 200
+/** Pieces of templates that are executed: ones that call each other twice need twice as many with each that is added. */
+const STEPS_MAX = 1_000_000
+/** Characters of a result, or of a text on the way to it. */
+const TEXT_MAX = 64 * 1024 * 1024
 
 /** A method of a row with arguments: `.Label "x"`. */
 type Method = (...args: unknown[]) => unknown
 
 class Evaluation {
   #iterations = 0
+  #steps = 0
   #calls = 0
   readonly #template: Template
   readonly #options: RenderOptions
@@ -60,7 +65,9 @@ class Evaluation {
   #nodes(nodes: readonly Node[], dot: unknown): string {
     let text = ''
     for (const node of nodes) {
+      if (++this.#steps > STEPS_MAX) throw this.#fail(undefined, 'too many steps')
       text += this.#node(node, dot)
+      if (text.length > TEXT_MAX) throw this.#fail(undefined, 'the text is too long')
       if (this.#jump !== undefined) break
     }
     return text
@@ -124,6 +131,7 @@ class Evaluation {
       })
       const jump = this.#jump
       this.#jump = undefined
+      if (text.length > TEXT_MAX) throw this.#fail(pipeline, 'the text is too long')
       if (jump === 'break') break
     }
     return text
@@ -222,7 +230,9 @@ class Evaluation {
     }
     const place = { at: head.at, source: words.map(({ source }) => source).join(' ') }
     try {
-      return called.call(...args)
+      const value = called.call(...args)
+      if (typeof value === 'string' && value.length > TEXT_MAX) throw new Error('the text is too long')
+      return value
     } catch (error) {
       const why = messageOf(error)
       // The only function that names its argument.
