@@ -44,7 +44,7 @@ export async function complete(words: readonly string[], world: CompletionWorld)
   const found = findCommand(args)
   if (found !== undefined) return completeCommand(found, line.word, world, flags)
   const [group = '', ...rest] = args
-  if (!(group in GROUPS) || rest.length > 0) return FILES
+  if (!Object.hasOwn(GROUPS, group) || rest.length > 0) return FILES
   if (line.word.startsWith('-')) return NOTHING
   return offer(await listVerbs(group, line.word, world.ask(flags)))
 }
@@ -179,7 +179,7 @@ async function listVerbs(group: string, word: string, ask: AskFeatures): Promise
 function listTopics(args: readonly string[], word: string, ask: AskFeatures): Promise<string[]> | string[] {
   const [group] = args
   if (group === undefined) return listCommands(word, ask)
-  return group in GROUPS && args.length === 1 ? listVerbs(group, word, ask) : []
+  return Object.hasOwn(GROUPS, group) && args.length === 1 ? listVerbs(group, word, ask) : []
 }
 
 function formatRows(rows: ReadonlyMap<string, string>, word: string): string[] {

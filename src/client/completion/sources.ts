@@ -128,7 +128,7 @@ export const pairs = (values: Readonly<Record<string, (shell: Shell) => Promise<
   return async ({ shell, word }) => {
     const equals = word.indexOf('=')
     const key = word.slice(0, Math.max(equals, 0))
-    const list = values[key]
+    const list = Object.hasOwn(values, key) ? values[key] : undefined
     if (equals < 0) return offerParts(keys)
     if (list === undefined) return { words: keys, directive: DIRECTIVE.noSpace | DIRECTIVE.noFiles }
     const found = await Promise.resolve(list(shell)).catch(() => [])

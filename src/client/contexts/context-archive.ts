@@ -11,6 +11,8 @@ const META_FILE = 'meta.json'
 /** The Docker CLI's own limit. */
 const ARCHIVE_BYTES_MAX = 10 << 20
 const ENTRIES_MAX = 1000
+/** Of Linux's file systems, less what a draft's name takes. */
+const NAME_BYTES_MAX = 200
 
 /** @param metadata what is told of the context: a copy may have another description. */
 export async function exportContext(metadata: ContextMetadata, tls: Record<string, TlsData>): Promise<Buffer> {
@@ -99,6 +101,8 @@ function checkPath(path: string): void {
   if (path.split('/').some((part) => part === '' || part === '.' || part === '..'))
     throw refuse('unexpected path format')
   if (path.includes('\\')) throw refuse("unexpected '\\' in path")
+  if (path.includes('\0') || path.split('/').some((part) => Buffer.byteLength(part) > NAME_BYTES_MAX))
+    throw refuse('unexpected path format') // no file can have such a name
 }
 
 function addTls(tls: Map<string, TlsData>, path: string, content: Buffer): void {

@@ -152,16 +152,32 @@ function readMetadata(path: string): ContextMetadata {
 
 /** Throws where the text is no description of a context. */
 export function parseMetadata(text: string): ContextMetadata {
-  const { Name, Metadata, Endpoints } = JSON.parse(text) as Partial<Record<keyof ContextMetadata, unknown>>
-  const docker = (Endpoints as Record<string, unknown> | undefined)?.['docker'] as Partial<DockerEndpoint> | undefined
+  const parsed = parseObject(text)
+  const { Name, Metadata, Endpoints } = parsed
+  const endpoints = isObject(Endpoints) ? Endpoints : {}
+  const docker = Object.hasOwn(endpoints, 'docker') ? endpoints['docker'] : undefined
   return {
     Name: typeof Name === 'string' ? Name : '',
     Metadata: isObject(Metadata) ? Metadata : {},
-    Endpoints: {
-      ...(isObject(Endpoints) ? Endpoints : {}),
-      ...(docker ? { docker: { Host: docker.Host, SkipTLSVerify: docker.SkipTLSVerify === true } } : {}),
-    },
+    Endpoints: { ...endpoints, ...(isObject(docker) ? { docker: readDocker(docker) } : {}) },
   }
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch (error) {
+    throw new Failure('invalid-argument', messageOf(error), { cause: error })
+  }
+  if (isObject(parsed)) return parsed
+  throw new Failure('invalid-argument', 'invalid context: the metadata is no object')
+}
+
+function readDocker({ Host, SkipTLSVerify }: Record<string, unknown>): DockerEndpoint {
+  if (Host !== undefined && typeof Host !== 'string')
+    throw new Failure('invalid-argument', 'invalid context: the host of the docker endpoint is no text')
+  return { ...(Host === undefined ? {} : { Host }), SkipTLSVerify: SkipTLSVerify === true }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,5 +1,5 @@
 // Files of a zip archive (PKWARE APPNOTE 6.3, sections 4.3.7 to 4.3.16): stored or deflated, without encryption or zip64.
-import { inflateRawSync } from 'node:zlib'
+import { crc32, inflateRawSync } from 'node:zlib'
 import { Failure } from '../../base/failure.ts'
 
 const LOCAL_HEADER = 0x04034b50
@@ -61,7 +61,13 @@ function readContent(bytes: Buffer, header: number, bytesMax: number): Buffer {
   const local = bytes.readUInt32LE(header + 42)
   const start = local + 30 + bytes.readUInt16LE(local + 26) + bytes.readUInt16LE(local + 28)
   if (start + packedSize > bytes.length) throw new Error('too short')
-  const packed = bytes.subarray(start, start + packedSize)
+  const content = unpack(method, bytes.subarray(start, start + packedSize), size)
+  if (content.length !== size || crc32(content) !== bytes.readUInt32LE(header + 16))
+    throw new Failure('invalid-argument', 'zip: checksum error')
+  return content
+}
+
+function unpack(method: number, packed: Buffer, size: number): Buffer {
   if (method === STORED) return packed
   if (method !== DEFLATED) throw new Failure('invalid-argument', 'zip: unsupported compression algorithm')
   return inflateRawSync(packed, { maxOutputLength: Math.max(size, 1) })
