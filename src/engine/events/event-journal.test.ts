@@ -139,3 +139,18 @@ test('10000 events: readers in memory, on disk and slow ones get each once and i
   assert.ok(readdirSync(directory).length < 10)
   await assert.rejects(read(small, 1, 1), { code: 'out-of-range' })
 })
+
+test('events with large attributes leave memory early, and are read from the journal', async (context) => {
+  const journal = open(temporary(context), { keptBytesMax: 1024 ** 3 })
+  const log = new EventLog(systemClock, journal)
+  context.after(() => log.close())
+  const label = 'x'.repeat(1024 * 1024)
+  for (let index = 0; index < 40; index++) log.publish('container', 'start', { ID: `c${index}`, Attributes: { label } })
+  assert.ok(log.kept().length < 20)
+  await Promise.resolve()
+  const ids = await read(log, 0, 40)
+  assert.deepEqual(
+    ids,
+    Array.from({ length: 40 }, (_, index) => `c${index}`),
+  )
+})

@@ -8,6 +8,8 @@ import { currentOrigin } from './origin.ts'
 
 /** In memory; a page of a listener is never longer. */
 const RECENT_EVENTS_MAX = 1024
+/** Attributes are labels, and those of a stranger's image can be large: what does not fit is in the journal alone. */
+const RECENT_BYTES_MAX = 16 * 1024 * 1024
 /** A clock that goes back by less is read again within its own grain; by more it was set. */
 const CLOCK_GRAIN_NS = 1_000_000_000n
 
@@ -26,6 +28,7 @@ export class EventLog {
   readonly #journal: EventJournal | undefined
   /** With consecutive numbers. */
   readonly #recent: EventMessage[] = []
+  #recentBytes = 0
   #unwritten: EventMessage[] = []
   readonly #waiting = new Set<() => void>()
   #listeners = 0
@@ -53,7 +56,9 @@ export class EventLog {
     const by = currentOrigin()
     const event: EventMessage = { Type: type, Action: action, Actor: actor, scope: 'local', time, timeNano, seq, by }
     this.#recent.push(event)
-    if (this.#recent.length > RECENT_EVENTS_MAX) this.#forgetOldest()
+    this.#recentBytes += sizeOf(event)
+    while (this.#recent.length > RECENT_EVENTS_MAX || (this.#recentBytes > RECENT_BYTES_MAX && this.#recent.length > 1))
+      this.#forgetOldest()
     if (this.#unwritten.length === 0) queueMicrotask(() => this.#flush())
     this.#unwritten.push(event)
   }
@@ -148,8 +153,10 @@ export class EventLog {
   }
 
   #forgetOldest(): void {
-    const lost = this.#recent.shift()?.timeNano ?? 0n
-    if (lost > this.#lostNano) this.#lostNano = lost
+    const lost = this.#recent.shift()
+    if (lost === undefined) return
+    this.#recentBytes -= sizeOf(lost)
+    if (lost.timeNano > this.#lostNano) this.#lostNano = lost.timeNano
   }
 
   /** Before anybody is told: what a client has seen is still there after `kill -9`. */
@@ -179,4 +186,11 @@ export class EventLog {
     this.#lastNano = now > this.#lastNano || isSet ? now : this.#lastNano + 1n
     return this.#lastNano
   }
+}
+
+/** About as many bytes as its text takes. */
+function sizeOf({ Actor: { Attributes } }: EventMessage): number {
+  let size = 0
+  for (const key in Attributes) size += key.length + (Attributes[key]?.length ?? 0) + 6
+  return size
 }
