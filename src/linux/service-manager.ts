@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs'
 import { messageOf } from '../base/failure.ts'
 import type { Log } from '../base/log.ts'
-import { AF_UNIX, SOCK_DGRAM } from './constants.ts'
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from './constants.ts'
 import type { Kernel } from './kernel.ts'
 import { unixAddress } from './unix-address.ts'
 
@@ -51,7 +51,8 @@ export function connectServiceManager(
 }
 
 function send(kernel: Pick<Kernel, 'socket' | 'connect' | 'send'>, path: string, message: string): void {
-  const fd = kernel.socket(AF_UNIX, SOCK_DGRAM, 0)
+  // A manager that does not read must not stop the daemon.
+  const fd = kernel.socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
   try {
     kernel.connect(fd, unixAddress(path))
     kernel.send(fd, Buffer.from(message))

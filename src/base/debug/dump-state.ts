@@ -14,6 +14,8 @@ interface Report {
 
 /** Calls under way, the stack, what the event loop waits for. There is one thread of JavaScript, so one stack. */
 export function describeState(listCalls: ListCalls): string {
+  // Else Node asks the resolver for the name of each peer, and the whole daemon waits for the answers.
+  Object.assign(process.report, { excludeNetwork: true }) // Node 20.13; its types do not know it
   const report = process.report.getReport() as Report
   const calls = listCalls().map(
     ({ path, startedAtMs }) => `  ${path} ${((Date.now() - startedAtMs) / 1000).toFixed(3)}s`,

@@ -40,13 +40,7 @@ async function listenOnPath(path: string, { makeServer, group, log }: ListenOpti
   await removeStaleSocket(path)
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
   const server = makeServer(false)
-  // Closed to everyone until its owner and mode are right.
-  const mask = process.umask(0o177)
-  try {
-    await opened(server, { path })
-  } finally {
-    process.umask(mask)
-  }
+  await opened(server, { path })
   if (gid === undefined && group !== '')
     log.warn(`could not change group ${path} to ${group}: group ${group} not found`)
   if (gid !== undefined) chownSync(path, 0, gid)
@@ -101,10 +95,16 @@ function described(server: Server): string {
 function opened(server: Server, where: { path: string } | { host: string; port: number } | { fd: number }) {
   return new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(where, () => {
-      server.off('error', reject)
-      resolve()
-    })
+    // A path is closed to everyone until its owner and mode are right. It is bound before `listen` returns; nobody else makes files meanwhile.
+    const mask = process.umask(0o177)
+    try {
+      server.listen(where, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    } finally {
+      process.umask(mask)
+    }
   })
 }
 
