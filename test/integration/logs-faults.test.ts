@@ -1,7 +1,7 @@
 // Logs when things go wrong: rotation under many followers, files that an administrator empties or deletes, full disks, daemons and shims that are killed,
 // followers that do not read.
 import assert from 'node:assert/strict'
-import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
@@ -118,6 +118,29 @@ test('a full disk neither stops nor kills a container; the log tells what is mis
     await eventually('the log goes on', 30_000, async () => (await engine.ok('logs', id)).endsWith('after'))
     const { stderr } = await engine.docker(['logs', id])
     assert.equal(stderr, `berth: ${50_000 - before.length} log entries could not be written and are lost\n`)
+    await engine.ok('rm', '-f', id)
+  } finally {
+    await run(['umount', '-l', directory])
+  }
+})
+
+test('a disk without room for one more file costs no log: the last file grows', async () => {
+  const bounds = ['max-size=20k', 'max-file=9', 'compress=false'].flatMap((option) => ['--log-opt', option])
+  const script =
+    'for i in $(seq 0 49); do seq $((i * 200 + 1)) $((i * 200 + 200)); sleep 0.01; done; touch /through; sleep 1000'
+  const id = await engine.ok('create', '--log-driver', 'local', ...bounds, image, 'sh', '-c', script)
+  const directory = containerFile(engine.directory, id, 'local-logs')
+  // The directory itself is one of the inodes.
+  await must(['sh', '-c', `mkdir -p '${directory}' && mount -t tmpfs -o size=8m,nr_inodes=5 none '${directory}'`])
+  try {
+    await engine.ok('start', id)
+    await eventually(
+      'it is through',
+      60_000,
+      async () => (await engine.docker(['exec', id, 'cat', '/through'])).code === 0,
+    )
+    assert.deepEqual(numbersOf(await engine.ok('logs', id)), sequence(10_000))
+    assert.equal(readdirSync(directory).length, 4)
     await engine.ok('rm', '-f', id)
   } finally {
     await run(['umount', '-l', directory])
