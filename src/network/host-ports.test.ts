@@ -31,7 +31,7 @@ test('a port of another program is named as Docker names it', async () => {
   await once(other, 'listening')
   const { port } = other.address() as { port: number }
   await assert.rejects(reserveHostPorts([request({ hostPort: port })], OPTIONS), {
-    message: `failed to bind port 127.0.0.1:${port}/tcp: listen tcp4 127.0.0.1:${port}: bind: address already in use`,
+    message: `failed to bind host port 127.0.0.1:${port}/tcp: address already in use`,
   })
   // A range goes on behind it.
   const [next] = await reserveHostPorts([request({ hostPort: port, hostPortEnd: port + 20 })], OPTIONS)
@@ -42,7 +42,7 @@ test('a port of another program is named as Docker names it', async () => {
 
 test('an address that is not this host’s is a reason', async () => {
   await assert.rejects(reserveHostPorts([request({ hostIp: '192.0.2.77', hostPort: 39_999 })], OPTIONS), {
-    message: /listen tcp4 192\.0\.2\.77:39999: bind: cannot assign requested address/,
+    message: /failed to bind host port 192\.0\.2\.77:39999\/tcp: cannot assign requested address/,
   })
 })
 

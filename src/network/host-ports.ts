@@ -121,8 +121,7 @@ async function listen(
     forget()
     // A host without IPv6 publishes on IPv4 alone when nobody asked for more.
     if (askedIp === '' && hostIp === IPV6_ANY && isWithoutIpv6(error)) return undefined
-    const call = protocol === 'udp' ? 'listen udp' : 'listen tcp'
-    const message = `failed to bind port ${printed}/${protocol}: ${call}${isIPv6(hostIp) ? 6 : 4} ${printed}: bind: ${reasonOf(error)}`
+    const message = `failed to bind host port ${printed}/${protocol}: ${reasonOf(error)}`
     throw hasErrno(error, 'EADDRINUSE')
       ? new PortTaken('internal', message, { cause: error })
       : new Failure('internal', message, { cause: error })

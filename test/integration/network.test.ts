@@ -198,7 +198,7 @@ test('a port that is taken fails the whole attach in Docker’s words, and leave
   await once(stranger, 'listening')
   await assert.rejects(
     container('second', [{ hostPort: 8084 }]),
-    /listen tcp4 0\.0\.0\.0:8084: bind: address already in use$/,
+    /failed to bind host port 0\.0\.0\.0:8084\/tcp: address already in use$/,
   )
   stranger.close()
   assert.deepEqual({ links: linkNames(), ruleset: ruleset() }, before)

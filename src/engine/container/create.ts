@@ -8,6 +8,7 @@ import { UndoStack } from '../../base/undo-stack.ts'
 import { formatPlatform, isSamePlatform } from '../../oci/parse-platform.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { Engine } from '../engine.ts'
+import { understoodName } from '../image/find-image.ts'
 import type { Image } from '../image/image-store.ts'
 import type { Container, ContainerRecord } from './container.ts'
 import { initialState } from './container-state.ts'
@@ -95,7 +96,7 @@ async function requireImage(engine: Engine, { request, platform }: CreateOptions
   if (platform !== undefined && !isSamePlatform(platform, own))
     throw new Failure(
       'not-found',
-      `image with reference ${reference} was found but does not provide the specified platform (${formatPlatform(platform)})`,
+      `image with reference ${understoodName(reference)} was found but does not provide the specified platform (${formatPlatform(platform)})`,
     )
   return image
 }

@@ -22,8 +22,13 @@ test('signals go by number and by name, with or without SIG, in any case', () =>
     ['RTMAX', 64],
   ]
   for (const [text, number] of table) assert.equal(parseSignal(text), number, text)
-  for (const text of ['0', '65', 'FOO', '-9', '', 'SIG', 'constructor', '9x'])
+  for (const text of ['0', 'FOO', '', 'SIG', 'constructor', '9x'])
     assert.throws(() => parseSignal(text), { code: 'invalid-argument', message: `invalid signal: ${text}` })
+  for (const number of [65, 1000, -9, 32, 33])
+    assert.throws(() => parseSignal(String(number)), {
+      code: 'invalid-argument',
+      message: `the linux daemon does not support signal ${number}`,
+    })
 })
 
 test('a failed start has the exit code that its text stands for', () => {

@@ -14,7 +14,7 @@ export function chooseMacAddress(
   const endpoints = networking?.EndpointsConfig ?? {}
   const reasons = Object.entries(endpoints).flatMap(([name, endpoint]) => {
     const reason = judgeEndpoint(name, endpoint)
-    return reason === undefined ? [] : [`invalid config for network ${name}: ${reason}`]
+    return reason === undefined ? [] : [`invalid config for network ${networkName(name)}: ${reason}`]
   })
   if (reasons.length > 0) throw new Failure('invalid-argument', joinReasons(reasons))
   const mode = networkName(hostConfig.NetworkMode)

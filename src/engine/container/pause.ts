@@ -42,7 +42,7 @@ async function execsToStart(engine: Engine, container: Container): Promise<void>
 
 export async function unpauseContainer(engine: Engine, container: Container): Promise<void> {
   await container.lock.run(async () => {
-    if (container.state.status !== 'paused') throw new Failure('conflict', `Container ${container.id} is not paused`)
+    if (container.state.status !== 'paused') throw new Failure('unknown', `Container ${container.id} is not paused`)
     await call(
       `Cannot unpause container ${container.id}`,
       engine.containerd.tasks.resume({ containerId: container.id }),

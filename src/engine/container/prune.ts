@@ -3,12 +3,12 @@ import { Failure, isFailure } from '../../base/failure.ts'
 import type { Engine } from '../engine.ts'
 import type { Filters } from '../http/filters.ts'
 import { hasLabel } from '../http/filters.ts'
+import { parseMoment } from '../image/until.ts'
 import type { Container } from './container.ts'
 import { countsAsRunning } from './container-state.ts'
 import { removeContainer } from './remove.ts'
 import { measureSizes } from './sizes.ts'
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 const running = new WeakSet<Engine>()
 
 export async function pruneContainers(engine: Engine, filters: Filters): Promise<Record<string, unknown>> {
@@ -51,12 +51,5 @@ function parseUntil(filters: Filters, nowMs: number): number | undefined {
   const [text] = values
   if (text === undefined) return undefined
   if (values.length > 1) throw new Failure('invalid-argument', 'more than one until filter specified')
-  if (/^\d{1,12}(\.\d{1,9})?$/.test(text)) return Number(text) * 1000
-  if (/^(\d{1,9}(\.\d{1,6})?(ms|s|m|h))+$/.test(text)) {
-    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
-    return nowMs - parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS_MS[unit!]!, 0)
-  }
-  const time = Date.parse(text)
-  if (Number.isNaN(time)) throw new Failure('invalid-argument', `invalid until filter: ${text}`)
-  return time
+  return parseMoment(text, nowMs)
 }

@@ -6,13 +6,15 @@ const RTMIN = 34
 const RTMAX = 64
 /** Names that Node does not list, and the real-time ones. */
 const NUMBERS: Readonly<Record<string, number>> = makeTable()
+const KNOWN: ReadonlySet<number> = new Set(Object.values(NUMBERS))
 
-/** Throws invalid-argument in Docker's words. */
+/** Throws invalid-argument in Docker's words, which tell numbers without a signal from what is no number. */
 export function parseSignal(text: string): number {
-  if (/^\d{1,3}$/.test(text)) {
+  if (/^[+-]?\d{1,18}$/.test(text)) {
     const number = Number(text)
-    if (number > 0 && number <= RTMAX) return number
-    throw invalidSignal(text)
+    if (number === 0) throw invalidSignal(text)
+    if (!KNOWN.has(number)) throw new Failure('invalid-argument', `the linux daemon does not support signal ${number}`)
+    return number
   }
   const number = NUMBERS[text.toUpperCase().replace(/^SIG/, '')]
   if (number === undefined) throw invalidSignal(text)

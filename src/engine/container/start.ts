@@ -1,6 +1,6 @@
 // POST /containers/{id}/start: from a record to a running process.
 import { formatRfc3339Nano } from '../../base/clock.ts'
-import { Failure, messageOf } from '../../base/failure.ts'
+import { Failure, messageOf, withSubject } from '../../base/failure.ts'
 import { nextTurn } from '../../base/next-turn.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import type { Engine } from '../engine.ts'
@@ -195,14 +195,18 @@ async function joinNetwork(engine: Engine, container: Container, undo: UndoStack
     await leaveNetwork(engine, container)
     container.saveState()
   })
-  container.record.endpoint = await engine.network.attach({
-    key: container.id,
-    name: container.name,
-    netnsPath: netnsPath(engine, container.id),
-    ports: publishRequests(config, hostConfig),
-    macAddress: config.MacAddress || undefined,
-    sysctls: {},
-  })
+  container.record.endpoint = await engine.network
+    .attach({
+      key: container.id,
+      name: container.name,
+      netnsPath: netnsPath(engine, container.id),
+      ports: publishRequests(config, hostConfig),
+      macAddress: config.MacAddress || undefined,
+      sysctls: {},
+    })
+    .catch((error: unknown) => {
+      throw withSubject('failed to set up container networking', error)
+    })
   writeHostsFile(engine, container)
   publishNetworkEvent(engine, container, 'connect')
 }

@@ -7,10 +7,7 @@ export function parseEventTime(query: URLSearchParams, name: string): bigint | u
   if (text === '' || text === '-1') return undefined
   const [, sign = '', seconds, fraction = ''] = /^([+-]?)(\d{1,12})(?:\.(\d{0,20}))?$/.exec(text) ?? []
   if (seconds === undefined)
-    throw new Failure(
-      'invalid-argument',
-      `invalid value for '${name}': strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`,
-    )
+    throw new Failure('invalid-argument', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
   const whole = BigInt(seconds) * (sign === '-' ? -1n : 1n)
   return whole * 1_000_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, '0'))
 }

@@ -15,7 +15,7 @@ export function findImage(images: readonly Image[], name: string): Image | undef
 
 /** Docker's error, with the name as it was understood. */
 export function noSuchImage(name: string): Failure {
-  return new Failure('not-found', `No such image: ${understood(name)}`)
+  return new Failure('not-found', `No such image: ${understoodName(name)}`)
 }
 
 function byDigest(images: readonly Image[], digest: string): Image | undefined {
@@ -49,7 +49,8 @@ function byIdPrefix(images: readonly Image[], name: string): Image | undefined {
   return found.length === 1 ? found[0] : undefined
 }
 
-function understood(name: string): string {
+/** As Docker's messages have it: with the tag that nobody gave. */
+export function understoodName(name: string): string {
   if (/^(?:sha256:)?[0-9a-f]{64}$/.test(name)) return name.startsWith('sha256:') ? name : `sha256:${name}`
   try {
     return familiarReference(withDefaultTag(parseReference(name)))

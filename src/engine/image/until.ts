@@ -8,12 +8,18 @@ const UNIT_MS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 
 export function parseUntil(filters: Filters, nowMs: number): number {
   const values = filters.get('until')
   if (values.length !== 1) throw invalidFilter(`until=[${values.join(' ')}]`)
-  const text = values[0] ?? ''
+  return parseMoment(values[0] ?? '', nowMs)
+}
+
+/** One value of such a filter. */
+export function parseMoment(text: string, nowMs: number): number {
   if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text) * 1000
   const durationMs = parseDuration(text)
   if (durationMs !== undefined) return nowMs - durationMs
+  // JavaScript reads dates out of nearly anything, and this decides what is removed.
+  const isDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+)?(?:Z|[+-]\d\d:\d\d)?$/.test(text)
   // A date without an offset is in UTC here: the daemon's zone is nobody's business.
-  const time = Date.parse(/^\d{4}-\d\d-\d\dT[\d:.]+$/.test(text) ? `${text}Z` : text)
+  const time = isDate ? Date.parse(/T[\d:.]+$/.test(text) ? `${text}Z` : text) : Number.NaN
   if (Number.isNaN(time))
     throw new Failure('invalid-argument', `failed to parse value as time or duration: ${JSON.stringify(text)}`)
   return time

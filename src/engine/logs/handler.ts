@@ -20,8 +20,8 @@ export function logsHandler(container: Container, request: ApiRequest): ApiRespo
   const options = {
     stdout,
     stderr,
-    since: parseLogTime('since', query.get('since')),
-    until: version.atLeast('1.35') ? parseLogTime('until', query.get('until')) : undefined,
+    since: parseLogTime(query.get('since')),
+    until: version.atLeast('1.35') ? parseLogTime(query.get('until')) : undefined,
     timestamps: isTrue(query, 'timestamps'),
     details: isTrue(query, 'details'),
     framed: !container.hasTerminal,

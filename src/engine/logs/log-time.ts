@@ -18,14 +18,10 @@ export function fixTime(text: string): string {
 }
 
 /** The query's `since` and `until`: seconds since the epoch with an optional fraction; undefined for none, '' and 0. */
-export function parseLogTime(name: string, text: string | null): string | undefined {
+export function parseLogTime(text: string | null): string | undefined {
   if (text === null || text === '' || text === '0') return undefined
   const match = /^(-?\d{1,15})(?:\.(\d{0,9})\d*)?$/.exec(text)
-  if (!match)
-    throw new Failure(
-      'invalid-argument',
-      `invalid value for "${name}" parameter: failed to parse value as timestamp: ${text}`,
-    )
+  if (!match) throw new Failure('invalid-argument', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
   const seconds = Number(match[1])
   if (seconds === 0 && Number(match[2] ?? 0) === 0) return undefined
   if (seconds < 0) return undefined
