@@ -17,11 +17,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   wire: ['base', 'gen'],
   trees: ['base', 'linux', 'wire'],
   image: ['base', 'oci', 'wire'],
-  'registry/client': ['base', 'oci', 'wire', 'image'],
-  'registry/server': ['base', 'oci', 'wire', 'image'],
+  // What both the client and a server that passes on another's content need of HTTP to a registry.
+  'registry/upstream': ['base', 'oci', 'wire'],
+  'registry/client': ['base', 'oci', 'wire', 'image', 'registry/upstream'],
+  'registry/server': ['base', 'oci', 'wire', 'image', 'registry/upstream'],
   runtime: ['base', 'oci', 'linux'],
   shim: ['base', 'oci', 'gen', 'wire', 'linux'],
-  'containerd/client': ['base', 'oci', 'gen', 'wire', 'linux', 'shim', 'registry/client'],
+  'containerd/client': ['base', 'oci', 'gen', 'wire', 'linux', 'shim', 'registry/client', 'registry/upstream'],
   containerd: [
     'base',
     'oci',
@@ -31,6 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'trees',
     'image',
     'registry/client',
+    'registry/upstream',
     'shim',
     'runtime',
     'runc',
@@ -52,6 +55,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'network',
     'build',
     'registry/client',
+    'registry/upstream',
     'containerd/client',
   ],
   // trees: `cp` packs and unpacks the user's own directories.

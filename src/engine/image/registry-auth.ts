@@ -1,6 +1,6 @@
 // Credentials that a client hands over for one request: the header X-Registry-Auth.
 import type { IncomingMessage } from 'node:http'
-import type { RegistryAuth } from '../../registry/client/puller.ts'
+import type { RegistryAuth } from '../../registry/upstream/registry-auth.ts'
 import { isObject } from '../settings/setting-value.ts'
 
 const HEADER_LENGTH_MAX = 64 * 1024

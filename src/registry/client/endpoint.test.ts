@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseReference } from '../../oci/parse-reference.ts'
 import { endpointsOf, isInsecure } from './endpoint.ts'
-import { parseChallenges } from './parse-challenge.ts'
+import { parseChallenges } from '../upstream/parse-challenge.ts'
 
 test('loopback, named hosts and address ranges may be spoken to in clear', () => {
   const cases: [host: string, list: string[], expected: boolean][] = [

@@ -1,6 +1,8 @@
 // Where a repository is looked for: its registry's address, mirrors first, and over which scheme.
 import { isIP } from 'node:net'
 import type { Reference } from '../../oci/reference.ts'
+import { hostName } from '../upstream/host-name.ts'
+import type { TlsFiles } from '../upstream/tls-files.ts'
 
 export interface Endpoint {
   /** `http` is tried after `https` where both are allowed. */
@@ -19,14 +21,6 @@ export interface Endpoint {
   dialTimeoutMs?: number
   /** A mirror is told whose repositories are meant (the `ns` parameter). */
   namespace?: string
-}
-
-/** Certificates in PEM. */
-export interface TlsFiles {
-  /** Trusted besides the system's own. */
-  authorities: readonly string[]
-  /** What the client shows of itself. */
-  pairs: readonly { certificate: string; key: string }[]
 }
 
 const HUB = 'docker.io'
@@ -71,12 +65,6 @@ export function isInsecure(host: string, insecureRegistries: readonly string[]):
 export function isLoopback(host: string): boolean {
   const name = hostName(host)
   return name === 'localhost' || inRange(name, '127.0.0.0/8') || inRange(name, '::1/128')
-}
-
-/** Without port and brackets. */
-export function hostName(host: string): string {
-  const bracketed = /^\[([^\]]*)\]/.exec(host)
-  return bracketed?.[1] ?? host.replace(/:\d+$/, '')
 }
 
 function inRange(address: string, range: string): boolean {

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../base/clock.ts'
 import { Failure, isFailure } from '../../base/failure.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { splitDigest } from '../../oci/digest.ts'
-import { readBody } from './http-request.ts'
+import { readBody } from '../upstream/http-request.ts'
 import { codeOf, parseRegistryError, registryErrorText } from './registry-error.ts'
 import type { RegistrySession } from './registry-session.ts'
 

@@ -5,7 +5,8 @@ import { isAbsolute, join, posix } from 'node:path'
 import { parse } from 'smol-toml'
 import { Failure, messageOf, withSubject } from '../../base/failure.ts'
 import { booleanOf, type JsonObject, listOf, objectOf, optional, stringOf } from '../../oci/json-shape.ts'
-import { type Endpoint, isLoopback, type TlsFiles } from './endpoint.ts'
+import type { TlsFiles } from '../upstream/tls-files.ts'
+import { type Endpoint, isLoopback } from './endpoint.ts'
 
 export type Capability = 'pull' | 'resolve' | 'push' | 'referrers'
 

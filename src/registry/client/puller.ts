@@ -2,15 +2,7 @@
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
-
-export interface RegistryAuth {
-  username?: string
-  password?: string
-  identityToken?: string
-  registryToken?: string
-  /** A whole Authorization header, for the registry itself. */
-  authorization?: string
-}
+import type { RegistryAuth } from '../upstream/registry-auth.ts'
 
 /** Known from the start, or asked for when a registry wants to be shown some. */
 export type AuthSource = RegistryAuth | undefined | (() => Promise<RegistryAuth | undefined>)

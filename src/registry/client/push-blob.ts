@@ -1,7 +1,7 @@
 // One blob or manifest to a registry (distribution-spec, "Push").
 import { Failure } from '../../base/failure.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import { readBody } from './http-request.ts'
+import { readBody } from '../upstream/http-request.ts'
 import { codeOf, parseRegistryError, registryErrorText } from './registry-error.ts'
 import { parseLocation, type RegistrySession } from './registry-session.ts'
 

@@ -5,7 +5,7 @@ import { withDefaultTag } from '../../oci/parse-reference.ts'
 import type { Reference } from '../../oci/reference.ts'
 import { endpointOf } from './endpoint.ts'
 import { pushBlob, pushManifest } from './push-blob.ts'
-import type { RegistryAuth } from './puller.ts'
+import type { RegistryAuth } from '../upstream/registry-auth.ts'
 import { RegistrySession } from './registry-session.ts'
 
 /** Where the image's blobs are: an OCI layout, a content store. */

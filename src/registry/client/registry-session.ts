@@ -1,10 +1,10 @@
 // Talks to one registry about one repository: scheme, challenges, redirects.
 import type { IncomingMessage } from 'node:http'
 import { Failure } from '../../base/failure.ts'
-import { authorize } from './authorize.ts'
+import { authorize } from '../upstream/authorize.ts'
 import type { Endpoint } from './endpoint.ts'
-import { ConnectionFailure, type HttpRequest, readBody, sendRequest } from './http-request.ts'
-import { parseChallenges } from './parse-challenge.ts'
+import { ConnectionFailure, type HttpRequest, readBody, sendRequest } from '../upstream/http-request.ts'
+import { parseChallenges } from '../upstream/parse-challenge.ts'
 import type { AuthSource } from './puller.ts'
 
 export interface SessionRequest {

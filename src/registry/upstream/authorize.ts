@@ -1,10 +1,10 @@
 // Answers a registry's challenge: basic, or a bearer token from the service that the registry names (distribution's token specification).
 import { Failure } from '../../base/failure.ts'
 import { parseJsonObject } from '../../oci/json-shape.ts'
-import { hostName } from './endpoint.ts'
+import { hostName } from './host-name.ts'
 import { readBody, sendRequest } from './http-request.ts'
 import type { Challenge } from './parse-challenge.ts'
-import type { RegistryAuth } from './puller.ts'
+import type { RegistryAuth } from './registry-auth.ts'
 
 export interface AuthorizeRequest {
   challenges: readonly Challenge[]

@@ -3,7 +3,7 @@ import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request a
 import type { Agent as HttpsAgent } from 'node:https'
 import { isIP } from 'node:net'
 import { Failure } from '../../base/failure.ts'
-import type { TlsFiles } from './endpoint.ts'
+import type { TlsFiles } from './tls-files.ts'
 import { openTunnel, proxyAuthorization, proxyFor } from './proxy.ts'
 
 export interface HttpRequest {
