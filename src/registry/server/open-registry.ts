@@ -12,6 +12,7 @@ import { listen } from './http/serve.ts'
 import { RequestMetrics } from './metrics/request-metrics.ts'
 import { serveDebug } from './metrics/serve-debug.ts'
 import { openNotifier } from './notifications/notifier.ts'
+import { Upstreams } from './proxy/upstreams.ts'
 import type { Registry } from './registry.ts'
 import { DirectoryStore } from './storage/directory-store.ts'
 import { MemoryStore } from './storage/memory-store.ts'
@@ -39,6 +40,8 @@ export async function openRegistry(settings: Settings, log: Log): Promise<Runnin
     hashes: new UploadHashes(),
     uploads: new KeyedMutex(),
     quotas: new KeyedMutex(),
+    fetches: new KeyedMutex(),
+    upstreams: new Upstreams(settings.upstreams),
     metrics: new RequestMetrics(),
     health: new Health(),
     notifier: openNotifier(settings.notifications, systemClock, log),

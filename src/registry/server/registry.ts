@@ -9,6 +9,7 @@ import type { UploadHashes } from './content/upload-hashes.ts'
 import type { Health } from './health/checks.ts'
 import type { RequestMetrics } from './metrics/request-metrics.ts'
 import type { Notifier } from './notifications/notifier.ts'
+import type { Upstreams } from './proxy/upstreams.ts'
 import type { RegistryStore } from './storage/store.ts'
 
 export interface Registry {
@@ -21,6 +22,9 @@ export interface Registry {
   uploads: KeyedMutex
   /** One at a time that adds to a repository with a quota. */
   quotas: KeyedMutex
+  /** One transfer at a time of each thing from another registry. */
+  fetches: KeyedMutex
+  upstreams: Upstreams
   metrics: RequestMetrics
   health: Health
   notifier: Notifier

@@ -9,6 +9,7 @@ import { parseListenAddress } from './parse-address.ts'
 import { parseHealth } from './parse-health.ts'
 import { parseNotifications } from './parse-notifications.ts'
 import { parsePolicy } from './parse-policy.ts'
+import { parseProxy } from './parse-proxy.ts'
 import { parseS3 } from './parse-s3.ts'
 import { Section } from './section.ts'
 import type { DebugSettings, HttpSettings, Settings, StorageSettings, TlsSettings } from './settings.ts'
@@ -32,6 +33,7 @@ export function parseConfig(text: string, environment: Readonly<Record<string, s
     ...parseAccess(root.section('auth'), root.has('tokenservice') ? root.section('tokenservice') : undefined),
     validation: parseValidation(root.section('validation')),
     ...parsePolicy(root.section('policy')),
+    upstreams: parseProxy(root.section('proxy')),
     health: parseHealth(root.section('health')),
     notifications: parseNotifications(root.section('notifications')),
     catalogMax: root.section('catalog').count('maxentries') ?? CATALOG_MAX,

@@ -5,6 +5,7 @@ import type { CheckSettings } from '../health/checks.ts'
 import type { EndpointSettings } from '../notifications/notifier.ts'
 import type { ImmutableTags } from '../policy/immutable-tags.ts'
 import type { Quota } from '../policy/quota.ts'
+import type { UpstreamSettings } from '../proxy/upstreams.ts'
 import type { S3Settings } from '../storage/s3-client.ts'
 import type { LogFields, LogFormat, LogLevel } from '../../../base/log.ts'
 
@@ -25,6 +26,7 @@ export interface Settings {
   validation: boolean
   /** The most names that `_catalog` gives at once. */
   catalogMax: number
+  upstreams: readonly UpstreamSettings[]
   immutableTags: readonly ImmutableTags[]
   quotas: readonly Quota[]
   health: readonly CheckSettings[]

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isFailure, messageOf } from '../../../base/failure.ts'
 import { ApiError, formatErrors } from '../api-error.ts'
 import { TOKEN_PATH } from '../auth/verify-token.ts'
+import { parseRepositoryName } from '../names.ts'
 import type { Registry } from '../registry.ts'
 import { deleteBlob, getBlob } from './blobs.ts'
 import type { Exchange, Handler } from './exchange.ts'
@@ -50,14 +51,18 @@ async function dispatch(registry: Registry, request: IncomingMessage, response: 
     return registry.tokenService.answer(request, response, url)
   if (url === undefined || (url.pathname !== base && !url.pathname.startsWith(`${base}/`))) return notFound(response)
   response.setHeader('docker-distribution-api-version', 'registry/2.0')
-  const route = parseRoute(decodePath(url.pathname.slice(base.length + 1)))
-  if (route === undefined) return notFound(response)
+  const asked = parseRoute(decodePath(url.pathname.slice(base.length + 1)))
+  if (asked === undefined) return notFound(response)
+  const namespace = registry.upstreams.namespaceOf(url.searchParams.get('ns'))
+  // containerd asks a mirror for `library/busybox?ns=docker.io`.
+  const route = namespace === undefined ? asked : { ...asked, name: `${namespace}/${asked.name}` }
+  if (namespace !== undefined) response.setHeader('oci-namespace', namespace)
   const handlers = ENDPOINTS[route.kind]
   const method = request.method ?? ''
   const handler = handlers[method]
   const exchange: Exchange = { registry, request, response, url, route, user: undefined }
   await registry.authorize(exchange, method)
-  if (handler === undefined || isOff(registry, route.kind, method))
+  if (handler === undefined || isOthers(exchange, method) || isOff(registry, route.kind, method))
     throw new ApiError('UNSUPPORTED', { headers: { allow: allowed(registry, route.kind) } })
   await handler(exchange)
 }
@@ -96,6 +101,13 @@ function decodePath(path: string): string {
   } catch {
     return path
   }
+}
+
+/** What comes from another registry is pushed there. It may be deleted here, to be fetched again. */
+function isOthers({ registry, route }: Exchange, method: string): boolean {
+  const name = parseRepositoryName(route.name)
+  const isWrite = !READS.has(method) && method !== 'DELETE'
+  return isWrite && name !== undefined && registry.upstreams.find(name) !== undefined
 }
 
 function isOff({ settings }: Registry, kind: RouteKind, method: string): boolean {

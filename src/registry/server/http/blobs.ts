@@ -4,6 +4,7 @@ import type { Digest } from '../../../oci/digest.ts'
 import { ApiError } from '../api-error.ts'
 import { holdBlob } from '../content/hold-blob.ts'
 import type { RepositoryName } from '../names.ts'
+import { fetchBlob, headBlob } from '../proxy/pull-through.ts'
 import { answerEmpty, digestFrom, type Exchange, repositoryOf } from './exchange.ts'
 import { parseRange } from './parse-range.ts'
 
@@ -44,9 +45,12 @@ export async function getBlob(exchange: Exchange): Promise<void> {
 /** A client that asks whether a blob is there may be about to count on it: that keeps the collector away. */
 async function sizeOf({ registry }: Exchange, name: RepositoryName, digest: Digest, hold: boolean): Promise<number> {
   const { store, clock } = registry
+  const upstream = registry.upstreams.find(name)
+  if (upstream !== undefined && !hold) await fetchBlob(registry, upstream, name, digest)
   const size = (await store.isBlobLinked(name, digest))
     ? await (hold ? holdBlob(store, digest, clock) : store.statBlob(digest))
     : undefined
+  if (size === undefined && upstream !== undefined) return headBlob(upstream, digest)
   if (size === undefined) throw new ApiError('BLOB_UNKNOWN', { detail: digest })
   return size
 }

@@ -8,6 +8,7 @@ import { ApiError } from '../api-error.ts'
 import { isDigestOf, putManifest } from '../content/put-manifest.ts'
 import { type FoundManifest, findManifest } from '../content/find-manifest.ts'
 import type { EventTarget } from '../notifications/notifier.ts'
+import { fetchManifest } from '../proxy/pull-through.ts'
 import { requireMutable } from '../policy/immutable-tags.ts'
 import { parseTag, type RepositoryName, type Tag } from '../names.ts'
 import { matches } from './blobs.ts'
@@ -20,6 +21,8 @@ export async function getManifest(exchange: Exchange): Promise<void> {
   const { registry, request, response } = exchange
   const name = repositoryOf(exchange)
   const reference = referenceOf(exchange)
+  const upstream = registry.upstreams.find(name)
+  if (upstream !== undefined) await fetchManifest(registry, upstream, name, reference)
   const found = await acceptable(exchange, name, await findManifest(registry, name, reference), 'tag' in reference)
   const head = { 'docker-content-digest': found.digest, etag: `"${found.digest}"` }
   if (matches(request.headers['if-none-match'], found.digest)) return answerEmpty(exchange, 304, head)
