@@ -1,7 +1,8 @@
 // A few worker threads that unpack layers: as many as there are processors, started when needed and let go soon after.
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { endNativeThread, startNativeThread } from '../../linux/native-thread.ts'
 import { releaseMemorySoon } from '../../linux/release-memory.ts'
 import type { LayerAnswer, LayerJob } from './layer-job.ts'
 
@@ -37,7 +38,7 @@ export class LayerWorkers {
     this.#closed = true
     for (const waiting of this.#queue.splice(0)) waiting.reject(new Failure('cancelled', 'context canceled'))
     const workers = [...this.#busy.keys(), ...this.#idle.splice(0).map(({ worker }) => worker)]
-    await Promise.all(workers.map((worker) => worker.terminate()))
+    await Promise.all(workers.map((worker) => endNativeThread(worker)))
   }
 
   #dispatch(): void {
@@ -55,14 +56,14 @@ export class LayerWorkers {
 
   #start(): Worker {
     // Its heap holds a layer's directory names at most (see LayerWriter); buffers lie outside of it.
-    const worker = new Worker(new URL('./layer-worker.js', import.meta.url), {
+    const worker = startNativeThread(new URL('./layer-worker.js', import.meta.url), {
       resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
     })
     worker.on('message', (answer: LayerAnswer) => {
       const done = this.#busy.get(worker)
       this.#busy.delete(worker)
       if (done?.job.target.kind === 'mounts')
-        void worker.terminate().then(() => done.resolve(answer)) // its mounts go with it
+        void endNativeThread(worker).then(() => done.resolve(answer)) // its mounts go with it
       else {
         done?.resolve(answer)
         this.#rest(worker)
@@ -83,7 +84,7 @@ export class LayerWorkers {
         this.#idle.findIndex((idle) => idle.worker === worker),
         1,
       )
-      void worker.terminate()
+      void endNativeThread(worker)
     }, IDLE_MS)
     timer.unref()
     this.#idle.push({ worker, timer })

@@ -1,7 +1,8 @@
 // Runs jobs on trees, each on a thread of its own that has nothing but these trees in sight: at most one a processor at a time.
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { endNativeThread, startNativeThread } from '../../linux/native-thread.ts'
 import { releaseMemorySoon } from '../../linux/release-memory.ts'
 import type { CopyJob, DiffJob, TreeJob, TreeMessage, TreeResult } from './tree-job.ts'
 
@@ -33,7 +34,7 @@ export class TreeThreads {
   async close(): Promise<void> {
     this.#isClosed = true
     for (const go of this.#waiting.splice(0)) go()
-    await Promise.all([...this.#running].map((worker) => worker.terminate()))
+    await Promise.all([...this.#running].map((worker) => endNativeThread(worker)))
   }
 
   async #inTurn(job: TreeJob, write: (bytes: Uint8Array) => Promise<void>, signal: AbortSignal): Promise<DiffOutcome> {
@@ -53,17 +54,17 @@ export class TreeThreads {
 
   async #run(job: TreeJob, write: (bytes: Uint8Array) => Promise<void>, signal: AbortSignal): Promise<DiffOutcome> {
     // Its heap holds the names of one way down a tree, and those of files with several; buffers lie outside of it.
-    const worker = new Worker(new URL('./tree-worker.js', import.meta.url), {
+    const worker = startNativeThread(new URL('./tree-worker.js', import.meta.url), {
       resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
     })
     this.#running.add(worker)
-    const cancel = () => void worker.terminate()
+    const cancel = () => void endNativeThread(worker)
     signal.addEventListener('abort', cancel)
     try {
       return await outcomeOf(worker, job, write)
     } finally {
       signal.removeEventListener('abort', cancel)
-      await worker.terminate() // its mounts are gone when this has ended
+      await endNativeThread(worker) // its mounts are gone when this has ended
       this.#running.delete(worker)
     }
   }

@@ -1,7 +1,8 @@
 // Threads that see a container's files, one per view: what a thread sees can't be changed back. One waits in advance for a while after another
 // was needed, since a `cp` asks twice, and a thread takes some 50 ms to start.
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { endNativeThread, startNativeThread } from '../../linux/native-thread.ts'
 import { releaseMemorySoon } from '../../linux/release-memory.ts'
 import type { FileChange } from '../../trees/list-changes.ts'
 import {
@@ -104,12 +105,12 @@ export class FilesThreads {
     clearTimeout(this.#spareTimer)
     const spare = this.#spare
     this.#spare = undefined
-    await spare?.terminate()
+    if (spare !== undefined) await endNativeThread(spare)
   }
 }
 
 function startWorker(): Worker {
-  const worker = new Worker(new URL('./files-worker.js', import.meta.url), {
+  const worker = startNativeThread(new URL('./files-worker.js', import.meta.url), {
     resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
   })
   worker.on('error', () => {}) // whoever uses it hears of it, too
@@ -123,7 +124,7 @@ class FilesThread implements FilesView {
   readonly #onEnd: () => void
   readonly #messages: FilesMessage[] = []
   readonly #failure = failurePromise()
-  readonly #cancel = () => void this.#worker.terminate()
+  readonly #cancel = () => void endNativeThread(this.#worker)
   #wake: () => void = () => {}
   #credit = CHUNKS_IN_FLIGHT
   #isEnded = false
@@ -164,7 +165,7 @@ class FilesThread implements FilesView {
     if (this.#isEnded) return
     this.#isEnded = true
     this.#signal.removeEventListener('abort', this.#cancel)
-    await this.#worker.terminate() // its mounts are gone when this has ended
+    await endNativeThread(this.#worker) // its mounts are gone when this has ended
     this.#onEnd()
   }
 
