@@ -36,3 +36,8 @@ export function isLayerType(mediaType: string): boolean {
     /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.(?:gzip|zstd))?$/.test(mediaType)
   )
 }
+
+/** A layer whose licence forbids copies: it is fetched from where its descriptor says, and never passed on. */
+export function isNonDistributable(mediaType: string): boolean {
+  return /^application\/vnd\.(?:oci\.image\.layer\.nondistributable|docker\.image\.rootfs\.foreign)\./.test(mediaType)
+}

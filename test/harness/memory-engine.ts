@@ -106,6 +106,7 @@ function imagesOf(): ImageStore {
     manifest: descriptor,
     configDescriptor: descriptor,
     layers: [],
+    contents: new Map(),
     recordNames: [],
     repoTags: ['image:latest'],
     repoDigests: [],

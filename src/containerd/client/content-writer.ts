@@ -103,7 +103,8 @@ async function* requestsOf(
   yield { ...common, action: WriteAction.COMMIT, offset: BigInt(offset), labels }
 }
 
-async function* inChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Pieces that fit into a message, not many more than are needed. */
+export async function* inChunks(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let held: Uint8Array[] = []
   let size = 0
   for await (const data of source) {

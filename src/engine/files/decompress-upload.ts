@@ -3,26 +3,14 @@ import { spawn } from 'node:child_process'
 import { pipeline, Readable } from 'node:stream'
 import { Failure } from '../../base/failure.ts'
 import { decompress } from '../../wire/compression/decompress.ts'
+import { peekStart } from '../../wire/compression/peek-start.ts'
 
 const XZ = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])
 const BZIP2 = Buffer.from([0x42, 0x5a, 0x68])
 
 /** Throws Failure('invalid-argument') for damaged data. */
 export async function* decompressUpload(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const chunks = source[Symbol.asyncIterator]()
-  const first: Buffer[] = []
-  let size = 0
-  while (size < XZ.length) {
-    const next = await chunks.next()
-    if (next.done) break
-    first.push(next.value)
-    size += next.value.length
-  }
-  const start = Buffer.concat(first)
-  const whole = (async function* (): AsyncGenerator<Buffer> {
-    if (start.length > 0) yield start
-    yield* { [Symbol.asyncIterator]: () => chunks }
-  })()
+  const { start, whole } = await peekStart(source, XZ.length)
   if (start.subarray(0, XZ.length).equals(XZ)) yield* byProgram(whole, 'xz', ['-d', '-c', '-q'])
   else if (start.subarray(0, BZIP2.length).equals(BZIP2)) yield* byProgram(whole, 'bzip2', ['-d', '-c', '-q'])
   else yield* decompress(whole)

@@ -112,6 +112,22 @@ test('an index is exported with the manifests of the platforms asked for, the fi
   await assert.rejects(exportBytes(blobs, { images, allPlatforms: true }), { code: 'not-found' })
 })
 
+test('an image without a name is in the archive without one, and of an index what was chosen', async () => {
+  const blobs = new MemoryBlobs()
+  const [amd, arm, gone] = [imageFor(blobs, 'amd64'), imageFor(blobs, 'arm64'), imageFor(blobs, 's390x')]
+  const target = indexFor(blobs, amd, arm, gone)
+  blobs.blobs.delete(digestOf(`${LAYER}s390x`))
+  const files = await filesIn(
+    await exportBytes(blobs, { images: [{ target, chosen: { entries: [amd, arm], main: arm } }] }),
+  )
+  const [image] = JSON.parse(files.get('manifest.json')!) as { RepoTags: unknown; Layers: string[] }[]
+  assert.equal(image?.RepoTags, null)
+  assert.deepEqual(image?.Layers, [`blobs/sha256/${digestOf(`${LAYER}arm64`).slice(7)}`])
+  assert.ok(files.has(`blobs/sha256/${amd.digest.slice(7)}`) && !files.has(`blobs/sha256/${gone.digest.slice(7)}`))
+  const { manifests } = JSON.parse(files.get('index.json')!) as { manifests: object[] }
+  assert.deepEqual(manifests, [{ mediaType: target.mediaType, digest: target.digest, size: target.size }])
+})
+
 test('bytes that are not what their digest says are not exported', async () => {
   const blobs = new MemoryBlobs()
   const images = [{ name: 'example.com/a:1', target: imageFor(blobs, 'amd64') }]

@@ -6,7 +6,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { splitDigest } from '../../oci/digest.ts'
 import { descriptorJson } from '../../oci/format-descriptor.ts'
 import { goJson } from '../../oci/go-json.ts'
-import { isIndexType, isManifestType, MEDIA_TYPE } from '../../oci/media-type.ts'
+import { isIndexType, isManifestType, isNonDistributable, MEDIA_TYPE } from '../../oci/media-type.ts'
 import { type Manifest, MANIFEST_BYTES_MAX, parseManifestOrIndex } from '../../oci/parse-manifest.ts'
 import { isSamePlatform } from '../../oci/parse-platform.ts'
 import type { Platform } from '../../oci/platform.ts'
@@ -15,7 +15,7 @@ import { type TarSource, writeTar } from '../../wire/tar/write-tar.ts'
 import { nameAnnotations, shortReference } from './image-names.ts'
 
 export interface ExportRequest {
-  images: readonly { name: string; target: Descriptor }[]
+  images: readonly ExportImage[]
   /** Of an index: the manifests that fit one of these, the most wanted first; Docker's manifest.json has the first that fits. */
   platforms: readonly Platform[]
   /** Of an index: all manifests, and all must be there. */
@@ -24,6 +24,14 @@ export interface ExportRequest {
   skipCompatibilityManifest: boolean
   /** Leaves out layers whose licence forbids copies. */
   skipNonDistributable: boolean
+}
+
+export interface ExportImage {
+  /** Left out: the image is in the archive without a name. */
+  name?: string
+  target: Descriptor
+  /** Of an index: these of its entries, whatever their platforms, and the manifest that stands for it in Docker's file. */
+  chosen?: { entries: readonly Descriptor[]; main: Descriptor }
 }
 
 /** Where the images' blobs are. Both throw `not-found`. */
@@ -50,10 +58,12 @@ export async function* exportArchive(request: ExportRequest, blobs: ExportBlobs)
 async function planArchive(request: ExportRequest, blobs: ExportBlobs): Promise<TarSource[]> {
   const plan = new ArchivePlan(request, blobs)
   const roots: Descriptor[] = []
-  for (const { name, target } of request.images) {
-    const annotations = { ...target.annotations, ...nameAnnotations(name), ...blobs.sourceAnnotations(target) }
-    roots.push({ ...target, annotations })
-    await plan.addImage(name, target)
+  for (const image of request.images) {
+    const { name, target } = image
+    const named = name === undefined ? {} : nameAnnotations(name)
+    const annotations = { ...target.annotations, ...named, ...blobs.sourceAnnotations(target) }
+    roots.push(Object.keys(annotations).length === 0 ? target : { ...target, annotations })
+    await plan.addImage(image)
   }
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: roots.map(descriptorJson) }
   plan.addFile('oci-layout', 0o444, LAYOUT)
@@ -74,14 +84,15 @@ class ArchivePlan {
     this.#blobs = blobs
   }
 
-  async addImage(name: string, target: Descriptor): Promise<void> {
+  async addImage({ name, target, chosen: entries }: ExportImage): Promise<void> {
     let chosen: Descriptor | undefined = target
     if (isManifestType(target.mediaType)) await this.#addTree(target, 0)
-    else if (isIndexType(target.mediaType)) chosen = await this.#addIndex(target)
+    else if (isIndexType(target.mediaType))
+      chosen = entries ? await this.#addEntries(target, entries) : await this.#addIndex(target)
     else throw new Failure('invalid-argument', 'only manifests may be exported: invalid argument')
     if (chosen === undefined) return
     const image = this.#dockerImages.get(chosen.digest) ?? { manifest: chosen, names: [] }
-    image.names.push(name)
+    if (name !== undefined) image.names.push(name)
     this.#dockerImages.set(chosen.digest, image)
   }
 
@@ -99,7 +110,7 @@ class ArchivePlan {
       const layers = document.layers.map(blobName)
       images.push({
         Config: blobName(document.config),
-        RepoTags: names.map(shortName),
+        RepoTags: names.length === 0 ? null : names.map(shortName),
         Layers: layers.length === 0 ? null : layers,
       })
     }
@@ -133,6 +144,12 @@ class ArchivePlan {
     return fitting.sort((a, b) => a.rank - b.rank)[0]!.manifest
   }
 
+  async #addEntries(target: Descriptor, chosen: NonNullable<ExportImage['chosen']>): Promise<Descriptor> {
+    this.#addBlob(target)
+    for (const entry of chosen.entries) await this.#addTree(entry, 1)
+    return chosen.main
+  }
+
   async #addTree(descriptor: Descriptor, depth: number): Promise<void> {
     if (depth > DEPTH_MAX) throw new Failure('invalid-argument', `index is nested more than ${DEPTH_MAX} deep`)
     this.#addBlob(descriptor)
@@ -163,10 +180,6 @@ function rankOf(manifest: Descriptor, platforms: readonly Platform[]): number | 
   if (platform === undefined) return platforms.length
   const rank = platforms.findIndex((wanted) => isSamePlatform(wanted, platform))
   return rank < 0 ? undefined : rank
-}
-
-function isNonDistributable(mediaType: string): boolean {
-  return /^application\/vnd\.(?:oci\.image\.layer\.nondistributable|docker\.image\.rootfs\.foreign)\./.test(mediaType)
 }
 
 function shortName(name: string): string {

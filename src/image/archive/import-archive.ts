@@ -27,7 +27,7 @@ export interface ArchiveBlobs {
   readStart(digest: Digest, sizeMax: number): Promise<Buffer>
   stream(digest: Digest): AsyncIterable<Buffer>
   /** A stored blob that unpacks to the layer of this digest. */
-  findPacked(diffId: Digest): ArchiveFile | undefined
+  findPacked(diffId: Digest): ArchiveFile | undefined | Promise<ArchiveFile | undefined>
 }
 
 export interface ImportOptions {
@@ -123,7 +123,7 @@ function normalised(tag: string): string {
 
 /** A layer that is here already in packed form is taken in that form: that of a registry is the one that can be pushed again. */
 async function resolveLayer(file: ArchiveFile, blobs: ArchiveBlobs, options: ImportOptions): Promise<Descriptor> {
-  const packed = blobs.findPacked(file.digest)
+  const packed = await blobs.findPacked(file.digest)
   const blob = packed ?? file
   const isPacked = detectCompression(await blobs.readStart(blob.digest, MAGIC_BYTES)) !== 'none'
   if (isPacked) return { mediaType: MEDIA_TYPE.dockerLayerGzip, ...blob }

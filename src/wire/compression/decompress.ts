@@ -3,6 +3,7 @@ import { pipeline, Readable } from 'node:stream'
 import * as zlib from 'node:zlib'
 import type { Decompress as FzstdDecompress } from 'fzstd'
 import { Failure, isFailure } from '../../base/failure.ts'
+import { peekStart } from './peek-start.ts'
 import { ZstdWindows } from './zstd-windows.ts'
 
 export type Compression = 'gzip' | 'zstd' | 'none'
@@ -43,26 +44,9 @@ export async function loadDecompress(start: Uint8Array): Promise<Decompress> {
 
 /** The content of a stream, whatever it is compressed with, if with anything. */
 export async function* decompress(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const chunks = source[Symbol.asyncIterator]()
-  const first: Buffer[] = []
-  let size = 0
-  while (size < MAGIC_BYTES) {
-    const next = await chunks.next()
-    if (next.done) break
-    first.push(next.value)
-    size += next.value.length
-  }
-  const start = Buffer.concat(first)
-  const whole = async function* (): AsyncGenerator<Buffer> {
-    try {
-      if (start.length > 0) yield start
-      yield* { [Symbol.asyncIterator]: () => chunks }
-    } finally {
-      await chunks.return?.()
-    }
-  }
+  const { start, whole } = await peekStart(source, MAGIC_BYTES)
   const decode = await loadDecompress(start)
-  yield* decode(whole())
+  yield* decode(whole)
 }
 
 async function decoderOf(compression: Compression): Promise<Decompress> {

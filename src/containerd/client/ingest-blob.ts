@@ -1,0 +1,62 @@
+// Bytes whose digest is not known before the last of them, into the content store.
+import { createHash, randomBytes } from 'node:crypto'
+import { Failure, isFailure } from '../../base/failure.ts'
+import { WriteAction, type WriteContentResponse } from '../../gen/services/content_pb.ts'
+import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
+import type { ContainerdClient } from './client.ts'
+import { inChunks, UPLOAD_PREFIX } from './content-writer.ts'
+
+export interface IngestOptions {
+  /** Bytes of another digest are refused. */
+  expected?: Digest | undefined
+  labels?: Readonly<Record<string, string>>
+  signal: AbortSignal
+}
+
+/** Bytes that are there already are taken for stored. Where it fails nothing of them stays. */
+export async function ingestBlob(
+  client: ContainerdClient,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { expected, labels = {}, signal }: IngestOptions,
+): Promise<{ digest: Digest; size: number }> {
+  const ref = `${UPLOAD_PREFIX}${randomBytes(12).toString('hex')}`
+  const algorithm = expected === undefined ? 'sha256' : splitDigest(expected).algorithm
+  const hash = createHash(algorithm)
+  let size = 0
+  let digest: Digest | undefined
+  let broken: unknown
+  async function* requests() {
+    for await (const data of inChunks(watched())) {
+      hash.update(data)
+      yield { ref, action: WriteAction.WRITE, offset: BigInt(size), data }
+      size += data.length
+    }
+    digest = parseDigest(`${algorithm}:${hash.digest('hex')}`)
+    if (expected !== undefined && digest !== expected) {
+      broken = new Failure('failed-precondition', `unexpected commit digest ${digest}, expected ${expected}`)
+      throw broken
+    }
+    const total = { total: BigInt(size), offset: BigInt(size) }
+    yield { ref, action: WriteAction.COMMIT, ...total, expected: digest, labels: { ...labels } }
+  }
+  /** What the source fails with is told as it is, whatever the call makes of it. */
+  async function* watched(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* source
+    } catch (error) {
+      broken = error
+      throw error
+    }
+  }
+  let last: WriteContentResponse | undefined
+  try {
+    for await (const response of client.content.write(requests(), { signal })) last = response
+    if (digest === undefined || last?.action !== WriteAction.COMMIT)
+      throw new Failure('data-loss', 'content: the upload was not committed')
+    return { digest, size }
+  } catch (error) {
+    await client.content.abort({ ref }).catch(() => {}) // it may not even have begun; what is left is swept at the next start
+    if (digest !== undefined && isFailure(error, 'already-exists')) return { digest, size }
+    throw broken ?? error
+  }
+}
