@@ -130,11 +130,15 @@ test('a registry that wants a password gets it, and nothing without', async () =
     config: { Cmd: ['/hello'] },
   })
   const auth = { username: 'user', password: 'secret' }
+  const nothing = () => {}
   const push = {
-    reference: parseReference(name),
+    reference: { ...parseReference(name), tag: 'latest' },
     root: manifest,
     source: layout,
     insecureRegistries: [],
+    maxConcurrentUploads: 5,
+    mountFrom: undefined,
+    progress: { preparing: nothing, waiting: nothing, pushing: nothing, retrying: nothing, pushed: nothing },
     signal: AbortSignal.timeout(10_000),
   }
   await assert.rejects(pushImage({ ...push, auth: undefined }), /no basic auth credentials/)

@@ -6,7 +6,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { digestOf } from '../../oci/digest.ts'
 import { MEDIA_TYPE } from '../../oci/media-type.ts'
 import { parseReference } from '../../oci/parse-reference.ts'
-import { mountCandidate, sourceLabel } from './source-label.ts'
+import { mountCandidate, sourceLabel } from '../../registry/client/source-label.ts'
 import { StoreEnd } from './store-end.ts'
 
 const end = (fields: MessageInitShape<typeof ImageStoreSchema>) => new StoreEnd(create(ImageStoreSchema, fields))

@@ -61,6 +61,11 @@ export class RegistrySession {
     return this.#scheme ?? 'https'
   }
 
+  /** Finds out how the registry is spoken to. A request does the same; this asks for nothing more. */
+  async connect(signal: AbortSignal): Promise<void> {
+    await this.#findScheme(signal)
+  }
+
   /** Any status but 401, which is answered with what there is to show, once. */
   async request(request: SessionRequest): Promise<IncomingMessage> {
     const scheme = await this.#findScheme(request.signal)

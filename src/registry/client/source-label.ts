@@ -1,6 +1,6 @@
 // Which repositories a blob came from: a registry that has it in one of them need not be sent it again.
 import type { Reference } from '../../oci/reference.ts'
-import { hostName } from '../../registry/upstream/host-name.ts'
+import { hostName } from '../upstream/host-name.ts'
 
 export const SOURCE_LABEL = 'containerd.io/distribution.source.'
 const LABEL_BYTES_MAX = 4096
