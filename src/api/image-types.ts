@@ -27,8 +27,20 @@ export interface ImageHistoryItem {
 
 export type ImageDeleteItem = { Untagged: string } | { Deleted: string }
 
-/** One line of the progress of a pull. */
+/** What a search of an index has found. */
+export interface SearchResult {
+  star_count: number
+  is_official: boolean
+  name: string
+  /** Nobody can tell any more. */
+  is_automated: false
+  description: string
+}
+
+/** One line of the progress of a pull, a push, a load or an import. */
 export interface ProgressMessage {
+  /** Text as it stands, with its line end. */
+  stream?: string
   status?: string
   id?: string
   progressDetail?: { current?: number; total?: number }

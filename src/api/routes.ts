@@ -26,10 +26,15 @@ export const ROUTES = [
   route('GET', '/debug/pprof/{name}'),
 
   route('GET', '/images/json'),
+  route('GET', '/images/search'),
+  route('GET', '/images/get', '1.15'),
+  route('GET', '/images/{name}/get'),
   route('GET', '/images/{name}/history'),
   route('GET', '/images/{name}/json'),
   route('POST', '/images/create'),
+  route('POST', '/images/load'),
   route('POST', '/images/prune', '1.25'),
+  route('POST', '/images/{name}/push'),
   route('POST', '/images/{name}/tag'),
   route('DELETE', '/images/{name}'),
 

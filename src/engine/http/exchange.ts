@@ -1,5 +1,6 @@
 // One request and its answer, as the handler sees it.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { RouteKey } from '../../api/routes.ts'
 import { hijackHead, type StreamKind, takeSocket } from './hijack.ts'
@@ -30,6 +31,8 @@ export class Exchange implements ApiRequest {
   #gone: AbortController | undefined
   #isGone = false
   readonly #early: Buffer[] = []
+  /** A request that has been read to its end, or that was given up, forgets its own. */
+  readonly #socket: Socket
   readonly #onGone = () => {
     this.#isGone = true
     this.#gone?.abort()
@@ -43,7 +46,8 @@ export class Exchange implements ApiRequest {
     this.version = parts.version
     this.raw = parts.request
     // A client that only shuts down its writing side has gone too, as Docker sees it: `curl` and the CLI never do that before the answer.
-    parts.request.socket.once('end', this.#onGone)
+    this.#socket = parts.request.socket
+    this.#socket.once('end', this.#onGone)
     parts.response.once('close', this.#onGone)
   }
 
@@ -91,7 +95,7 @@ export class Exchange implements ApiRequest {
     const { request, response, upgradeBody } = this.#parts
     this.#isHijacked = true
     response.off('close', this.#onGone)
-    request.socket.off('end', this.#onGone)
+    this.#socket.off('end', this.#onGone)
     // What is left of the body must not be taken for the stream.
     if (upgradeBody) await upgradeBody()
     else for await (const _ of request);
@@ -102,7 +106,7 @@ export class Exchange implements ApiRequest {
 
   /** The answer is out: the connection may serve another request. */
   finish(): void {
-    this.raw.socket.off('end', this.#onGone)
+    this.#socket.off('end', this.#onGone)
   }
 }
 

@@ -145,15 +145,15 @@ class ContainerdImageStore implements OpenImageStore {
   async #load(): Promise<readonly Image[]> {
     const { images: records } = await this.#client.images.list({ filters: [] })
     const read = await Promise.all(records.map(async (record) => ({ record, content: await this.#content(record) })))
-    const groups = new Map<Digest, { content: ImageContent; records: ImageRecord[] }>()
+    const groups = new Map<Digest, NamedContent[]>()
     for (const { record, content } of read) {
       if (!content) continue
       const group = groups.get(content.id)
-      if (group) group.records.push(record)
-      else groups.set(content.id, { content, records: [record] })
+      if (group) group.push({ record, content })
+      else groups.set(content.id, [{ record, content }])
     }
     this.#forgetContents(records)
-    return [...groups.values()].map(({ content, records }) => makeImage(content, records)).sort(newestFirst)
+    return [...groups.values()].map(makeImage).sort(newestFirst)
   }
 
   /** Undefined, with a warning, for a record that no image can be made of: another program's, or of another platform alone. */
@@ -183,11 +183,19 @@ function contentKey(record: ImageRecord): string {
   return `${record.target?.digest}/${record.labels[MANIFEST_LABEL] ?? ''}`
 }
 
-function makeImage(content: ImageContent, records: readonly ImageRecord[]): Image {
+interface NamedContent {
+  record: ImageRecord
+  content: ImageContent
+}
+
+function makeImage(named: readonly NamedContent[]): Image {
+  const records = named.map(({ record }) => record)
   const names = records.map((record) => record.name).sort()
+  const { content } = named[0]!
   return {
     ...content,
     recordNames: names,
+    contents: new Map(named.map((one) => [one.record.name, one.content])),
     repoTags: repoTagsOf(names),
     repoDigests: repoDigestsOf(names, content.target.digest),
     taggedAtMs: Math.max(...records.map(({ updatedAt }) => (updatedAt ? timestampMs(updatedAt) : 0))),

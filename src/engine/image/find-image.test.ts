@@ -26,6 +26,7 @@ function image(seed: string, recordNames: string[]): Image {
   return {
     ...content,
     recordNames,
+    contents: new Map(),
     repoTags,
     repoDigests: repoDigestsOf(recordNames, content.target.digest),
     taggedAtMs: 0,

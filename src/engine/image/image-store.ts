@@ -23,6 +23,8 @@ export interface ImageContent {
 export interface Image extends ImageContent {
   /** containerd's names of it, in full: `docker.io/library/busybox:latest`, or `…@sha256:…`, or one that only keeps it. */
   readonly recordNames: readonly string[]
+  /** What each of the names points at: one configuration may be packed in several ways. */
+  readonly contents: ReadonlyMap<string, ImageContent>
   /** Familiar: `busybox:latest`. Sorted; empty for an image that has lost its tags. */
   readonly repoTags: readonly string[]
   /** Familiar: `busybox@sha256:…`. Sorted. */

@@ -2,9 +2,13 @@
 import type { ImageHistoryItem } from '../../api/image-types.ts'
 import { formatRfc3339Nano, ZERO_TIME } from '../../base/clock.ts'
 import type { ContainerDefaults } from '../../oci/parse-image-config.ts'
+import type { Platform } from '../../oci/platform.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
-import type { Image } from './image-store.ts'
+import { readPlatformObject } from './decode-platform.ts'
+import type { Image, ImageContent } from './image-store.ts'
+import { readImageTree, requirePlatform } from './image-tree.ts'
+import { readImage } from './read-image.ts'
 import { resolveImage } from './resolve-image.ts'
 
 export async function inspectImage(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
@@ -39,11 +43,14 @@ export async function inspectImage(engine: Engine, request: ApiRequest): Promise
 
 /** Newest first; layers stand beside the entries that made them. */
 export async function showHistory(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
-  const image = await resolveImage(engine, request.params['name'] ?? '')
+  const name = request.params['name'] ?? ''
+  const image = await resolveImage(engine, name)
+  const platform = readPlatformObject(request, '1.48')
+  const { config, chainIds } = platform === undefined ? image : await ofPlatform(engine, image, platform, name)
   const body: ImageHistoryItem[] = []
   let layer = 0
-  for (const entry of image.config.history) {
-    const chainId = entry.empty_layer ? undefined : image.chainIds[layer++]
+  for (const entry of config.history) {
+    const chainId = entry.empty_layer ? undefined : chainIds[layer++]
     body.unshift({
       Comment: entry.comment ?? '',
       Created: createdSeconds(entry.created),
@@ -55,6 +62,12 @@ export async function showHistory(engine: Engine, request: ApiRequest): Promise<
   }
   if (body[0]) body[0] = { ...body[0], Id: image.id, Tags: [...image.repoTags] }
   return { kind: 'json', status: 200, body }
+}
+
+async function ofPlatform(engine: Engine, image: Image, platform: Platform, name: string): Promise<ImageContent> {
+  const tree = await readImageTree(engine.containerd, image.target)
+  const manifest = await requirePlatform(engine.containerd, tree, platform, name)
+  return await readImage(engine.containerd, image.target, manifest.digest)
 }
 
 export function createdSeconds(created: string | undefined): number {

@@ -4,7 +4,7 @@ import type { Image } from './image-store.ts'
 
 export function publishImageEvent(
   engine: Engine,
-  action: 'create' | 'pull' | 'tag' | 'untag' | 'delete',
+  action: 'create' | 'pull' | 'push' | 'save' | 'load' | 'import' | 'tag' | 'untag' | 'delete',
   id: string,
   name: string,
   image: Pick<Image, 'config'> | undefined,

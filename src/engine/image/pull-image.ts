@@ -14,7 +14,7 @@ import type { RegistryAuth } from '../../registry/upstream/registry-auth.ts'
 import type { Engine } from '../engine.ts'
 import { recordNameOf } from './image-names.ts'
 import type { ImageContent } from './image-store.ts'
-import { labelContent } from './label-content.ts'
+import { labelContent, labelSource } from './label-content.ts'
 import { LayerUnpacker } from './layer-unpacker.ts'
 import { type Lease, takeLease } from './lease.ts'
 import { publishImageEvent } from './publish-image-event.ts'
@@ -56,6 +56,7 @@ export async function pullImage(
   const image = imageContent({ target: pulled.root, descriptor: pulled.manifest, manifest: pulled, config })
   await unpacker.finish(pulled.layers, config)
   await labelContent(lease.client, image)
+  await labelSource(lease.client, image.manifest.digest, reference)
   await engine.images.tag(image, recordName)
   publishImageEvent(engine, 'pull', familiarReference(reference), familiarName(reference), image)
   const isNew = before?.target.digest !== image.target.digest || before.manifest.digest !== image.manifest.digest

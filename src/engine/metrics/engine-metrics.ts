@@ -17,7 +17,7 @@ const TIMERS = {
   image_actions: {
     help: 'The number of seconds it takes to process each image action',
     label: 'action',
-    values: ['delete', 'history', 'pull'],
+    values: ['delete', 'history', 'pull', 'push'],
   },
   host_info_functions: {
     help: 'The number of seconds it takes to call functions gathering info about the host',

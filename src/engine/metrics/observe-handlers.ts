@@ -9,6 +9,7 @@ const TIMED: Partial<Record<RouteKey, readonly [family: TimerFamily, value: stri
   'POST /containers/{id}/start': ['container_actions', 'start'],
   'DELETE /containers/{id}': ['container_actions', 'delete'],
   'POST /images/create': ['image_actions', 'pull'],
+  'POST /images/{name}/push': ['image_actions', 'push'],
   'DELETE /images/{name}': ['image_actions', 'delete'],
   'GET /images/{name}/history': ['image_actions', 'history'],
   'GET /info': ['host_info_functions', 'system_info'],

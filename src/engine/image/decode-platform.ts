@@ -1,0 +1,42 @@
+// The `platform` parameter where it is an object of the image specification: push, save, load, history.
+import { Failure, messageOf } from '../../base/failure.ts'
+import { objectOf, optional, stringOf } from '../../oci/json-shape.ts'
+import { normalizePlatform } from '../../oci/parse-platform.ts'
+import type { Platform } from '../../oci/platform.ts'
+import type { ApiRequest, ApiVersion } from '../http/route.ts'
+
+/** Undefined where none is asked for, or where the client's version knows none. Throws in Docker's words. */
+export function readPlatformObject(
+  { query, version }: Pick<ApiRequest, 'query' | 'version'>,
+  since: Parameters<ApiVersion['atLeast']>[0],
+): Platform | undefined {
+  if (!version.atLeast(since)) return undefined
+  const given = query.getAll('platform')
+  if (given.length > 1) throw new Failure('invalid-argument', 'multiple platform parameters not supported')
+  const [text = ''] = given
+  return text === '' ? undefined : parseObject(text)
+}
+
+function parseObject(text: string): Platform {
+  let os = ''
+  let architecture = ''
+  let variant = ''
+  let osVersion = ''
+  try {
+    const object = objectOf(JSON.parse(text), 'platform')
+    const field = (name: string) => optional(object[name], `platform.${name}`, stringOf) ?? ''
+    ;[os, architecture, variant, osVersion] = [
+      field('os'),
+      field('architecture'),
+      field('variant'),
+      field('os.version'),
+    ]
+  } catch (error) {
+    throw new Failure('invalid-argument', `failed to parse platform: ${messageOf(error)}`, { cause: error })
+  }
+  if (os === '' && architecture === '' && (variant !== '' || osVersion !== ''))
+    throw new Failure('invalid-argument', 'optional platform fields provided, but OS and Architecture are missing')
+  if (os === '' || architecture === '')
+    throw new Failure('invalid-argument', 'both OS and Architecture must be provided')
+  return normalizePlatform(variant === '' ? { os, architecture } : { os, architecture, variant })
+}

@@ -1,0 +1,190 @@
+// POST /images/load: the images of an archive, Docker's or an OCI layout, compressed by whatever Docker takes.
+import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import { shortId } from '../../base/ids.ts'
+import type { ContainerdClient } from '../../containerd/client/client.ts'
+import { IMAGE_NAME, REF_NAME } from '../../image/archive/image-names.ts'
+import { importArchive } from '../../image/archive/import-archive.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { MANIFEST_BYTES_MAX, parseManifestOrIndex } from '../../oci/parse-manifest.ts'
+import { choosePlatform, formatPlatform, hostPlatform } from '../../oci/parse-platform.ts'
+import { familiarReference, parseReference, withDefaultTag } from '../../oci/parse-reference.ts'
+import type { Platform } from '../../oci/platform.ts'
+import type { Reference } from '../../oci/reference.ts'
+import type { Engine } from '../engine.ts'
+import { decompressUpload } from '../files/decompress-upload.ts'
+import { isTrue } from '../http/query.ts'
+import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
+import { archiveBlobs } from './archive-blobs.ts'
+import { readPlatformObject } from './decode-platform.ts'
+import { danglingName, recordNameOf } from './image-names.ts'
+import type { ImageContent } from './image-store.ts'
+import { readImageTree, requirePlatform, type TreeNode, wholeManifests } from './image-tree.ts'
+import { labelContent, labelTree } from './label-content.ts'
+import { LayerUnpacker, type UnpackProgress } from './layer-unpacker.ts'
+import { type Lease, takeLease } from './lease.ts'
+import { answerWithProgress, type SendProgress } from './progress-response.ts'
+import { errorMessage, layerMessage } from './progress-stream.ts'
+import { publishImageEvent } from './publish-image-event.ts'
+import { readBlob, readImage } from './read-image.ts'
+
+interface Load {
+  platform: Platform | undefined
+  isQuiet: boolean
+  version: ApiVersion
+  signal: AbortSignal
+  send: SendProgress
+}
+
+/** Whatever is wrong with the archive is told in the stream, as Docker does it. */
+export async function loadImages(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
+  const { version, signal } = request
+  const platform = readPlatformObject(request, '1.48')
+  const isQuiet = isTrue(request.query, 'quiet', true)
+  return await answerWithProgress(request, async (send) => {
+    try {
+      await load(engine, { platform, isQuiet, version, signal, send }, request.raw)
+    } catch (error) {
+      send(errorMessage(version, messageOf(error)))
+    }
+  })
+}
+
+async function load(engine: Engine, options: Load, upload: AsyncIterable<Buffer>): Promise<void> {
+  const { signal, platform } = options
+  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+  const blobs = archiveBlobs(lease, signal)
+  const index = await importArchive(decompressUpload(upload), blobs, { compressLayers: false, signal })
+  const document = parseManifestOrIndex(await readBlob(lease.client, index, MANIFEST_BYTES_MAX), index.mediaType)
+  if (document.kind !== 'index') throw new Failure('invalid-argument', 'index.json is no index')
+  if (document.manifests.length === 0) throw new Failure('not-found', 'image might be filtered out: not found')
+  const lacking: string[] = []
+  for (const entry of document.manifests) {
+    signal.throwIfAborted()
+    const loaded = await loadImage(engine, lease, options, entry)
+    if (!loaded.hasPlatform) lacking.push(loaded.name)
+  }
+  if (platform !== undefined && lacking.length > 0) throw withoutPlatform(lacking, platform)
+}
+
+async function loadImage(
+  engine: Engine,
+  lease: Lease,
+  options: Load,
+  entry: Descriptor,
+): Promise<{ name: string; hasPlatform: boolean }> {
+  const { send, platform } = options
+  const { client } = lease
+  const tree = await readImageTree(client, entry)
+  const reference = nameOf(entry)
+  const name = reference === undefined ? entry.digest : familiarReference(reference)
+  const { manifest, hasPlatform } = await choose(client, tree, platform, name)
+  const image = await readImage(client, plain(entry), manifest.digest)
+  await unpack(engine, lease, options, image)
+  await labelTree(client, tree)
+  await labelContent(client, image)
+  await nameImage(engine, image, reference, send)
+  publishImageEvent(engine, 'load', image.id, image.id, image)
+  return { name, hasPlatform }
+}
+
+/** Without what the archive's index says of it, which is its names. */
+function plain({ mediaType, digest, size }: Descriptor): Descriptor {
+  return { mediaType, digest, size }
+}
+
+/** containerd's annotation, or else OCI's, which some programs put the whole name into. */
+function nameOf({ annotations = {} }: Descriptor): Reference | undefined {
+  const text = annotations[IMAGE_NAME] || annotations[REF_NAME] || ''
+  try {
+    return text === '' ? undefined : withDefaultTag(parseReference(text))
+  } catch {
+    return undefined // no name that any of Docker's commands would take
+  }
+}
+
+/** What the name shall stand for: the platform asked for, else this machine's, else whatever is there. */
+async function choose(
+  client: ContainerdClient,
+  tree: TreeNode,
+  platform: Platform | undefined,
+  name: string,
+): Promise<{ manifest: Descriptor; hasPlatform: boolean }> {
+  const whole = wholeManifests(tree).map(({ descriptor }) => descriptor)
+  const first = whole[0]
+  if (first === undefined) throw new Failure('not-found', `content digest ${missingIn(tree)}: not found`)
+  const manifest = choosePlatform(hostPlatform(), whole) ?? first
+  if (platform === undefined) return { manifest, hasPlatform: true }
+  try {
+    return { manifest: await requirePlatform(client, tree, platform, name), hasPlatform: true }
+  } catch (error) {
+    if (!isFailure(error, 'not-found')) throw error
+    return { manifest, hasPlatform: false }
+  }
+}
+
+function missingIn(node: TreeNode): string {
+  const child = node.children.find(({ isWhole }) => !isWhole)
+  return child === undefined ? node.descriptor.digest : missingIn(child)
+}
+
+async function unpack(engine: Engine, lease: Lease, options: Load, image: ImageContent): Promise<void> {
+  await using unpacker = new LayerUnpacker({
+    client: lease.client,
+    progress: options.isQuiet ? SILENT : loadingProgress(options, image),
+    isParallel: engine.peer.isOwn,
+    signal: options.signal,
+    hold: lease.holdSnapshot,
+  })
+  await unpacker.finish(image.layers, image.config)
+}
+
+const SILENT: UnpackProgress = { extracting: () => {}, unpacked: () => {}, alreadyThere: () => {} }
+
+function loadingProgress({ send, version }: Load, image: ImageContent): UnpackProgress {
+  const tell = (layer: Descriptor, current: number) => {
+    const at = image.layers.findIndex(({ digest }) => digest === layer.digest)
+    const id = shortId(image.config.rootfs.diff_ids[at] ?? layer.digest)
+    send(layerMessage(version, id, 'Loading layer', { current, total: layer.size }))
+  }
+  return {
+    extracting: (layer) => tell(layer, Math.min(layer.size, FIRST_BYTES)),
+    unpacked: (layer) => tell(layer, layer.size),
+    alreadyThere: () => {},
+  }
+}
+
+/** What Docker has read of a layer when it first tells of it. */
+const FIRST_BYTES = 32 * 1024
+
+async function nameImage(
+  engine: Engine,
+  image: ImageContent,
+  reference: Reference | undefined,
+  send: SendProgress,
+): Promise<void> {
+  const tell = (text: string) => send({ stream: `${text}\n` })
+  const images = await engine.images.list()
+  if (reference === undefined) {
+    const isKept = images.some(({ id }) => id === image.id)
+    if (!isKept) await engine.images.tag(image, danglingName(image.target.digest))
+    return tell(`Loaded image ID: ${image.id}`)
+  }
+  const recordName = recordNameOf(reference)
+  const before = images.find(({ recordNames }) => recordNames.includes(recordName))
+  const name = familiarReference(reference)
+  if (before !== undefined && before.id !== image.id)
+    tell(`The image ${name} already exists, renaming the old one with ID ${before.id} to empty string`)
+  await engine.images.tag(image, recordName)
+  tell(`Loaded image: ${name}`)
+}
+
+function withoutPlatform(names: readonly string[], platform: Platform): Failure {
+  const wanted = formatPlatform(platform)
+  const [name = ''] = names
+  return new Failure(
+    'not-found',
+    names.length === 1
+      ? `image ${name} was loaded, but doesn't provide the requested platform (${wanted})`
+      : `images [${names.join(', ')}] were loaded, but don't provide the requested platform (${wanted})`,
+  )
+}
