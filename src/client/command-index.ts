@@ -3,6 +3,7 @@ import type { Command } from './command.ts'
 import { COMPLETION_COMMANDS } from './command-tables/completions.ts'
 import { CONTEXT_COMMANDS } from './command-tables/contexts.ts'
 import { FILE_COMMANDS } from './command-tables/files.ts'
+import { IMAGE_COMMANDS } from './command-tables/images.ts'
 import { OTHER_COMMANDS } from './command-tables/others.ts'
 import { REGISTRY_COMMANDS } from './command-tables/registries.ts'
 import { VOLUME_COMMANDS } from './command-tables/volumes.ts'
@@ -294,7 +295,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     paths: ['version'],
     usage: '[OPTIONS]',
     summary: 'Show the Docker version information',
-    rank: 10,
+    rank: 11,
     load: async () => (await import('./commands/version.ts')).version,
   },
   {
@@ -306,6 +307,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   ...COMPLETION_COMMANDS,
   ...CONTEXT_COMMANDS,
   ...FILE_COMMANDS,
+  ...IMAGE_COMMANDS,
   ...OTHER_COMMANDS,
   ...REGISTRY_COMMANDS,
   ...SWARM_COMMANDS,

@@ -53,13 +53,20 @@ export async function pullImage(shell: Shell, image: string, options: PullOption
   await showProgress(readJsonLines(body), options.isQuiet ? undefined : options.fd)
 }
 
-/** Draws until the stream ends. Also without output every error is thrown. */
-export async function showProgress(messages: AsyncIterable<unknown>, fd: OutputFd | undefined): Promise<void> {
+/** Draws until the stream ends. Also without output every error is thrown. What is for programs goes to `onAux`. */
+export async function showProgress(
+  messages: AsyncIterable<unknown>,
+  fd: OutputFd | undefined,
+  onAux: (value: unknown) => void = () => {},
+): Promise<void> {
   const isTerminal = fd !== undefined && terminalSize(fd) !== undefined
   const draw = makeDrawing(isTerminal, () => (fd === undefined ? 0 : terminalSize(fd)?.columns) || 200)
   for await (const value of messages) {
     const message = value as ProgressMessage
-    if (message.aux !== undefined && message.aux !== null) continue
+    if (message.aux !== undefined && message.aux !== null) {
+      onAux(message.aux)
+      continue
+    }
     if (message.errorDetail?.message !== undefined) throw new Failure('internal', message.errorDetail.message)
     const text = draw(message)
     if (fd !== undefined) print(fd, text)

@@ -125,6 +125,38 @@ pull Bad
 pull -a x:y
 tag IMAGE Bad
 tag missing x
+push
+push a b
+push Bad
+push -a x:y
+push x@sha256:0000000000000000000000000000000000000000000000000000000000000000
+push --platform a/b/c/d x
+push missing
+push -q missing:1
+save
+save missing
+save Bad
+save --platform a/b/c/d x
+save -o FILES x
+save -o FILES/no-such-directory/x IMAGE
+image save missing:1
+load x
+load -i FILES/no-such-file
+load --platform a/b/c/d -i FILES/env
+load -i FILES/env
+import
+import FILES/no-such-file
+import FILES/taken Bad
+import -c BOGUS FILES/taken
+history
+history a b
+history missing
+history --platform a/b/c/d IMAGE
+search
+search a b
+search https://x/y
+search --limit 101 x
+search -f bogus=1 x
 start --checkpoint x web
 stop --time 1 --timeout 1 web
 run --platform bogus/x/y/z IMAGE

@@ -24,12 +24,6 @@ const ABSENT: Record<string, string> = {
   'network prune': 'making networks is a part of its own',
   'network rm': 'making networks is a part of its own',
   ...Object.fromEntries(
-    'history import load push save search'
-      .split(' ')
-      .flatMap((name) => [name, `image ${name}`])
-      .map((name) => [name, 'images on their way elsewhere are a part of their own']),
-  ),
-  ...Object.fromEntries(
     'create disable enable install push rm set upgrade'
       .split(' ')
       .map((verb) => [`plugin ${verb}`, 'the engine runs no plugins that it would have to install']),

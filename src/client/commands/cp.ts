@@ -6,6 +6,7 @@ import { byteString } from '../../wire/tar/entry.ts'
 import { type Command, ExitCode, type Shell } from '../command.ts'
 import { type CopyPlace, followedName, planCopy, splitArgument, splitEntry } from '../files/copy-paths.ts'
 import { CopyProgress } from '../files/copy-progress.ts'
+import { standardInput } from '../files/input.ts'
 import { absolutePath, checkOutputPath, localSource, localTarget } from '../files/local-place.ts'
 import { type Renaming, unpackInto } from '../files/unpack.ts'
 import { isTerminal, writeBytes } from '../terminal/streams.ts'
@@ -141,10 +142,6 @@ async function* inLargePieces(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint
     size = 0
   }
   if (size > 0) yield Buffer.concat(held, size)
-}
-
-async function* standardInput(): AsyncGenerator<Uint8Array> {
-  for await (const bytes of process.stdin as AsyncIterable<Uint8Array>) yield bytes
 }
 
 /** A link there is followed once; where it leads need not be there. */

@@ -68,7 +68,8 @@ function look<T extends Stats | string>(read: () => T, call: string, path: strin
   }
 }
 
-const REASONS: Readonly<Record<string, string>> = {
+/** By errno, as Go's os package says it. */
+export const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   ENOTDIR: 'not a directory',
   EACCES: 'permission denied',

@@ -34,6 +34,11 @@ export function formatLocalTime(epochSeconds: number): string {
   return `${day} ${time} ${formatOffset(offset, '')} ${offset === 0 ? 'UTC' : zoneName(date)}`
 }
 
+/** `2026-11-24T00:16:15Z`, in this machine's zone. */
+export function formatLocalMoment(epochSeconds: number): string {
+  return formatNanoTime(BigInt(epochSeconds) * 1_000_000_000n).replace(/\.0{9}/, '')
+}
+
 /** `2026-11-24T00:16:15.123456789Z`, in this machine's zone, from nanoseconds since the epoch. */
 export function formatNanoTime(nanoseconds: bigint): string {
   const date = new Date(Number(nanoseconds / 1_000_000n))

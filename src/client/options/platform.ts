@@ -1,4 +1,5 @@
 // `--platform os[(version)][/architecture[/variant]]`, with what is wrong in the words of containerd's platforms package.
+import { withSubject } from '../../base/failure.ts'
 import { goQuote } from '../../base/go/go-quote.ts'
 import { parsePlatform as parseKnown } from '../../oci/parse-platform.ts'
 import { invalid } from './values.ts'
@@ -32,4 +33,14 @@ export function parsePlatform(text: string): Platform {
   const [, os = '', version] = system
   const platform = parseKnown([os, ...others].join('/'))
   return version ? { ...platform, 'os.version': version } : platform
+}
+
+/** As the API wants it where it takes an object. Undefined where none is given. */
+export function platformObject(text: string): string | undefined {
+  if (text === '') return undefined
+  try {
+    return JSON.stringify(parsePlatform(text))
+  } catch (error) {
+    throw withSubject('invalid platform', error)
+  }
 }
