@@ -3,7 +3,7 @@ import { Failure, isFailure } from '../../base/failure.ts'
 import type { Engine } from '../engine.ts'
 import type { Filters } from '../http/filters.ts'
 import { hasLabel } from '../http/filters.ts'
-import { parseMoment } from '../image/until.ts'
+import { parseUntil } from '../http/until.ts'
 import type { Container } from './container.ts'
 import { countsAsRunning } from './container-state.ts'
 import { removeContainer } from './remove.ts'
@@ -40,16 +40,7 @@ export async function pruneContainers(engine: Engine, filters: Filters): Promise
 
 function matches(container: Container, filters: Filters, untilMs: number | undefined): boolean {
   const labels = container.record.config.Labels ?? {}
-  if (untilMs !== undefined && container.createdAtMs >= untilMs) return false
+  if (untilMs !== undefined && container.createdAtMs > untilMs) return false
   if (!filters.labels('label', labels)) return false
   return !filters.get('label!').some((wanted) => hasLabel(labels, wanted))
-}
-
-/** Unix seconds, RFC 3339, or an age: `10m`, `1h30m`. */
-function parseUntil(filters: Filters, nowMs: number): number | undefined {
-  const values = filters.get('until')
-  const [text] = values
-  if (text === undefined) return undefined
-  if (values.length > 1) throw new Failure('invalid-argument', 'more than one until filter specified')
-  return parseMoment(text, nowMs)
 }

@@ -6,11 +6,11 @@ import type { Engine } from '../engine.ts'
 import { type Filters, hasLabel, invalidFilter, parseFilters } from '../http/filters.ts'
 import { isTrue } from '../http/query.ts'
 import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
+import { parseUntil } from '../http/until.ts'
 import { matchGlob } from './glob.ts'
 import { parseRecordName } from './image-names.ts'
 import type { Image } from './image-store.ts'
 import { createdSeconds } from './inspect.ts'
-import { parseUntil } from './until.ts'
 
 const FILTERS = ['dangling', 'label', 'label!', 'before', 'since', 'until', 'reference']
 
@@ -42,7 +42,7 @@ export async function summarizeForUsage(
 export async function selectImages(engine: Engine, filters: Filters): Promise<readonly Image[]> {
   const before = await boundary(engine, filters, 'before')
   const since = await boundary(engine, filters, 'since')
-  const until = filters.has('until') ? parseUntil(filters, engine.clock.now()) : undefined
+  const until = parseUntil(filters, engine.clock.now())
   const dangling = filters.has('dangling') ? filters.boolean('dangling', false) : undefined
   return (await engine.images.list()).filter((image) => {
     const created = createdMs(image)
