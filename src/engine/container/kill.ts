@@ -9,6 +9,7 @@ import { countsAsRunning } from './container-state.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { cancelRestart } from './restart-later.ts'
 import { parseSignal } from './signals.ts'
+import { watchHealth } from './watch-health.ts'
 
 const { SIGKILL } = constants.signals
 const KILL_LIMIT_MS = 10_000
@@ -80,6 +81,7 @@ async function thaw(engine: Engine, container: Container): Promise<void> {
   try {
     await engine.containerd.tasks.resume({ containerId: container.id })
     container.state.status = 'running'
+    watchHealth(engine, container, { isNewRun: false })
     container.saveState()
   } catch (error) {
     engine.log.warn('cannot unpause container', { container: container.id, error: messageOf(error) })

@@ -5,6 +5,7 @@ import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
 import { isRestarting, notRunning } from './container.ts'
 import { publishContainerEvent } from './publish-event.ts'
+import { endHealth, watchHealth } from './watch-health.ts'
 
 const EXEC_START_LIMIT_MS = 10_000
 
@@ -25,6 +26,7 @@ export async function pauseContainer(engine: Engine, container: Container): Prom
       await execsToStart(engine, container)
       await call(`cannot pause container ${container.id}`, engine.containerd.tasks.pause({ containerId: container.id }))
       container.state.status = 'paused'
+      endHealth(container)
     } finally {
       container.isPausing = false
     }
@@ -48,6 +50,7 @@ export async function unpauseContainer(engine: Engine, container: Container): Pr
       engine.containerd.tasks.resume({ containerId: container.id }),
     )
     container.state.status = 'running'
+    watchHealth(engine, container, { isNewRun: false })
     container.saveState()
     publishContainerEvent(engine, container, 'unpause')
   })

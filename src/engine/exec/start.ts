@@ -50,15 +50,25 @@ export async function startAttached(
   client: Duplex,
 ): Promise<void> {
   try {
-    claimExec(exec)
-    const shim = await runExec(engine, exec, options, client)
-    if (shim === undefined) return endClient(client)
-    await spliceExec(engine, exec, client, shim, { stdin: true, detachKeys: exec.config.detachKeys })
+    await runAttached(engine, exec, options, client)
   } catch (error) {
     const text = Buffer.from(`${messageOf(error)}\r\n`)
     client.write(options.terminal ? text : frame(1, text))
     endClient(client)
   }
+}
+
+/** The same, but what goes wrong is thrown, and then the client is not closed. */
+export async function runAttached(
+  engine: Engine,
+  exec: Exec,
+  options: ExecStartOptions,
+  client: Duplex,
+): Promise<void> {
+  claimExec(exec)
+  const shim = await runExec(engine, exec, options, client)
+  if (shim === undefined) return endClient(client)
+  await spliceExec(engine, exec, client, shim, { stdin: true, detachKeys: exec.config.detachKeys })
 }
 
 /** Returns the stream to join the client to, if it wants one. */
