@@ -23,6 +23,7 @@ import { publishContainerEvent } from './publish-event.ts'
 import { parseContainerName } from './rename.ts'
 import { removeSnapshot } from './tasks.ts'
 
+import { makeWorkingDirectory } from './working-directory.ts'
 export interface CreateOptions {
   /** '' makes one up. */
   name: string
@@ -78,6 +79,7 @@ export async function createContainer(
   container.mounts = await prepared
   await makeImageMounts(engine, container, undo)
   await makeVolumes(engine, container, container.mounts, undo)
+  makeWorkingDirectory(engine, container, container.mounts)
   container.save()
   claimVolumes(engine, container)
   undo.commit()

@@ -125,7 +125,7 @@ async function start(engine: Engine, request: ApiRequest): Promise<ApiResponse> 
   const container = engine.containers.require(name)
   if (request.query.get('checkpoint-dir')) throw new Failure('forbidden', 'custom checkpointdir is not supported')
   const saved = checkpoint === '' ? {} : { checkpoint: requireCheckpoint(container, container.name, '', checkpoint) }
-  await startContainer(engine, container, { isAutomatic: false, ...saved })
+  await startContainer(engine, container, { isAutomatic: false, isJudged: true, ...saved })
   return NO_CONTENT
 }
 

@@ -80,7 +80,8 @@ function fill(kernel: Kernel, mounts: readonly Pick<SnapshotMount, 'type' | 'sou
   }
 }
 
-function openWritable(kernel: Kernel, mounts: readonly SnapshotMount[]): Fd {
+/** The caller closes it, and with it the mount. */
+export function openWritable(kernel: Kernel, mounts: readonly SnapshotMount[]): Fd {
   const lowers = layersOf(mounts, false)
   const options = overlayOptions(mounts)
   if (options.length > 0) return openLayers(kernel, lowers, options)

@@ -66,6 +66,12 @@ export function prepareConfig(engine: Engine, id: string, checked: CheckedReques
   return { config: completeConfig(merged), hostConfig, warnings }
 }
 
+/** Of a container that a user starts: an update, or a change of the daemon or its machine, may have made it what could not be created. Throws invalid-argument. */
+export function judgeStored(engine: Engine, hostConfig: HostConfig): void {
+  validateHostConfig(hostConfig, validationFacts(engine))
+  checkBindSources(hostConfig)
+}
+
 /** The last checks, once the name is taken. Throws `unknown`: Docker answers 500 for them. */
 export function checkLate(hostConfig: HostConfig): void {
   try {

@@ -16,6 +16,7 @@ import { networkKind, requireNetwork } from './network-settings.ts'
 import { netnsPath } from './paths.ts'
 import { publishRequests } from './port-bindings.ts'
 import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
+import { judgeStored } from './prepare-config.ts'
 import { removeContainer } from './remove.ts'
 import { cancelRestart } from './restart-later.ts'
 import { makeSharedMemory, removeSharedMemory } from './shared-memory.ts'
@@ -36,6 +37,8 @@ export interface StartOptions {
   /** By a restart policy: counts and marks of earlier runs stay. */
   isAutomatic: boolean
   /** Directory of the images that the processes are brought back from. */
+  /** By a user's `start`: its configuration is judged again. */
+  isJudged?: boolean
   checkpoint?: string
 }
 
@@ -45,6 +48,7 @@ export async function startContainer(engine: Engine, container: Container, optio
     await container.lock.run(async () => {
       requireStartable(container, options)
       if (!options.isAutomatic) forgetPast(container)
+      if (options.isJudged === true) judgeStored(engine, container.record.hostConfig)
       await container.cleanup
       await run(engine, container, options.checkpoint)
     })

@@ -47,8 +47,11 @@ export function baseName(path: string): string {
 
 const LINKS_MAX = 255
 
-/** Where a path leads when every link in it is followed; parts that are not there stay as they are. */
-export function followLinks(path: string): string {
+/**
+ * Where a path leads when every link in it is followed; parts that are not there stay as they are. `linkAt` answers where a link points, undefined for
+ * what is none: it is asked for paths without links on the way only. Left out: those of this thread's root.
+ */
+export function followLinks(path: string, linkAt = linkOfThread): string {
   let rest = path.split('/')
   let at = '/'
   for (let links = 0; rest.length > 0; ) {
@@ -72,7 +75,7 @@ export function followLinks(path: string): string {
   return at
 }
 
-function linkAt(path: string): string | undefined {
+function linkOfThread(path: string): string | undefined {
   try {
     return readlinkSync(path)
   } catch (error) {
