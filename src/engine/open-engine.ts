@@ -21,6 +21,7 @@ import type { EngineConfig } from './config.ts'
 import { checkpointHandlers } from './checkpoint/handlers.ts'
 import { ContainerStore } from './container/container-store.ts'
 import { containerHandlers } from './container/handlers.ts'
+import { restoreLinks } from './container/links/register-links.ts'
 import { reconcileContainers } from './container/reconcile.ts'
 import type { Engine } from './engine.ts'
 import { EventJournal } from './events/event-journal.ts'
@@ -103,6 +104,7 @@ export async function openEngine(options: {
       files: new FilesThreads(),
     }
     await requireAuthorizationPlugins(engine.plugins, config.authorizationPlugins)
+    restoreLinks(engine)
     await Promise.all([reconcileContainers(engine), dropOldLeases(engine)])
     const close = async () => {
       images.close()

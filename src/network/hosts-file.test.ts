@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatHostNetworkHostsFile, formatHostsFile, parseExtraHost } from './hosts-file.ts'
+import { formatHostNetworkHostsFile, formatHostsFile, parseExtraHost, replaceHostsAddress } from './hosts-file.ts'
 
 // The bytes of `docker run --rm [flags] image cat /etc/hosts` of dockerd 20.10.
 const STANDARD = `127.0.0.1\tlocalhost
@@ -24,6 +24,22 @@ test('/etc/hosts is Docker’s', () => {
       hostGateways: ['172.17.0.1'],
     }),
     `${STANDARD}1.2.3.4\ta\n172.17.0.1\tgw\n::1\tb\n172.17.0.2\tfoo.example.com foo\n`,
+  )
+})
+
+test('who is linked to stands between extra hosts and the container itself; no name makes a line of its own', () => {
+  const linked = [{ address: '172.17.0.3', names: ['db', '', 'a b', 'x\n6.6.6.6', 'store'] }]
+  assert.equal(
+    formatHostsFile({ ...PLAIN, extraHosts: ['a:1.2.3.4'], linked }),
+    `${STANDARD}1.2.3.4\ta\n172.17.0.3\tdb store\n172.17.0.2\t4d821ff893f3\n`,
+  )
+})
+
+test('a new address is put where the first name is the one meant', () => {
+  const file = '1.1.1.1\tdb host\n# 1.1.1.1 db\n2.2.2.2\tdb2 db\n3.3.3.3\tdb.example\n4.4.4.4\tother db\n5.5.5.5\tdb\n'
+  assert.equal(
+    replaceHostsAddress(file, 'db', '9.9.9.9'),
+    '9.9.9.9\tdb host\n# 1.1.1.1 db\n2.2.2.2\tdb2 db\n9.9.9.9\tdb.example\n4.4.4.4\tother db\n9.9.9.9\tdb\n',
   )
 })
 

@@ -24,6 +24,14 @@ export interface HostsFileRequest {
   extraHosts: readonly string[]
   /** What `host-gateway` means; more than one where the gateway has IPv6 too. */
   hostGateways: readonly string[]
+  /** Of containers that this one is linked to. */
+  linked?: readonly HostsEntry[]
+}
+
+/** A line of its own. Names with white space in them are left out: they would be more lines, or names. */
+export interface HostsEntry {
+  address: string
+  names: readonly string[]
 }
 
 /** Throws invalid-argument for an extra host that names no address. */
@@ -32,7 +40,22 @@ export function formatHostsFile(request: HostsFileRequest): string {
   const [bare = fqdn] = fqdn.split('.')
   const names = bare === fqdn ? fqdn : `${fqdn} ${bare}`
   const own = request.addresses.map((address) => `${address}\t${names}\n`)
-  return [STANDARD, ...extraEntries(request), ...own].join('')
+  const linked = (request.linked ?? []).map(
+    (entry) => `${entry.address}\t${entry.names.filter((name) => /^\S+$/.test(name)).join(' ')}\n`,
+  )
+  return [STANDARD, ...extraEntries(request), ...linked, ...own].join('')
+}
+
+/** The lines whose first name this is get the address; everything else stays as it is. */
+export function replaceHostsAddress(file: string, name: string, address: string): string {
+  const isMeant = (names: string) => names.startsWith(name) && /^(?:[\s.]|$)/.test(names.slice(name.length))
+  return file
+    .split('\n')
+    .map((line) => {
+      const tab = line.indexOf('\t')
+      return tab >= 0 && isMeant(line.slice(tab + 1)) ? `${address}${line.slice(tab)}` : line
+    })
+    .join('\n')
 }
 
 /** For a container in the host's network: the host's own file, or with extra hosts, as Docker has it, a standard one with those. */

@@ -5,6 +5,7 @@ import type { Engine } from '../engine.ts'
 import type { Container, SnapshotMount } from './container.ts'
 import { isRestarting, notRunning } from './container.ts'
 import { isAlive } from './container-state.ts'
+import { variablesOfLinked } from './links/linked-containers.ts'
 import { networkKind } from './network-settings.ts'
 import { hostnamePath, hostsPath, netnsPath, resolvConfPath } from './paths.ts'
 import { readUserFiles } from './read-user-files.ts'
@@ -34,6 +35,7 @@ export function buildSpec(
     rootfsPath: ROOTFS_PATH,
     files: nameFiles(networkOwner(engine, container) ?? container),
     mounts,
+    linkVariables: variablesOfLinked(engine, container),
     network: networkOf(engine, container),
     pidOf: {
       ...joined('pid', pidOwner(engine, container)?.state.pid),

@@ -7,6 +7,7 @@ import type { Log } from '../../base/log.ts'
 import type { ContainerRecord } from './container.ts'
 import { Container, RECORD_FILE } from './container.ts'
 import { ExecStore } from '../exec/exec-store.ts'
+import { LinkIndex } from './links/link-index.ts'
 
 const ID = /^[0-9a-f]{64}$/
 
@@ -21,6 +22,7 @@ export class ContainerStore {
   readonly #background = new Set<Promise<void>>()
   readonly #closing = new AbortController()
   readonly execs = new ExecStore()
+  readonly links = new LinkIndex()
 
   private constructor(directory: string, log: Log) {
     this.directory = directory
@@ -68,6 +70,7 @@ export class ContainerStore {
   delete(container: Container): void {
     this.#byId.delete(container.id)
     if (this.#idByName.get(container.name) === container.id) this.#idByName.delete(container.name)
+    this.links.forget(container)
   }
 
   rename(container: Container, name: string): void {
@@ -81,7 +84,13 @@ export class ContainerStore {
     return this.#idByName.has(name)
   }
 
-  /** By full id, then name, then unique prefix of an id. Throws Docker's errors. */
+  /** Its own name and those that links give it, in the alphabet's order, without slashes in front. */
+  namesOf(container: Container): string[] {
+    const linked = this.links.parentsOf(container).map(({ parent, alias }) => `${parent.name}/${alias}`)
+    return linked.length === 0 ? [container.name] : [container.name, ...linked].sort((a, b) => (a < b ? -1 : 1))
+  }
+
+  /** By full id, then name or name of a link, then unique prefix of an id. Throws Docker's errors. */
   require(text: string): Container {
     const found = this.find(text)
     if (!found) throw new Failure('not-found', `No such container: ${text}`)
@@ -92,8 +101,8 @@ export class ContainerStore {
   find(text: string): Container | undefined {
     const byId = this.#byId.get(text)
     if (byId) return byId
-    const named = this.#idByName.get(text.replace(/^\//, ''))
-    if (named !== undefined) return this.#byId.get(named)
+    const named = this.findByName(text)
+    if (named !== undefined) return named
     if (!/^[0-9a-f]{1,64}$/.test(text)) return undefined
     let match: Container | undefined
     for (const [id, container] of this.#byId) {
@@ -102,6 +111,17 @@ export class ContainerStore {
       match = container
     }
     return match
+  }
+
+  /** By the name only, or by that of a link, `parent/alias`; with or without a slash in front. */
+  findByName(text: string): Container | undefined {
+    const name = text.replace(/^\//, '')
+    const slash = name.indexOf('/')
+    const id = this.#idByName.get(slash < 0 ? name : name.slice(0, slash))
+    const container = id === undefined ? undefined : this.#byId.get(id)
+    if (slash < 0 || container === undefined) return container
+    const linked = this.links.childrenOf(container).get(name.slice(slash + 1))
+    return linked === undefined || linked.isGone ? undefined : linked
   }
 
   /** By the full id only. */

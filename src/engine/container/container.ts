@@ -43,6 +43,15 @@ export interface ContainerRecord {
   /** While it runs in a network. */
   endpoint: Endpoint | undefined
   readonly mountPoints: readonly ContainerMount[]
+  /** Of `--link`: whom it is linked to, in the order asked for. */
+  links?: readonly LinkRecord[]
+}
+
+export interface LinkRecord {
+  alias: string
+  id: string
+  /** As the link was made. */
+  name: string
 }
 
 /** A client that attached before the start; the start connects it between create and run, so that it misses nothing. */

@@ -14,6 +14,7 @@ import type { Container, ContainerRecord } from './container.ts'
 import { initialState } from './container-state.ts'
 import { generateName } from './generate-name.ts'
 import { prepareContainerLayer } from './init-layer.ts'
+import { registerLinks } from './links/register-links.ts'
 import { makeImageMounts } from './mounts/image-mounts.ts'
 import { inheritMounts } from './mounts/inherit-mounts.ts'
 import { claimVolumes, makeVolumes } from './mounts/make-volumes.ts'
@@ -22,8 +23,8 @@ import { checkLate, checkRequest, commandOf, prepareConfig } from './prepare-con
 import { publishContainerEvent } from './publish-event.ts'
 import { parseContainerName } from './rename.ts'
 import { removeSnapshot } from './tasks.ts'
-
 import { makeWorkingDirectory } from './working-directory.ts'
+
 export interface CreateOptions {
   /** '' makes one up. */
   name: string
@@ -69,6 +70,7 @@ export async function createContainer(
   })
   undo.defer(() => engine.containers.delete(container))
   checkLate(hostConfig)
+  registerLinks(engine, container)
   const prepared = prepareContainerLayer(engine, id, image.chainId)
   undo.defer(async () => {
     await prepared.catch(() => {})
@@ -77,9 +79,9 @@ export async function createContainer(
   container.makeDirectory()
   undo.defer(() => rmSync(container.directory, { recursive: true, force: true }))
   container.mounts = await prepared
+  makeWorkingDirectory(engine, container, container.mounts)
   await makeImageMounts(engine, container, undo)
   await makeVolumes(engine, container, container.mounts, undo)
-  makeWorkingDirectory(engine, container, container.mounts)
   container.save()
   claimVolumes(engine, container)
   undo.commit()

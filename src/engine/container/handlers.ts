@@ -16,6 +16,7 @@ import { inspectContainer } from './inspect.ts'
 import { killByName } from './kill.ts'
 import { resolveListFilter } from './list-filters.ts'
 import { listContainers } from './list.ts'
+import { removeLink } from './links/register-links.ts'
 import { adaptMountsToVersion } from './mounts/adapt-to-version.ts'
 import { pauseContainer, unpauseContainer } from './pause.ts'
 import { pruneContainers } from './prune.ts'
@@ -69,9 +70,8 @@ export function containerHandlers(engine: Engine): Handlers {
       const warnings = await updateContainer(engine, find(request), changes)
       return { kind: 'json', status: 200, body: { Warnings: warnings.length === 0 ? null : warnings } }
     },
-    'DELETE /containers/{id}': verb((container, { query }) => {
-      if (isTrue(query, 'link'))
-        throw new Failure('invalid-argument', 'Conflict, cannot remove the default link name of the container')
+    'DELETE /containers/{id}': verb((container, { query, params }) => {
+      if (isTrue(query, 'link')) return removeLink(engine, params['id'] ?? '')
       return removeContainer(engine, container, { force: isTrue(query, 'force'), removeVolumes: isTrue(query, 'v') })
     }),
     'POST /containers/{id}/wait': async (request) => wait(find(request), request),

@@ -46,7 +46,7 @@ export function inspectContainer(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: runningExecIds(engine, container),
-    HostConfig: inspectHostConfig(engine, record.hostConfig, version),
+    HostConfig: inspectHostConfig(engine, container, version),
     ...(record.image.manifest === undefined || !version.atLeast('1.48')
       ? {}
       : { ImageManifestDescriptor: record.image.manifest }),
@@ -78,8 +78,9 @@ const FORMER_FIELDS = [
 ] as const satisfies readonly (readonly [keyof HostConfig, `${number}.${number}`])[]
 
 /** Only what the client's version knows; the engine's limits are shown where the container has none of its own. */
-function inspectHostConfig(engine: Engine, hostConfig: HostConfig, version: ApiVersion): HostConfig {
-  const shown: HostConfig = { ...hostConfig }
+function inspectHostConfig(engine: Engine, container: Container, version: ApiVersion): HostConfig {
+  const { hostConfig } = container.record
+  const shown: HostConfig = { ...hostConfig, Links: shownLinks(engine, container) }
   for (const [field, since] of NEWER_FIELDS) if (!version.atLeast(since)) delete shown[field]
   for (const [field, until] of FORMER_FIELDS) if (version.atLeast(until)) delete shown[field]
   const own = new Set((hostConfig.Ulimits ?? []).map(({ Name }) => Name))
@@ -88,6 +89,12 @@ function inspectHostConfig(engine: Engine, hostConfig: HostConfig, version: ApiV
     .map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft }))
   if (inherited.length > 0) shown.Ulimits = [...(hostConfig.Ulimits ?? []), ...inherited]
   return shown
+}
+
+/** Whom it is really linked to, by the names of now. */
+function shownLinks(engine: Engine, container: Container): string[] | null {
+  const links = [...engine.containers.links.childrenOf(container)]
+  return links.length === 0 ? null : links.map(([alias, child]) => `/${child.name}:/${container.name}/${alias}`)
 }
 
 /** The address of the interface is its network's affair since 1.44; the field itself is gone since 1.52. */

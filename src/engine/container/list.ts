@@ -58,7 +58,7 @@ function summarize(
   const reference = record.config.Image ?? ''
   return {
     Id: record.id,
-    Names: [`/${record.name}`],
+    Names: engine.containers.namesOf(container).map((name) => `/${name}`),
     Image: currentIds.get(reference) === record.image.id ? reference : record.image.id,
     ImageID: record.image.id,
     ...(record.image.manifest === undefined || !version.atLeast('1.48')

@@ -7,6 +7,7 @@ import { formatHostNetworkHostsFile, formatHostnameFile, formatHostsFile } from 
 import { containerResolvConf, hostResolvConf } from '../../network/resolv-conf.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
+import { hostsOfLinked } from './links/linked-containers.ts'
 import { networkKind } from './network-settings.ts'
 import { hostnamePath, hostsPath, resolvConfPath } from './paths.ts'
 
@@ -30,6 +31,7 @@ export function writeHostsFile(engine: Engine, container: Container): void {
           hostname: hostnameOf(container),
           domainname: config.Domainname ?? '',
           addresses: endpoint === undefined ? [] : [endpoint.address],
+          linked: hostsOfLinked(engine, container),
           ...extra,
         })
   writeFileSync(hostsPath(container), hosts, { mode: FILE_MODE })

@@ -21,6 +21,7 @@ import { publishContainerEvent } from './publish-event.ts'
 import { removeContainer } from './remove.ts'
 import { startsWithEngine } from './restart-policy.ts'
 import { sweepSharedMemory } from './shared-memory.ts'
+import { startRounds } from './start-order.ts'
 import { startContainer } from './start.ts'
 import { deleteContainerdRecord, deleteTask, OWNER_LABEL, removeSnapshot, SNAPSHOTTER } from './tasks.ts'
 import { watchTasks } from './watch-tasks.ts'
@@ -224,12 +225,10 @@ async function sweepNetns(engine: Engine, live: ReadonlySet<string>): Promise<vo
 
 const STARTS_AT_ONCE = 8
 
-/** A restart policy also holds across a restart of the engine. Who shares another's namespaces comes after all others. */
+/** A restart policy also holds across a restart of the engine. */
 async function startByPolicy(engine: Engine): Promise<void> {
   const waiting = engine.containers.list().filter((container) => startsNow(container))
-  const isGuest = ({ record: { hostConfig } }: Container) =>
-    [hostConfig.NetworkMode, hostConfig.PidMode, hostConfig.IpcMode].some((mode) => mode?.startsWith('container:'))
-  for (const round of [waiting.filter((each) => !isGuest(each)), waiting.filter(isGuest)]) {
+  for (const round of startRounds(engine.containers, waiting)) {
     const startNext = async () => {
       for (let next = round.pop(); next !== undefined; next = round.pop()) {
         if (engine.containers.closing.aborted) return

@@ -8,6 +8,7 @@ import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { adoptNames, buildSpec } from './build-spec.ts'
 import type { Container } from './container.ts'
 import { leaveNetwork } from './exit.ts'
+import { tellParents } from './links/linked-containers.ts'
 import { explainRunFailure } from './exit-code-of-failure.ts'
 import { writeHostsFile, writeNetworkFiles } from './network-files.ts'
 import { setUpMounts } from './mounts/set-up-mounts.ts'
@@ -15,8 +16,8 @@ import { removeTemporaryMounts } from './mounts/temporary-mounts.ts'
 import { networkKind, requireNetwork } from './network-settings.ts'
 import { netnsPath } from './paths.ts'
 import { publishRequests } from './port-bindings.ts'
-import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
 import { judgeStored } from './prepare-config.ts'
+import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
 import { removeContainer } from './remove.ts'
 import { cancelRestart } from './restart-later.ts'
 import { makeSharedMemory, removeSharedMemory } from './shared-memory.ts'
@@ -36,9 +37,9 @@ const START_SUBJECT = 'failed to start task for container: '
 export interface StartOptions {
   /** By a restart policy: counts and marks of earlier runs stay. */
   isAutomatic: boolean
-  /** Directory of the images that the processes are brought back from. */
   /** By a user's `start`: its configuration is judged again. */
   isJudged?: boolean
+  /** Directory of the images that the processes are brought back from. */
   checkpoint?: string
 }
 
@@ -47,8 +48,8 @@ export async function startContainer(engine: Engine, container: Container, optio
   try {
     await container.lock.run(async () => {
       requireStartable(container, options)
-      if (!options.isAutomatic) forgetPast(container)
       if (options.isJudged === true) judgeStored(engine, container.record.hostConfig)
+      if (!options.isAutomatic) forgetPast(container)
       await container.cleanup
       await run(engine, container, options.checkpoint)
     })
@@ -212,6 +213,7 @@ async function joinNetwork(engine: Engine, container: Container, undo: UndoStack
       throw withSubject('failed to set up container networking', error)
     })
   writeHostsFile(engine, container)
+  tellParents(engine, container)
   publishNetworkEvent(engine, container, 'connect')
 }
 

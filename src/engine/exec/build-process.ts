@@ -42,11 +42,18 @@ export async function buildExecProcess(
 }
 
 /** The container's variables, TERM by the exec's own terminal, and the exec's on top. */
-function environment(base: readonly string[], { config, container }: Exec): string[] {
-  const setsTerm = (container.record.config.Env ?? []).some((variable) => variable.startsWith('TERM='))
+function environment(base: readonly string[], { config, container, linkVariables }: Exec): string[] {
+  const own = container.record.config.Env ?? []
+  const setsTerm = own.some((variable) => variable.startsWith('TERM='))
+  const linked = linkVariables.length === 0 ? [] : [...linkVariables, ...own]
   const inherited = base.filter((variable) => setsTerm || variable !== DEFAULT_TERM)
   const variables = new Map<string, string>()
-  for (const variable of [...inherited, ...(config.terminal && !setsTerm ? [DEFAULT_TERM] : []), ...config.env]) {
+  for (const variable of [
+    ...inherited,
+    ...linked,
+    ...(config.terminal && !setsTerm ? [DEFAULT_TERM] : []),
+    ...config.env,
+  ]) {
     const equals = variable.indexOf('=')
     if (equals < 0) variables.delete(variable)
     else variables.set(variable.slice(0, equals), variable)

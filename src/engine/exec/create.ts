@@ -3,6 +3,7 @@ import { Failure } from '../../base/failure.ts'
 import { generateId } from '../../base/ids.ts'
 import type { Container } from '../container/container.ts'
 import { isRestarting } from '../container/container.ts'
+import { variablesOfLinked } from '../container/links/linked-containers.ts'
 import { publishContainerEvent } from '../container/publish-event.ts'
 import { readUserFilesOfProcess } from '../container/read-user-files.ts'
 import { resolveUser } from '../container/spec/resolve-user.ts'
@@ -10,7 +11,7 @@ import type { Engine } from '../engine.ts'
 import type { ExecConfig } from './exec-store.ts'
 import { Exec } from './exec-store.ts'
 
-/** Throws conflict when the container does not run or is paused, invalid-argument where it has no such user. */
+/** Throws conflict when the container does not run or is paused, invalid-argument where it has no such user, unknown where one that it is linked to does not run. */
 export function createExec(engine: Engine, container: Container, name: string, config: ExecConfig): Exec {
   requireExecutable(container, name)
   if (config.user !== '') {
@@ -18,7 +19,7 @@ export function createExec(engine: Engine, container: Container, name: string, c
     const { passwd, group } = readUserFilesOfProcess(engine.kernel, container.state.pid)
     resolveUser(config.user, passwd, group)
   }
-  const exec = new Exec(generateId(), container, config)
+  const exec = new Exec(generateId(), container, config, variablesOfLinked(engine, container))
   engine.containers.execs.add(exec, engine.clock.now())
   publishContainerEvent(engine, container, `exec_create: ${exec.eventCommand}`, { execID: exec.id })
   return exec

@@ -28,6 +28,8 @@ export class Exec {
   readonly id: string
   readonly container: Container
   readonly config: ExecConfig
+  /** What the container's links say now; they may have said something else as it started. */
+  readonly linkVariables: readonly string[]
   state: ExecState = { kind: 'created' }
   /** A detached start leaves the process without input, whatever the configuration wants. */
   hasInput: boolean
@@ -37,10 +39,11 @@ export class Exec {
   #tellStarted: () => void = () => {}
   #tellExited: () => void = () => {}
 
-  constructor(id: string, container: Container, config: ExecConfig) {
+  constructor(id: string, container: Container, config: ExecConfig, linkVariables: readonly string[] = []) {
     this.id = id
     this.container = container
     this.config = config
+    this.linkVariables = linkVariables
     this.hasInput = config.attachStdin
     this.started = new Promise((resolve) => {
       this.#tellStarted = resolve

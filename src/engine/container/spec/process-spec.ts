@@ -24,7 +24,7 @@ export function buildProcess(input: SpecInput, security: SecurityOptions): Proce
       additionalGids: [...new Set([user.gid, ...user.additionalGids, ...input.addedGroups])],
     },
     args: buildArgs(input),
-    env: buildEnvironment(config, containerHostname(input)),
+    env: buildEnvironment(config, containerHostname(input), input.linkVariables),
     cwd: config.WorkingDir || '/',
     // execve takes them from anyone but root anyway, so that is how the spec starts.
     capabilities:
@@ -71,14 +71,18 @@ export function hasInit(input: SpecInput): boolean {
   return true
 }
 
-/** Docker's own variables, then the configured ones over them; a name alone takes one away. */
-export function buildEnvironment(config: ContainerConfig, hostname: string): string[] {
+/** Docker's own variables and those of links, then the configured ones over them; a name alone takes one away. */
+export function buildEnvironment(
+  config: ContainerConfig,
+  hostname: string,
+  linkVariables: readonly string[] = [],
+): string[] {
   const variables = new Map([
     ['PATH', `PATH=${DEFAULT_PATH}`],
     ['HOSTNAME', `HOSTNAME=${hostname}`],
   ])
   if (config.Tty === true) variables.set('TERM', 'TERM=xterm')
-  for (const text of config.Env ?? []) {
+  for (const text of [...linkVariables, ...(config.Env ?? [])]) {
     const equals = text.indexOf('=')
     if (equals < 0) variables.delete(text)
     else variables.set(text.slice(0, equals), text)

@@ -68,6 +68,8 @@ export interface SpecInput {
   files: { resolvConf?: string; hostname?: string; hosts?: string }
   /** What the user has mounted, apart from `--tmpfs`; sources are there. */
   mounts: readonly SpecMount[]
+  /** Of containers that this one is linked to; its own count more. */
+  linkVariables?: readonly string[]
   network: { kind: 'host' } | { kind: 'path'; path: string } | { kind: 'new' }
   /** Of `container:` modes: the other container's process. */
   pidOf?: { pid?: number; ipc?: number }

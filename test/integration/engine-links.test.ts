@@ -1,0 +1,66 @@
+// --link across a restart of the engine, and what an engine judges again at a start. What Docker's own engine does of it is compared in parity/links.lines.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type TestEngine, startEngine } from '../harness/berth.ts'
+import { pushBusybox } from '../harness/images.ts'
+import { type TestRegistry, startRegistry } from '../harness/registry.ts'
+
+let engine: TestEngine
+let registry: TestRegistry
+let image: string
+
+before(async () => {
+  engine = await startEngine()
+  registry = await startRegistry(`${engine.directory}/registry`)
+  image = `${registry.host}/busybox`
+  await pushBusybox(registry.host)
+  await engine.ok('pull', '-q', image)
+})
+
+after(async () => {
+  await registry[Symbol.asyncDispose]()
+  await engine[Symbol.asyncDispose]()
+})
+
+const sleeping = (name: string, ...flags: string[]) =>
+  engine.ok('run', '-d', '--name', name, ...flags, image, 'sleep', '1000')
+const linksOf = (name: string) => engine.ok('inspect', '-f', '{{.HostConfig.Links}}', name)
+const addressOf = (name: string) => engine.ok('inspect', '-f', '{{.NetworkSettings.IPAddress}}', name)
+
+test('a link outlives the engine and the name of the other container, and hears of its new address', async () => {
+  await sleeping('db', '--hostname', 'box')
+  await sleeping('web', '--link', 'db:store')
+  await engine.ok('rename', 'db', 'base')
+  await engine.killEngine()
+  await engine.start()
+  assert.equal(await linksOf('web'), '[/base:/web/store]')
+  assert.equal(await engine.ok('inspect', '-f', '{{.Name}}', 'web/store'), '/base')
+  const former = await addressOf('base')
+  await engine.ok('stop', '-t', '0', 'base')
+  await sleeping('in-its-place')
+  assert.equal(await addressOf('in-its-place'), former)
+  await engine.ok('start', 'base')
+  const entry = await engine.ok('exec', 'web', 'grep', 'store', '/etc/hosts')
+  assert.equal(entry, `${await addressOf('base')}\tstore box db`)
+  assert.match(await engine.ok('exec', 'web', 'ping', '-c', '1', 'store'), / 0% packet loss/)
+  await engine.ok('rm', '-f', 'base')
+  const { code, stderr } = await engine.docker(['restart', '-t', '0', 'web'])
+  assert.deepEqual([code, /Cannot link to a non running container: \/base AS \/web\/store/.test(stderr)], [1, true])
+  await engine.killEngine()
+  await engine.start()
+  assert.equal(await linksOf('web'), '[]')
+  await engine.ok('start', 'web')
+  await engine.ok('rm', '-f', 'web', 'in-its-place')
+})
+
+test('a link that was taken away is gone for good', async () => {
+  await sleeping('db')
+  await sleeping('web', '--link', 'db:store', '--link', 'db:other')
+  await engine.ok('rm', '--link', 'web/store')
+  await engine.killEngine()
+  await engine.start()
+  assert.equal(await linksOf('web'), '[/db:/web/other]')
+  await engine.ok('restart', '-t', '0', 'web')
+  assert.equal(await engine.ok('exec', 'web', 'sh', '-c', 'echo $STORE_NAME$OTHER_NAME'), '/web/other')
+  await engine.ok('rm', '-f', 'db', 'web')
+})
