@@ -114,7 +114,7 @@ FUZZ_SECONDS ?= 5
 export FUZZ_SECONDS
 REPORTER ?= spec
 TESTS ?= *.test.js
-BENCH ?= engine containerd runtime
+BENCH ?= engine containerd runtime registry
 
 demo: ## one image from a registry to a running process, through every part
 	tools/require.sh $(DEMO_PACKAGES)
@@ -122,7 +122,7 @@ demo: ## one image from a registry to a running process, through every part
 	node build/js/tools/demo.js
 
 # BENCH=runtime for one of them. Each writes a section of its own.
-bench: ## side by side with the real dockerd, runc and crun; writes bench/RESULTS.md
+bench: ## side by side with the real dockerd, runc, crun and docker-registry; writes bench/RESULTS.md
 	tools/require.sh $(TEST_PACKAGES)
 	$(MAKE) build
 	for each in $(BENCH); do node build/js/bench/$$each.js || exit 1; done
