@@ -45,7 +45,8 @@ export class TreeExtractor implements TarSink {
   readonly #root: string
   /** A directory's time is what it was packed with, not when its last child was made: set when all is there. */
   readonly #directoryTimes = new Map<ByteString, TarTime>()
-  readonly #links = new Set<ByteString>()
+  /** Symlinks out of this archive, by inode: a hard link gives one a second name. */
+  readonly #links = new Set<string>()
   #path: ByteString = ''
   #entry: TarEntry | undefined
   #fd: number | undefined
@@ -104,10 +105,7 @@ export class TreeExtractor implements TarSink {
       throw new Failure('unknown', `cannot overwrite ${old} ${quoted(path)} with ${made} ${quoted(this.#root)}`)
     }
     if (isDirectory && name === '.') return false
-    if (!isDirectory || !wantsDirectory) {
-      rmSync(bytesOf(path), { recursive: true, force: true })
-      this.#links.delete(path)
-    }
+    if (!isDirectory || !wantsDirectory) rmSync(bytesOf(path), { recursive: true, force: true })
     return true
   }
 
@@ -132,7 +130,7 @@ export class TreeExtractor implements TarSink {
         if (!isWithin(this.#root, posix.join(posix.dirname(path), entry.linkName)))
           throw new Failure('unknown', `invalid symlink ${quoted(path)} -> ${quoted(entry.linkName)}`)
         symlinkSync(Buffer.from(entry.linkName, 'latin1'), target)
-        if (!this.#options.followsLinks) this.#links.add(path)
+        if (!this.#options.followsLinks) this.#links.add(inodeOf(lstatSync(target)))
         break
       default:
         this.#makeNode(target, entry)
@@ -182,10 +180,16 @@ export class TreeExtractor implements TarSink {
 
   #refuseLinkedParents(path: ByteString): void {
     if (this.#links.size === 0) return
-    for (let at = posix.dirname(path); at.length > this.#root.length; at = posix.dirname(at))
-      if (this.#links.has(at))
+    for (let at = posix.dirname(path); at.length > this.#root.length; at = posix.dirname(at)) {
+      const stats = lstatIfThere(at)
+      if (stats?.isSymbolicLink() && this.#links.has(inodeOf(stats)))
         throw new Failure('unknown', `${quoted(path)} lies behind the symlink ${quoted(at)} of the same archive`)
+    }
   }
+}
+
+function inodeOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`
 }
 
 function isWithin(root: ByteString, path: ByteString): boolean {
