@@ -146,10 +146,8 @@ describe('after a kill -9 of the engine', () => {
     await engine.start()
     assert.deepEqual(await described(), before)
     assert.equal(readFileSync(`${dataOf('plain')}/file`, 'utf8'), 'kept\n')
-    assert.deepEqual(
-      readdirSync(volumes()).filter((name) => name.startsWith('.making') || name.startsWith('.leaving')),
-      [],
-    )
+    const isHalf = (name: string) => name.startsWith('.making') || name.startsWith('.leaving')
+    await eventually('what was half made is gone', 30_000, () => !readdirSync(volumes()).some(isHalf))
     assert.equal(await engine.ok('volume', 'inspect', '-f', '{{.Mountpoint}}', 'adopted'), dataOf('adopted'))
     const newer = await engine.docker(['volume', 'create', 'newer'])
     assert.match(newer.stderr, /the record of volume newer is not usable: version 2/)
@@ -244,6 +242,30 @@ test('what somebody has mounted in a volume is not removed with it', async () =>
   assert.equal(readFileSync(`${inner}/file`, 'utf8'), 'of somebody')
   await must(['umount', inner])
   await engine.ok('volume', 'rm', 'holder')
+})
+
+test('a volume whose directories lie deeper than any path reaches is removed, and keeps no engine from starting', async () => {
+  const deepen = (top: string) => {
+    const before = process.cwd()
+    process.chdir(top)
+    for (let depth = 0; depth < 30; depth++) {
+      mkdirSync('d'.repeat(200))
+      process.chdir('d'.repeat(200))
+    }
+    process.chdir(before)
+  }
+  await engine.ok('volume', 'create', 'deep')
+  deepen(dataOf('deep'))
+  await engine.ok('volume', 'rm', 'deep')
+  assert.deepEqual(
+    readdirSync(volumes()).filter((name) => /deep|leaving/.test(name)),
+    [],
+  )
+  await engine.killEngine()
+  mkdirSync(`${volumes()}/.leaving-0c`)
+  deepen(`${volumes()}/.leaving-0c`)
+  await engine.start()
+  await eventually('it is gone', 30_000, () => !existsSync(`${volumes()}/.leaving-0c`))
 })
 
 test('events tell of each volume made, mounted, unmounted and removed', async () => {

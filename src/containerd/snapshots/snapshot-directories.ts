@@ -2,13 +2,13 @@
 //
 // A directory exists before its record does, and a record goes before its directory. So after a crash there may be directories without a
 // record, which are swept, and never the reverse.
-import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
-import { lstat, readdir, rename, rm } from 'node:fs/promises'
+import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { spreadDirectories } from '../../linux/spread-directories.ts'
+import { removeTree } from '../../trees/remove-tree.ts'
 import { failpoint } from '../failpoints.ts'
 import { writeSnapshotInfo, type DescribedSnapshot } from './snapshot-info.ts'
 import type { SnapshotRecords } from './snapshot-records.ts'
@@ -100,33 +100,6 @@ export class SnapshotDirectories {
   async removed(): Promise<void> {
     await Promise.all(this.#removals)
   }
-}
-
-/** A container may have made directories deeper than any path reaches: those are brought up to the top first. */
-async function removeTree(path: string): Promise<void> {
-  for (;;)
-    try {
-      await rm(path, { recursive: true, force: true })
-      return
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENAMETOOLONG') throw error
-      await bringUp(path)
-    }
-}
-
-/** Half of what a path may be long, so that what is brought up can be looked into in its turn. */
-const PATH_LENGTH_MAX = 2048
-
-async function bringUp(root: string): Promise<void> {
-  const pending = [root]
-  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop())
-    for (const entry of await readdir(Buffer.from(directory, 'latin1'), { encoding: 'buffer' })) {
-      const path = `${directory}/${entry.toString('latin1')}`
-      const bytes = Buffer.from(path, 'latin1')
-      if (!(await lstat(bytes)).isDirectory()) continue
-      if (path.length <= PATH_LENGTH_MAX) pending.push(path)
-      else await rename(bytes, join(root, randomUUID()))
-    }
 }
 
 /** Blocks as the file system counts them; a hard link counts once. */

@@ -16,7 +16,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   DRAFT_SUFFIX,
@@ -27,6 +26,7 @@ import {
 } from '../../base/atomic-file.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
+import { removeTree } from '../../trees/remove-tree.ts'
 import { LOCAL_DRIVER, type VolumeRecord } from './volume.ts'
 
 export const DATA = '_data'
@@ -45,15 +45,17 @@ export interface LoadedVolumes {
   unusable: Map<string, string>
   /** Volumes by the containers that they were made for. */
   unclaimed: Map<string, string>
+  /** Directories that a crash has left half made or half removed, for `removeTree`. */
+  leftovers: string[]
 }
 
-/** Reads every record, and removes what a crash has left half made or half removed. A directory without a record is a volume without options. */
+/** Reads every record. A directory without one is a volume without options. */
 export function loadVolumes(directory: string, log: Log): LoadedVolumes {
   makeDurableDirectory(directory, 0o701)
-  const loaded: LoadedVolumes = { records: [], unusable: new Map(), unclaimed: new Map() }
+  const loaded: LoadedVolumes = { records: [], unusable: new Map(), unclaimed: new Map(), leftovers: [] }
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
-    if (entry.name.startsWith(MAKING) || entry.name.startsWith(LEAVING)) rmSync(path, { recursive: true, force: true })
+    if (entry.name.startsWith(MAKING) || entry.name.startsWith(LEAVING)) loaded.leftovers.push(path)
     else if (entry.isDirectory() && !entry.name.startsWith('.'))
       take(loaded, entry.name, log, () => readLocal(path, entry.name))
   }
@@ -135,7 +137,7 @@ export async function removeLocalVolume(directory: string, name: string): Promis
     return
   }
   syncDirectorySync(directory)
-  await rm(leaving, { recursive: true, force: true })
+  await removeTree(leaving)
 }
 
 /** Says until `claimVolume` that the volume goes where no record of the container is. */
@@ -143,9 +145,12 @@ export function markUnclaimed(directory: string, name: string, containerId: stri
   if (existsSync(join(directory, name))) writeFileSync(join(directory, name, UNCLAIMED), containerId)
 }
 
-/** The volume is kept until a user says otherwise. */
+/** The volume is kept until a user says otherwise. Durable: came the mark back, the volume would go once its container has gone. */
 export function claimVolume(directory: string, name: string): void {
-  rmSync(join(directory, name, UNCLAIMED), { force: true })
+  const path = join(directory, name, UNCLAIMED)
+  if (!existsSync(path)) return
+  rmSync(path, { force: true })
+  syncDirectorySync(join(directory, name))
 }
 
 /** Of a volume of another driver than ours. Names are that driver's affair, so they make no file names. */

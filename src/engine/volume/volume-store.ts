@@ -4,6 +4,7 @@ import { Failure, isFailure, messageOf, withSubject } from '../../base/failure.t
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { KeyedMutex } from '../../base/keyed-mutex.ts'
+import { removeTree } from '../../trees/remove-tree.ts'
 import { HeldMounts } from './held-mounts.ts'
 import { LocalDriver } from './local-driver.ts'
 import type { FileSystemMounter } from './mount-file-system.ts'
@@ -45,6 +46,7 @@ export class VolumeStore {
   readonly #records = new Map<string, VolumeRecord>()
   readonly #unusable: ReadonlyMap<string, string>
   readonly #unclaimed: Map<string, string>
+  readonly #leftovers: readonly string[]
   readonly #locks = new KeyedMutex()
   readonly #held: HeldMounts
   readonly #adopted = new Set<string>()
@@ -52,10 +54,11 @@ export class VolumeStore {
   private constructor(options: StoreOptions) {
     this.directory = options.directory
     this.#options = options
-    const { records, unusable, unclaimed } = loadVolumes(options.directory, options.log)
+    const { records, unusable, unclaimed, leftovers } = loadVolumes(options.directory, options.log)
     for (const record of records) this.#records.set(record.name, record)
     this.#unusable = unusable
     this.#unclaimed = unclaimed
+    this.#leftovers = leftovers
     const local = records.filter(({ driver }) => driver === LOCAL_DRIVER)
     this.#held = new HeldMounts(join(options.directory, HELD))
     this.#local = new LocalDriver(options.directory, options.mounter, local)
@@ -245,6 +248,16 @@ export class VolumeStore {
     this.#local.sweep()
     for (const { volume, holder } of this.#held.list())
       if (!this.#adopted.has(holder)) void this.#giveBack(volume, holder)
+    for (const path of this.#leftovers) void this.#removeLeftover(path)
+  }
+
+  /** Nobody waits for it: there may be much of it. What can't be removed is no reason not to start. */
+  async #removeLeftover(path: string): Promise<void> {
+    try {
+      await removeTree(path)
+    } catch (error) {
+      this.#options.log.warn('what is left of a volume could not be removed', { path, error: messageOf(error) })
+    }
   }
 
   /** Nobody waits for it: a plugin may be long in coming. */
