@@ -11,7 +11,7 @@ import { shortened } from '../diff/layer-path.ts'
 import type { Mount } from '../snapshots/snapshotter.ts'
 import { openMount } from '../tasks/open-rootfs.ts'
 import { archiveChanges } from './archive-changes.ts'
-import { copyTree } from './copy-tree.ts'
+import { copyTree } from '../../trees/copy-tree.ts'
 import {
   CHUNKS_IN_FLIGHT,
   type CopyJob,

@@ -7,7 +7,7 @@ import { AT_FDCWD, type Fd } from '../../../linux/kernel.ts'
 import { openNativeKernel } from '../../../linux/native-kernel.ts'
 import { enterTrees } from '../../../linux/thread-mounts.ts'
 import type { CopyUpAnswer, CopyUpJob } from './copy-up.ts'
-import { copyTree } from './copy-tree.ts'
+import { copyTree } from '../../../trees/copy-tree.ts'
 
 const kernel = openNativeKernel()
 const IMAGE = '/image'
@@ -26,7 +26,7 @@ function run({ image, volume, path }: CopyUpJob): void {
       }),
     ),
   )
-  copyTree(kernel, FROM, VOLUME)
+  copyTree(FROM, VOLUME, { intoVolume: true })
 }
 
 function withOpen(path: string, resolve: number, directory: Fd, work: (fd: Fd) => void): void {

@@ -17,7 +17,7 @@ export type CopyUpAnswer = { kind: 'done' } | { kind: 'failed'; code: FailureCod
 
 /** `volume` is the directory to fill, by a descriptor that stays the caller's. */
 export async function copyUp(kernel: Kernel, layers: readonly string[], path: string, volume: Fd): Promise<void> {
-  const job: CopyUpJob = { image: openDetached(kernel, layers), volume: cloneTree(kernel, volume), path }
+  const job = openTrees(kernel, layers, volume, path)
   const worker = new Worker(new URL('./copy-up-worker.js', import.meta.url), { workerData: job })
   const answer = await new Promise<CopyUpAnswer>((resolve, reject) => {
     worker.once('message', resolve)
@@ -25,6 +25,16 @@ export async function copyUp(kernel: Kernel, layers: readonly string[], path: st
     worker.once('exit', (code) => reject(new Failure('internal', `the thread that fills volumes ended with ${code}`)))
   })
   if (answer.kind === 'failed') throw new Failure(answer.code, answer.message)
+}
+
+function openTrees(kernel: Kernel, layers: readonly string[], volume: Fd, path: string): CopyUpJob {
+  const image = openDetached(kernel, layers)
+  try {
+    return { image, volume: cloneTree(kernel, volume), path }
+  } catch (error) {
+    kernel.close(image)
+    throw error
+  }
 }
 
 function openDetached(kernel: Kernel, layers: readonly string[]): Fd {

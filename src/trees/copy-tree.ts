@@ -16,30 +16,42 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs'
-import { lsetxattrBytes, mknodBytes, setTimesBytes } from '../../linux/byte-path.ts'
-import { cloneFile, copyRange, nextData } from '../../linux/copy-range.ts'
-import { hasErrno } from '../../linux/kernel-error.ts'
-import { childOf, type FileFacts, factsOf, locationOf, namesIn, type TreePath } from '../../trees/file-facts.ts'
-import { openRegular } from '../../trees/file-content.ts'
+import { lsetxattrBytes, mknodBytes, setTimesBytes } from '../linux/byte-path.ts'
+import { cloneFile, copyRange, nextData } from '../linux/copy-range.ts'
+import { hasErrno } from '../linux/kernel-error.ts'
+import { childOf, type FileFacts, factsOf, locationOf, namesIn, type TreePath } from './file-facts.ts'
+import { openRegular } from './file-content.ts'
 
 const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
 
-/** `from` and `to` are directories as this thread sees them; `to` is empty, and gets `from`'s own attributes too. */
-export function copyTree(from: string, to: string): void {
-  new TreeCopy(from, to).run()
+export interface CopyOptions {
+  /**
+   * `to` is a volume, which somebody may be writing to: what is there already stays as it is, and what its file system can't hold of a file's
+   * attributes is left out, as are overlayfs's own.
+   */
+  intoVolume?: boolean
 }
+
+/** `from` and `to` are directories as this thread sees them; `to` is empty but for a volume, and gets `from`'s own attributes too. */
+export function copyTree(from: string, to: string, { intoVolume = false }: CopyOptions = {}): void {
+  new TreeCopy(from, to, intoVolume).run()
+}
+
+const OVERLAY_PREFIX = 'trusted.overlay.'
 
 class TreeCopy {
   readonly #from: string
   readonly #to: string
+  readonly #intoVolume: boolean
   /** The first copy of each file that has several names, by inode. */
   readonly #copies = new Map<string, Buffer>()
   #canClone = true
   #canCopyRange = true
 
-  constructor(from: string, to: string) {
+  constructor(from: string, to: string, intoVolume: boolean) {
     this.#from = from
     this.#to = to
+    this.#intoVolume = intoVolume
   }
 
   run(): void {
@@ -59,12 +71,20 @@ class TreeCopy {
       const path = childOf(top.path, name)
       const facts = factsOf(this.#from, path)
       if (facts === undefined) continue
-      if (facts.kind === 'directory') {
-        mkdirSync(locationOf(this.#to, path), { mode: 0o700 })
-        pending.push({ path, facts, names: namesIn(this.#from, path) })
-      } else {
-        this.#copyFile(locationOf(this.#to, path), facts)
-      }
+      if (this.#make(locationOf(this.#to, path), facts)) pending.push({ path, facts, names: namesIn(this.#from, path) })
+    }
+  }
+
+  /** True for a directory that is new. */
+  #make(target: Buffer, facts: FileFacts): boolean {
+    const isDirectory = facts.kind === 'directory'
+    try {
+      if (isDirectory) mkdirSync(target, { mode: 0o700 })
+      else this.#copyFile(target, facts)
+      return isDirectory
+    } catch (error) {
+      if (!this.#intoVolume || !hasErrno(error, 'EEXIST')) throw error
+      return false
     }
   }
 
@@ -75,7 +95,6 @@ class TreeCopy {
         linkSync(copy, target)
         return
       }
-      this.#copies.set(facts.inode, target)
     }
     switch (facts.kind) {
       case 'file':
@@ -87,6 +106,7 @@ class TreeCopy {
       default:
         mknodBytes(target, Number(facts.stats.mode), facts.device)
     }
+    if (facts.isLinked) this.#copies.set(facts.inode, target)
     this.#setAttributes(target, facts)
   }
 
@@ -138,10 +158,11 @@ class TreeCopy {
       if (facts.kind !== 'symlink') chmodSync(target, facts.mode)
     }
     for (const [name, value] of facts.xattrs) {
+      if (this.#intoVolume && name.startsWith(OVERLAY_PREFIX)) continue
       try {
         lsetxattrBytes(target, Buffer.from(name, 'latin1'), value)
       } catch (error) {
-        if (!hasErrno(error, 'EOPNOTSUPP')) throw error
+        if (!hasErrno(error, 'EOPNOTSUPP') && !(this.#intoVolume && hasErrno(error, 'EPERM'))) throw error
       }
     }
     setTimesBytes(target, facts.modified, facts.accessed)
