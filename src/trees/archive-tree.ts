@@ -55,25 +55,27 @@ class TreeArchive {
     if (facts.kind === 'socket') return // no archive can hold one
     const source = facts.isLinked ? this.#sources.get(facts.inode) : undefined
     if (source !== undefined) {
-      const header = headerOf({ ...entryOf(name, facts), type: 'hardlink', linkName: source })
+      const entry = entryIfReadable(name, facts)
+      const header = entry && headerOf({ ...entry, type: 'hardlink', linkName: source })
       if (header !== undefined) yield header
       return
     }
+    const entry = entryIfReadable(facts.kind === 'directory' && !name.endsWith('/') ? `${name}/` : name, facts)
+    if (entry === undefined) return
     if (facts.isLinked) this.#sources.set(facts.inode, name)
-    if (facts.kind === 'file') yield* this.#addContent(name, facts)
+    if (facts.kind === 'file') yield* this.#addContent(entry, facts)
     else {
-      const entry = entryOf(facts.kind === 'directory' && !name.endsWith('/') ? `${name}/` : name, facts)
       const header = headerOf(entry)
       if (header !== undefined) yield header
     }
   }
 
-  *#addContent(name: ByteString, facts: FileFacts): Generator<Buffer> {
+  *#addContent(entry: TarEntry, facts: FileFacts): Generator<Buffer> {
     const fd = openIfReadable(facts)
     if (fd === undefined) return
     try {
       const { size } = fstatSync(fd)
-      const header = headerOf({ ...entryOf(name, facts), size })
+      const header = headerOf({ ...entry, size })
       if (header === undefined) return
       yield header
       yield* contentOf(fd, size, () => {})
@@ -81,6 +83,11 @@ class TreeArchive {
       closeSync(fd)
     }
   }
+}
+
+/** Undefined where it has gone since it was seen, or is of another kind by now. */
+export function entryIfReadable(name: ByteString, facts: FileFacts): TarEntry | undefined {
+  return ifReadable(() => entryOf(name, facts))
 }
 
 function entryOf(name: ByteString, facts: FileFacts): TarEntry {
@@ -133,12 +140,14 @@ function openIfReadable(facts: FileFacts): number | undefined {
   return ifReadable(() => openRegular(facts))
 }
 
+/** EINVAL is said of the target of what is no link any more, ENAMETOOLONG of what lies deeper than any path can say. */
+const UNREADABLE = ['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'ELOOP', 'EIO', 'ENXIO', 'EINVAL', 'ENAMETOOLONG'] as const
+
 function ifReadable<T>(read: () => T): T | undefined {
   try {
     return read()
   } catch (error) {
-    if (isFailure(error, 'aborted') || hasErrno(error, 'EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'ELOOP', 'EIO', 'ENXIO'))
-      return undefined
+    if (isFailure(error, 'aborted') || hasErrno(error, ...UNREADABLE)) return undefined
     throw error
   }
 }

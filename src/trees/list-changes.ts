@@ -1,4 +1,5 @@
 // What a container changed, in the sense of `docker diff`: names that are new, gone, or whose mode, owner, time, size or capabilities are another's.
+import { hasErrno } from '../linux/kernel-error.ts'
 import type { ByteString } from '../wire/tar/entry.ts'
 import { childOf, type FileFacts, factsOf, namesIn, type TreePath } from './file-facts.ts'
 import { OverlayMarks } from './overlay-marks.ts'
@@ -48,9 +49,17 @@ class ChangeLister {
       const child = childOf(path, name)
       const lower = hasLower ? factsOf(this.#trees.lower, child) : undefined
       const found = factsOf(this.#trees.upper, child)
-      if (found === undefined || this.#marks.isWhiteout(found, hasXattrWhiteouts)) {
-        if (lower !== undefined) this.#add(child, CHANGE.deleted)
-      } else this.#compare(child, lower, found)
+      const place = this.changes.length
+      try {
+        if (found !== undefined && !this.#marks.isWhiteout(found, hasXattrWhiteouts)) {
+          this.#compare(child, lower, found)
+          continue
+        }
+      } catch (error) {
+        if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) throw error
+        this.changes.length = place // a running container has removed it meanwhile
+      }
+      if (lower !== undefined) this.#add(child, CHANGE.deleted)
     }
   }
 
