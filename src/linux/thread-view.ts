@@ -5,9 +5,11 @@ import { constants, mkdirSync, openSync, readFileSync, closeSync, statSync } fro
 import { dirname } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import {
+  AT_RECURSIVE,
   CLONE_FS,
   CLONE_NEWNS,
   MNT_DETACH,
+  MOUNT_ATTR_NODEV,
   MOVE_MOUNT_T_SYMLINKS,
   MS_PRIVATE,
   MS_REC,
@@ -21,7 +23,7 @@ import { hasErrno } from './kernel-error.ts'
 import { type MountLine, parseMountInfo } from './mount/parse-mountinfo.ts'
 import { enterDirectory, enterTrees } from './thread-mounts.ts'
 
-/** What is laid over a tree: a detached mount, and where it goes in there. The descriptor is closed. */
+/** What is laid over a tree: a detached and private mount, and where it goes in there. The descriptor is closed. */
 export interface ViewMount {
   mount: Fd
   target: string
@@ -35,8 +37,11 @@ const KERNEL_FILESYSTEMS = new Set([
 ])
 const ROOT = 'root'
 
-/** The calling thread sees `tree`, with `mounts` over it in their order, as `/` from here on, for good. Missing mount points are made in the tree. */
-export function enterView(kernel: Kernel, tree: Fd, mounts: readonly ViewMount[]): void {
+/**
+ * The calling thread sees `tree`, with `mounts` over it in their order but for the kernel's own file systems, as `/` from here on, for good. Missing
+ * mount points are made in the tree. `proc` is the host's procfs.
+ */
+export function enterView(kernel: Kernel, proc: Fd, tree: Fd, mounts: readonly ViewMount[]): void {
   enterTrees(kernel, { [ROOT]: [{ mount: tree, target: '' }] })
   enterDirectory(`/${ROOT}`)
   for (const { mount, target, isDirectory } of mounts) {
@@ -46,7 +51,10 @@ export function enterView(kernel: Kernel, tree: Fd, mounts: readonly ViewMount[]
     } finally {
       kernel.close(mount)
     }
+    // Before the next one: the way to its place may be a link into a procfs of the host's.
+    detachKernelFilesystems(kernel, proc)
   }
+  closeDevices(kernel)
 }
 
 /**
@@ -54,38 +62,65 @@ export function enterView(kernel: Kernel, tree: Fd, mounts: readonly ViewMount[]
  * good. Throws Failure where the namespace's root is not the overlay with this upper directory: it is not the container that was meant.
  */
 export function enterNamespace(kernel: Kernel, namespace: Fd, upperDirectory: string): void {
-  const mounts = joinNamespace(kernel, namespace, upperDirectory)
-  for (const { mountPoint, fstype } of mounts.reverse()) {
-    const isDevices = mountPoint === '/dev' && fstype === 'tmpfs'
-    if (isDevices || KERNEL_FILESYSTEMS.has(fstype)) detach(kernel, mountPoint)
-  }
+  withProc((proc) => {
+    const mounts = joinNamespace(kernel, proc, namespace, upperDirectory)
+    if (mounts.findLast(({ mountPoint }) => mountPoint === '/dev')?.fstype === 'tmpfs') detach(kernel, '/dev')
+    detachKernelFilesystems(kernel, proc)
+  })
+  closeDevices(kernel)
 }
 
 /** As `enterNamespace`, but of all that is mounted in there only the root itself. */
 export function enterNamespaceRoot(kernel: Kernel, namespace: Fd, upperDirectory: string): void {
-  joinNamespace(kernel, namespace, upperDirectory)
+  withProc((proc) => joinNamespace(kernel, proc, namespace, upperDirectory))
   enterTrees(kernel, { [ROOT]: [{ mount: kernel.openTree(AT_FDCWD, '/', OPEN_TREE_CLONE), target: '' }] })
   enterDirectory(`/${ROOT}`)
+  closeDevices(kernel)
 }
 
-function joinNamespace(kernel: Kernel, namespace: Fd, upperDirectory: string): MountLine[] {
+/** The host's procfs, by which a thread knows its mounts: what it sees itself may have none, or none of the kernel's. */
+export function withProc<T>(work: (proc: Fd) => T): T {
   const proc = openSync('/proc', O_PATH | O_DIRECTORY)
   try {
-    kernel.unshare(CLONE_FS) // a mount namespace is joined by who shares root and working directory with nobody
-    kernel.setns(namespace, CLONE_NEWNS)
-    kernel.unshare(CLONE_NEWNS)
-    kernel.mount(undefined, '/', undefined, MS_REC | MS_PRIVATE)
-    const mounts = ownMounts(kernel, proc)
-    const root = mounts.findLast(({ mountPoint }) => mountPoint === '/')
-    if (!root?.superOptions.includes(`upperdir=${upperDirectory}`))
-      throw new Failure('failed-precondition', "the process's root is not the container's")
-    return mounts
+    return work(proc)
   } finally {
     closeSync(proc)
   }
 }
 
-/** In the order in which they lie on each other, by the host's procfs: the container may have none, or none of the kernel's. */
+function joinNamespace(kernel: Kernel, proc: Fd, namespace: Fd, upperDirectory: string): MountLine[] {
+  kernel.unshare(CLONE_FS) // a mount namespace is joined by who shares root and working directory with nobody
+  kernel.setns(namespace, CLONE_NEWNS)
+  kernel.unshare(CLONE_NEWNS)
+  kernel.mount(undefined, '/', undefined, MS_REC | MS_PRIVATE)
+  const mounts = ownMounts(kernel, proc)
+  const root = mounts.findLast(({ mountPoint }) => mountPoint === '/')
+  if (!root?.superOptions.includes(`upperdir=${upperDirectory}`))
+    throw new Failure('failed-precondition', "the process's root is not the container's")
+  return mounts
+}
+
+/**
+ * Again while any mount goes: one may have lain below others of the same place, which go with it. What stays then has something over its parent, and
+ * is out of sight.
+ */
+function detachKernelFilesystems(kernel: Kernel, proc: Fd): void {
+  for (let before = Number.POSITIVE_INFINITY; ; ) {
+    const mounts = ownMounts(kernel, proc)
+    const found = mounts.filter(({ fstype }) => KERNEL_FILESYSTEMS.has(fstype))
+    if (found.length === 0 || mounts.length >= before) return
+    for (const { mountPoint } of found.reverse()) detach(kernel, mountPoint)
+    before = mounts.length
+  }
+}
+
+/** A container can exchange a file for a device between two looks at it, and opening a device may do anything (a watchdog reboots). */
+function closeDevices(kernel: Kernel): void {
+  const attributes = { set: BigInt(MOUNT_ATTR_NODEV), clear: 0n, propagation: 0n }
+  kernel.mountSetattr(AT_FDCWD, '/', AT_RECURSIVE, attributes)
+}
+
+/** In the order in which they lie on each other. */
 function ownMounts(kernel: Kernel, proc: Fd): MountLine[] {
   const file = kernel.openat2(proc, 'thread-self/mountinfo', { flags: constants.O_RDONLY })
   try {

@@ -118,6 +118,17 @@ test('a request that it denies has no effect, an answer that it denies is not se
   assert.equal(await engine.ok('ps', '-aq', '--filter', 'name=denied'), '')
 })
 
+test('downloads whose answers are denied leave nothing behind', async () => {
+  await engine.ok('create', '--name', 'kept', image, 'true')
+  const line = 'GET /containers/kept/archive?path=/etc'
+  judge = (method, { RequestUri }) =>
+    method === 'AuthZRes' && RequestUri.includes('/archive') ? { Allow: false, Msg: 'no' } : undefined
+  // More than can be under way at once.
+  for (let i = 0; i < 18; i++) assert.equal((await call(engine.socketPath, line)).status, 403)
+  judge = () => undefined
+  assert.equal((await call(engine.socketPath, line)).status, 200)
+})
+
 test('streams and hijacked connections pass the gate as well', async () => {
   assert.equal(await engine.ok('run', '--rm', image, 'echo', 'through'), 'through')
   assert.equal(questions('AuthZReq', /\/attach/).length, 1)

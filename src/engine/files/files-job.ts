@@ -70,6 +70,7 @@ export type FilesRequest =
   | { kind: 'written' }
 
 export type FilesMessage =
+  /** The view is made: no descriptor is in flight any more. */
   | { kind: 'opened' }
   | { kind: 'stat'; stat: PathStat }
   | { kind: 'chunk'; bytes: Uint8Array }

@@ -39,7 +39,7 @@ export interface FilesView extends AsyncDisposable {
 /** Owns its threads; `close` ends them. */
 export class FilesThreads {
   readonly #running = new Set<FilesThread>()
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting = new Set<() => void>()
   #spare: Worker | undefined
   #spareTimer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -61,6 +61,7 @@ export class FilesThreads {
   async compare(layers: ComparedLayers, signal: AbortSignal): Promise<readonly FileChange[] | undefined> {
     await using thread = await this.#start(signal)
     thread.send({ kind: 'compare', layers })
+    await thread.take('opened')
     const message = await thread.next()
     if (message.kind === 'needs-mount') return undefined
     return message.kind === 'changes' ? message.changes : unexpected(message)
@@ -68,22 +69,33 @@ export class FilesThreads {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const go of this.#waiting.splice(0)) go()
+    for (const go of this.#waiting) go()
     await Promise.all([this.#dropSpare(), ...[...this.#running].map((thread) => thread[Symbol.asyncDispose]())])
   }
 
   async #start(signal: AbortSignal): Promise<FilesThread> {
-    if (this.#running.size >= THREADS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    while (this.#running.size >= THREADS_MAX && !this.#isClosed && !signal.aborted) await this.#someEnd(signal)
     if (this.#isClosed) throw new Failure('unavailable', 'shutting down')
     if (signal.aborted) throw new Failure('cancelled', 'context canceled')
     const thread = new FilesThread(this.#takeWorker(), signal, () => {
       this.#running.delete(thread)
-      this.#waiting.shift()?.()
+      for (const go of this.#waiting) go()
       this.#keepSpare()
       releaseMemorySoon()
     })
     this.#running.add(thread)
     return thread
+  }
+
+  /** Also when the signal aborts, or all is closed. */
+  async #someEnd(signal: AbortSignal): Promise<void> {
+    let go: () => void = () => {}
+    const ended = new Promise<void>((resolve) => (go = resolve))
+    this.#waiting.add(go)
+    signal.addEventListener('abort', go)
+    await ended
+    this.#waiting.delete(go)
+    signal.removeEventListener('abort', go)
   }
 
   #takeWorker(): Worker {
@@ -124,9 +136,11 @@ class FilesThread implements FilesView {
   readonly #onEnd: () => void
   readonly #messages: FilesMessage[] = []
   readonly #failure = failurePromise()
-  readonly #cancel = () => void endNativeThread(this.#worker)
+  readonly #cancel = () => void (this.#isOpening || endNativeThread(this.#worker))
   #wake: () => void = () => {}
   #credit = CHUNKS_IN_FLIGHT
+  /** It holds descriptors that nobody would close: an end waits until it has made its view of them. */
+  #isOpening = false
   #isEnded = false
 
   constructor(worker: Worker, signal: AbortSignal, onEnd: () => void) {
@@ -170,6 +184,7 @@ class FilesThread implements FilesView {
   }
 
   send(request: FilesRequest, transfer: ArrayBuffer[] = []): void {
+    if (request.kind === 'open' || request.kind === 'compare') this.#isOpening = true
     this.#worker.postMessage(request, transfer)
   }
 
@@ -202,20 +217,31 @@ class FilesThread implements FilesView {
   /** Stops as soon as the thread has failed, whether or not more comes. */
   async #feed(source: AsyncIterable<Uint8Array>): Promise<void> {
     const pieces = inPieces(source)
-    for (;;) {
-      while (this.#credit === 0) await this.take('taken')
-      const piece = await Promise.race([pieces.next(), this.#failure.promise])
-      if (piece.done) break
-      this.#credit--
-      this.send({ kind: 'chunk', bytes: piece.value }, [piece.value.buffer as ArrayBuffer])
+    try {
+      for (;;) {
+        while (this.#credit === 0) await this.take('taken')
+        const piece = await Promise.race([pieces.next(), this.#failure.promise])
+        if (piece.done) break
+        this.#credit--
+        this.send({ kind: 'chunk', bytes: piece.value }, [piece.value.buffer as ArrayBuffer])
+      }
+    } catch (error) {
+      pieces.return(undefined).catch(() => {}) // what decompresses ends with it, as soon as the client says or sends anything
+      throw error
     }
     this.send({ kind: 'end' })
     for (let message = await this.next(); message.kind !== 'done'; message = await this.next())
       if (message.kind !== 'taken') unexpected(message)
   }
 
+  #leaveOpening(): void {
+    this.#isOpening = false
+    if (this.#signal.aborted) this.#cancel()
+  }
+
   #receive(message: FilesMessage): void {
     if (message.kind === 'taken') this.#credit++
+    if (this.#isOpening) this.#leaveOpening()
     if (message.kind === 'failed') this.#failure.reject(new Failure(message.code, message.message))
     this.#messages.push(message)
     this.#wake()

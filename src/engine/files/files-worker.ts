@@ -1,5 +1,5 @@
 // The thread that sees a container's files, one job in its life. Everything that it needs is imported before it leaves the host's mount table.
-import { lstatSync, readFileSync, realpathSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, realpathSync } from 'node:fs'
 import { posix } from 'node:path'
 import { parentPort } from 'node:worker_threads'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
@@ -42,6 +42,7 @@ async function work(request: FilesRequest): Promise<void> {
       return
     case 'compare':
       openComparedTrees(kernel, request.layers)
+      answer({ kind: 'opened' })
       answer({
         kind: 'changes',
         changes: listChanges({ lower: '/lower', upper: '/upper', overlayPrefix: request.layers.overlayPrefix }),
@@ -153,17 +154,27 @@ function requireWritable(directory: string, { mounts, isReadOnly }: ExtractRules
 }
 
 function userIn(user: string): { uid: number; gid: number } {
-  const read = (path: string): string => {
-    try {
-      const stats = lstatSync(realpathSync(path))
-      return stats.isFile() && stats.size <= USER_FILE_BYTES_MAX ? readFileSync(path, 'utf8') : ''
-    } catch (error) {
-      if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return ''
-      throw error
-    }
-  }
-  const { uid, gid } = resolveUser(user, read('/etc/passwd'), read('/etc/group'))
+  const { uid, gid } = resolveUser(user, readUserFile('/etc/passwd'), readUserFile('/etc/group'))
   return { uid, gid }
+}
+
+/** A container that runs can exchange it for a pipe at any moment, which must not make us wait. */
+function readUserFile(path: string): string {
+  let file: number
+  try {
+    file = openSync(realpathSync(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EACCES')) return ''
+    throw error
+  }
+  try {
+    const stats = fstatSync(file)
+    if (!stats.isFile() || stats.size > USER_FILE_BYTES_MAX) return ''
+    const bytes = Buffer.alloc(stats.size)
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, 0))
+  } finally {
+    closeSync(file)
+  }
 }
 
 const USER_FILE_BYTES_MAX = 1 << 20

@@ -59,7 +59,7 @@ function goJson(stat: PathStat): string {
 function download(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
   const encoding = negotiateEncoding(request.raw.headers['accept-encoding'])
   const place = placeOf(engine, request)
-  return answeredBy((answer) =>
+  return answeredBy(request.signal, (answer) =>
     archiveContainerPath(engine, place, request.signal, ({ stat, content }) =>
       answer({
         contentType: 'application/x-tar',
@@ -72,7 +72,7 @@ function download(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
 
 function exportRoot(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
   const container = engine.containers.require(request.params['id'] ?? '')
-  return answeredBy((answer) =>
+  return answeredBy(request.signal, (answer) =>
     exportContainer(engine, container, request.signal, async (content) => {
       const pieces = content[Symbol.asyncIterator]()
       const first = await pieces.next() // what fails before it has a status of its own
@@ -91,8 +91,14 @@ interface Download {
   content: AsyncIterable<Uint8Array>
 }
 
-/** The response is sent while `work` waits for it in the middle: what it holds is let go of when all is sent. */
-function answeredBy(work: (answer: (download: Download) => Promise<void>) => Promise<void>): Promise<ApiResponse> {
+/**
+ * The response is sent while `work` waits for it in the middle: what it holds is let go of when all is sent, or when the signal says that nobody will
+ * ask for it, as where an authorization plugin has denied the answer.
+ */
+function answeredBy(
+  signal: AbortSignal,
+  work: (answer: (download: Download) => Promise<void>) => Promise<void>,
+): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
     const answer = ({ contentType, headers, content }: Download): Promise<void> =>
       new Promise((done, fail) => {
@@ -105,6 +111,9 @@ function answeredBy(work: (answer: (download: Download) => Promise<void>) => Pro
             throw error
           }
         }
+        const cancel = () => fail(new Failure('cancelled', 'context canceled'))
+        if (signal.aborted) cancel()
+        signal.addEventListener('abort', cancel, { once: true })
         resolve({ kind: 'stream', status: 200, contentType, headers, write })
       })
     work(answer).catch(reject) // after the answer has begun its writer has told already

@@ -14,7 +14,7 @@ import { AT_FDCWD, type Fd, type Kernel } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
 import { openInRoot } from '../../linux/read-file-in-root.ts'
 import { enterTrees } from '../../linux/thread-mounts.ts'
-import { enterNamespace, enterNamespaceRoot, enterView, type ViewMount } from '../../linux/thread-view.ts'
+import { enterNamespace, enterNamespaceRoot, enterView, type ViewMount, withProc } from '../../linux/thread-view.ts'
 import { type OverlayOption, openLayers } from '../container/read-user-files.ts'
 import type { ComparedLayers, SourceMount, View } from './files-job.ts'
 
@@ -27,8 +27,10 @@ export function openView(kernel: Kernel, view: View): void {
     enter(kernel, view.namespace, Buffer.from(view.upperDirectory).toString('latin1'))
     return
   }
-  const mounts = view.mounts.flatMap((mount) => openSource(kernel, mount))
-  enterView(kernel, openTop(kernel, view, mounts), mounts)
+  withProc((proc) => {
+    const mounts = view.mounts.flatMap((mount) => openSource(kernel, mount))
+    enterView(kernel, proc, openTop(kernel, view, mounts), mounts)
+  })
 }
 
 /** The thread sees the trees as `/lower` and `/upper`, both read-only. */
@@ -47,7 +49,7 @@ function openSource(kernel: Kernel, { source, target, isReadOnly, isRecursive }:
   const stats = statSync(source, { throwIfNoEntry: false })
   if (stats === undefined) return []
   const mount = kernel.openTree(AT_FDCWD, source, OPEN_TREE_CLONE | recursive)
-  if (isReadOnly) setReadOnly(kernel, mount, recursive)
+  isolate(kernel, mount, { isReadOnly, recursive })
   return [{ mount, target, isDirectory: stats.isDirectory() }]
 }
 
@@ -98,7 +100,7 @@ function openUnion(kernel: Kernel, layers: readonly string[], isReadOnly = true)
     layers.length === 1 && only !== undefined
       ? kernel.openTree(AT_FDCWD, only, OPEN_TREE_CLONE)
       : openFollowing(kernel, layers)
-  if (isReadOnly) setReadOnly(kernel, tree, 0)
+  isolate(kernel, tree, { isReadOnly, recursive: 0 })
   return tree
 }
 
@@ -115,7 +117,16 @@ function openFollowing(kernel: Kernel, layers: readonly string[]): Fd {
   }
 }
 
-function setReadOnly(kernel: Kernel, tree: Fd, recursive: number): void {
-  const attributes = { set: BigInt(MOUNT_ATTR_RDONLY), clear: 0n, propagation: 0n }
+/** A copy of a mount of the host's is one of its peers: what were mounted over it, or unmounted, would be so on the host as well. */
+function isolate(
+  kernel: Kernel,
+  tree: Fd,
+  { isReadOnly, recursive }: { isReadOnly: boolean; recursive: number },
+): void {
+  const attributes = {
+    set: isReadOnly ? BigInt(MOUNT_ATTR_RDONLY) : 0n,
+    clear: 0n,
+    propagation: BigInt(MS_PRIVATE),
+  }
   kernel.mountSetattr(tree, '', AT_EMPTY_PATH | recursive, attributes)
 }

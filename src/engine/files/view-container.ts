@@ -1,6 +1,6 @@
 // A thread that sees a container's files: of a running one by its mount namespace, of any other by its layers, volumes and binds.
 import { closeSync, constants, existsSync, openSync } from 'node:fs'
-import { messageOf } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import type { Fd } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
@@ -17,9 +17,12 @@ import type { FilesView } from './files-threads.ts'
 
 /** To read from. Throws conflict where the container ends at this very moment. */
 export async function viewContainer(engine: Engine, container: Container, signal: AbortSignal): Promise<FilesView> {
-  if (isAlive(container.state)) return await viewRunning(engine, container, false, signal)
-  // Volumes are mounted while the thread takes hold of them; a start has them from then on.
-  return await container.lock.run(() => viewStopped(engine, container, { isWritable: false }, signal))
+  for (;;) {
+    if (isAlive(container.state)) return await viewRunning(engine, container, false, signal)
+    // Volumes are mounted while the thread takes hold of them; a start has them from then on.
+    const view = await whileStopped(container, () => viewStopped(engine, container, { isWritable: false }, signal))
+    if (view !== 'started') return view
+  }
 }
 
 /** Without volumes, binds and whatever else is mounted in there. */
@@ -36,13 +39,24 @@ export async function withWritableView(
   signal: AbortSignal,
   work: (view: FilesView) => Promise<void>,
 ): Promise<void> {
-  if (isAlive(container.state)) {
-    await using view = await viewRunning(engine, container, false, signal)
-    return await work(view)
+  for (;;) {
+    if (isAlive(container.state)) {
+      await using view = await viewRunning(engine, container, false, signal)
+      return await work(view)
+    }
+    const worked = await whileStopped(container, async () => {
+      await using view = await viewStopped(engine, container, { isWritable: true }, signal)
+      await work(view)
+    })
+    if (worked !== 'started') return
   }
-  await container.lock.run(async () => {
-    await using view = await viewStopped(engine, container, { isWritable: true }, signal)
-    await work(view)
+}
+
+/** What waits for its turn may come after a start, which has the volumes, and the layer to write to; or after a removal. */
+async function whileStopped<T>(container: Container, work: () => Promise<T>): Promise<T | 'started'> {
+  return await container.lock.run(async () => {
+    if (container.isGone) throw new Failure('not-found', `No such container: ${container.id}`)
+    return isAlive(container.state) ? 'started' : await work()
   })
 }
 
