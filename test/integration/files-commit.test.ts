@@ -127,6 +127,22 @@ describe('running containers', () => {
     )
   })
 
+  test('two commits at once each have it paused to their end', async () => {
+    assert.ok(pair)
+    const { ours } = pair
+    const script = 'head -c 30M /dev/urandom > /large; touch /ready; sleep 1000'
+    await ours.ok('run', '-d', '--name', 'twice', '--net', 'none', 'pair', 'sh', '-c', script)
+    const isReady = async () => (await ours.docker(['exec', 'twice', 'test', '-e', '/ready'])).code === 0
+    await eventually('it has written', 60_000, isReady)
+    await Promise.all(['twice:1', 'twice:2'].map((name) => ours.ok('commit', 'twice', name)))
+    const until = String(Math.ceil(Date.now() / 1000) + 1)
+    const filters = ['container=twice', 'event=pause', 'event=unpause'].flatMap((filter) => ['-f', filter])
+    const told = await ours.ok('events', '--since', '0', '--until', until, '--format', '{{.Action}}', ...filters)
+    assert.equal(told, 'pause\nunpause\npause\nunpause')
+    await ours.ok('rm', '-f', 'twice')
+    await ours.ok('rmi', 'twice:1', 'twice:2')
+  })
+
   test('kill -9 of the engine in the middle leaves neither a lease nor an upload, and lets the container go on', async () => {
     assert.ok(pair)
     const { ours } = pair

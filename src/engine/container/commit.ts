@@ -4,6 +4,7 @@ import type { ContainerConfig } from '../../api/container-types.ts'
 import { BERTH_VERSION } from '../../api/versions.ts'
 import { formatRfc3339Nano } from '../../base/clock.ts'
 import { Failure } from '../../base/failure.ts'
+import { KeyedMutex } from '../../base/keyed-mutex.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -79,9 +80,16 @@ function requireCommittable(container: Container): void {
     throw new Failure('conflict', `You cannot commit container ${container.id} which is being removed`)
 }
 
-/** Nothing is written while it is read. One that does not run, or is paused already, needs no pause; and a pause that fails is no reason to fail. */
+/** By container: the first of two at once that has ended would let the container go on under the other. */
+const pausing = new KeyedMutex()
+
 async function paused<T>(engine: Engine, container: Container, isWanted: boolean, work: () => Promise<T>): Promise<T> {
-  if (!isWanted || container.state.status !== 'running') return await work()
+  return isWanted ? await pausing.run(container.id, () => pausedAlone(engine, container, work)) : await work()
+}
+
+/** Nothing is written while it is read. One that does not run, or is paused already, needs no pause; and a pause that fails is no reason to fail. */
+async function pausedAlone<T>(engine: Engine, container: Container, work: () => Promise<T>): Promise<T> {
+  if (container.state.status !== 'running') return await work()
   container.record.isPausedByCommit = true
   container.saveState()
   try {

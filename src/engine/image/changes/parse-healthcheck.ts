@@ -40,7 +40,7 @@ export function parseHealthcheck(text: string, words: (text: string) => string[]
 function applyFlag(health: HealthConfig, flag: string): void {
   const equals = flag.indexOf('=')
   const [name, value] = equals < 0 ? [flag, ''] : [flag.slice(0, equals), flag.slice(equals + 1)]
-  const field = DURATIONS[name]
+  const field = Object.hasOwn(DURATIONS, name) ? DURATIONS[name] : undefined
   if (field !== undefined) {
     const ns = Math.round(parseGoDuration(value) * NS_PER_MS)
     if (ns < 0) throw invalid(`Interval "${name}" cannot be negative`)
