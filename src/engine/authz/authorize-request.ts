@@ -18,14 +18,18 @@ interface Options {
   /** Read anew for every request: a reload changes it. */
   names(): readonly string[]
   readonly log: Log
+  /** For how long a plugin may think; then the answer is no. */
+  readonly answerMs?: number
 }
 
+const ANSWER_MS = 60_000
+
 /** Failures: forbidden `authorization denied by plugin x: …`, internal where a plugin cannot be asked or the body is too large for it. */
-export function openAuthorization({ plugins, names, log }: Options): RequestGuard {
+export function openAuthorization({ plugins, names, log, answerMs = ANSWER_MS }: Options): RequestGuard {
   const ask = async (method: string, question: object): Promise<void> => {
     for (const name of new Set(names())) {
       log.debug(`AuthZ ${method} using plugin ${name}`)
-      const verdict = await askPlugin(plugins, name, method, question)
+      const verdict = await askPlugin(plugins, name, { method, question, answerMs })
       if (verdict.allow) continue
       throw new Failure('forbidden', `authorization denied by plugin ${name}: ${verdict.message}`)
     }
@@ -56,12 +60,11 @@ export function openAuthorization({ plugins, names, log }: Options): RequestGuar
 async function askPlugin(
   plugins: PluginRegistry,
   name: string,
-  method: string,
-  question: object,
+  { method, question, answerMs }: { method: string; question: object; answerMs: number },
 ): Promise<{ allow: boolean; message: string }> {
   try {
     const plugin = await plugins.findPlugin(name, AUTHZ_KIND)
-    const answer = objectOf(await plugin.call(method, question), method)
+    const answer = objectOf(await plugin.call(method, question, AbortSignal.timeout(answerMs)), method)
     return { allow: answer['Allow'] === true, message: typeof answer['Msg'] === 'string' ? answer['Msg'] : '' }
   } catch (error) {
     throw new Failure('internal', `plugin ${name} failed with error: ${messageOf(error)}`, { cause: error })

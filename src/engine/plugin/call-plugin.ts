@@ -15,7 +15,8 @@ export class PluginUnreachable extends Error {}
 
 /**
  * Resolves with what the plugin answered, parsed; undefined for an empty answer. Throws PluginUnreachable where there was no answer,
- * Failure('internal') with `method: reason` where the answer is an error or no JSON.
+ * Failure('internal') with `method: reason` where the answer is an error or no JSON; with PluginUnreachable as its cause where the answer broke off:
+ * the plugin may have done what it was asked.
  */
 export async function callPlugin(
   place: PluginPlace,
@@ -71,6 +72,10 @@ async function readAnswer(method: string, response: IncomingMessage): Promise<st
       if (sizeBytes > ANSWER_BYTES_MAX) throw new Failure('internal', `${method}: the plugin's answer is too large`)
       parts.push(part)
     }
+  } catch (error) {
+    if (error instanceof Failure) throw error
+    const cause = new PluginUnreachable(messageOf(error), { cause: error })
+    throw new Failure('internal', `${method}: ${cause.message}`, { cause })
   } finally {
     response.destroy()
   }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { Clock } from '../../base/clock.ts'
 import { silentLog } from '../../base/log.ts'
+import { openPluginDrivers } from '../volume/plugin-driver.ts'
 import { openPluginRegistry } from './plugin-registry.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'berth-plugins-'))
@@ -148,4 +149,28 @@ test('a plugin whose activation failed is tried again by the next request', asyn
   await once(broken.server, 'close')
   await plugin(path, { 'Plugin.Activate': VOLUMES })
   assert.equal((await registry.findPlugin('again', 'VolumeDriver')).name, 'again')
+})
+
+test('a plugin that takes connections and says nothing, or stops in the middle of an answer, keeps nobody waiting', async () => {
+  const socket = join(directories.sockets, 'mute.sock')
+  const server = createServer((request, response) => {
+    if (request.url === '/Plugin.Activate') return void (activates && response.end(VOLUMES[1]))
+    response.writeHead(200, { 'Content-Length': '100' }).write('{"Volume":')
+    if (request.url === '/VolumeDriver.Get') response.socket?.destroySoon()
+  })
+  let activates = false
+  servers.push(server.listen(socket))
+  await once(server, 'listening')
+  const registry = openPluginRegistry({ directories, clock: jumpingClock(), log: silentLog, patienceMs: 100 })
+  assert.ok(!(await registry.listPlugins('VolumeDriver')).some(({ name }) => name === 'mute'))
+  activates = true
+  const { require } = openPluginDrivers(registry)
+  const driver = await require('mute')
+  await assert.rejects(driver.get('data'), /^Failure: VolumeDriver\.Get: /, 'it may well have the volume')
+  const client = await registry.findPlugin('mute', 'VolumeDriver')
+  await assert.rejects(
+    client.call('VolumeDriver.Mount', {}, AbortSignal.timeout(100)),
+    /^Failure: VolumeDriver\.Mount: /,
+  )
+  rmSync(socket, { force: true })
 })

@@ -63,13 +63,13 @@ export function openPluginRegistry({ patienceMs = PATIENCE_MS, ...options }: Opt
     return place
   }
   const clientOf = async (place: PluginPlace, isPatient: boolean): Promise<PluginClient> => {
+    const reach = (work: () => Promise<unknown>) =>
+      patiently(isPatient, work, `Unable to connect to plugin: ${place.address}`)
     const call = (method: string, body: unknown, signal?: AbortSignal) =>
-      patiently(
-        isPatient,
-        () => callPlugin(place, method, body, { signal }),
-        `Unable to connect to plugin: ${place.address}`,
-      )
-    const kinds = readManifest(await call('Plugin.Activate', undefined))
+      reach(() => callPlugin(place, method, body, { signal }))
+    // One that takes the connection and says nothing keeps nobody waiting: every list of volumes asks it.
+    const activate = () => callPlugin(place, 'Plugin.Activate', undefined, { signal: AbortSignal.timeout(patienceMs) })
+    const kinds = readManifest(await reach(activate))
     return {
       name: place.name,
       implements: kinds,

@@ -74,3 +74,12 @@ test('network file systems get addresses for names, and only where there is a na
   assert.equal(await refusal('tmpfs', 'x', 'addr=nobody'), '', 'not a network file system')
   assert.deepEqual(asked, ['nobody', 'nobody'])
 })
+
+test('no password is told, whichever of its names it has', async () => {
+  const kernel = recording(0).kernel
+  const options = 'user=u,password=secret,pass=secret,password2=secret,x=1'
+  await assert.rejects(
+    openFileSystemMounter(kernel).mount({ target: '/m', type: 'tmpfs', device: '//h/s', options }),
+    /data: user=u,password=\*{8},pass=\*{8},password2=\*{8},x=1: /,
+  )
+})

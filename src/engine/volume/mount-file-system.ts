@@ -99,7 +99,7 @@ async function addressOf(host: string, resolve: (host: string) => Promise<string
   }
 }
 
-/** Everything that was asked of the kernel, but for a password. */
+/** Everything that was asked of the kernel, but for a password, which cifs takes under several names. */
 function mountFailure({ target, steps }: MountJob, { step, errno }: { step: number; errno: number }): Failure {
   const { source, flags, data } = steps[step] ?? { source: undefined, flags: 0, data: undefined }
   const what = source ? `${source}:${target}` : target
@@ -108,5 +108,5 @@ function mountFailure({ target, steps }: MountJob, { step, errno }: { step: numb
 }
 
 function withoutPassword(data: string): string {
-  return data.replace(/(^|,)password=[^,]*/g, '$1password=********')
+  return data.replace(/(^|,)(pass(?:word)?2?)=[^,]*/g, '$1$2=********')
 }
