@@ -20,6 +20,9 @@ export interface CheckpointRequest {
   exit: boolean
 }
 
+/** Drafts that are being written: whatever else has such a name a crash has left. */
+const underWay = new Set<string>()
+
 /**
  * Resolves when everything is on disk. A checkpoint has its name only once it is whole: a crash leaves a draft, which the next checkpoint of that
  * name replaces, and which goes with the container.
@@ -34,17 +37,22 @@ export async function createCheckpoint(
   requireCheckpointId(request.id)
   const path = join(checkpointsDirectory(container, request.directory), request.id)
   const draft = `${path}${UNFINISHED}`
+  const taken = `checkpoint with name ${request.id} already exists for container ${name}`
   try {
-    makeDraft(path, draft, `checkpoint with name ${request.id} already exists for container ${name}`)
+    if (underWay.has(draft)) throw new Error(taken)
+    makeDraft(path, draft, taken)
   } catch (error) {
     throw new Failure('unknown', `cannot checkpoint container ${name}: ${messageOf(error)}`, { cause: error })
   }
+  underWay.add(draft)
   try {
     await takeCheckpoint(engine, container, draft, request.exit)
     renameSync(draft, path)
   } catch (error) {
     rmSync(draft, { recursive: true, force: true })
     throw new Failure('unknown', `Cannot checkpoint container ${name}: ${messageOf(error)}`, { cause: error })
+  } finally {
+    underWay.delete(draft)
   }
   publishContainerEvent(engine, container, 'checkpoint')
 }
