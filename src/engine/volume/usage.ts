@@ -1,8 +1,10 @@
 // How much room volumes take, for `system df` and prune.
-import { lstat, opendir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { lstat, open, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { VolumeSummary } from '../../api/volume-types.ts'
-import { messageOf } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
+import { hasErrno } from '../../linux/kernel-error.ts'
 import type { Engine } from '../engine.ts'
 import { describeVolume } from './describe.ts'
 import { referencedVolumes } from './references.ts'
@@ -35,24 +37,32 @@ export async function sizeOf(engine: Pick<Engine, 'log'>, { name, mountpoint }: 
   }
 }
 
-/** Of regular files and links, a file with several names counted once. What goes meanwhile counts nothing. */
-async function sizeOfTree(root: string): Promise<number> {
-  const seen = new Set<string>()
-  const waiting = [root]
-  let total = 0
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    for await (const entry of await opendir(path).catch((error: unknown) => ignoreMissing(error, path !== root))) {
-      const child = join(path, entry.name)
-      if (entry.isDirectory()) waiting.push(child)
-      else total += await sizeOfFile(child, seen)
+const DEPTH_MAX = 1000
+const OPEN = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+
+/**
+ * Of regular files and links, a file with several names counted once. What goes meanwhile counts nothing. By descriptors: whoever writes to the volume
+ * can exchange a directory for a link at any moment.
+ */
+async function sizeOfTree(path: string, seen = new Set<string>(), depth = 0): Promise<number> {
+  if (depth > DEPTH_MAX) throw new Failure('resource-exhausted', `directories are more than ${DEPTH_MAX} deep`)
+  const directory = await open(path, OPEN)
+  try {
+    const here = `/proc/self/fd/${directory.fd}`
+    let total = 0
+    for await (const entry of await opendir(here)) {
+      const child = join(here, entry.name)
+      const size = entry.isDirectory() ? sizeOfTree(child, seen, depth + 1) : sizeOfFile(child, seen)
+      total += await size.catch(ignoreMissing)
     }
+    return total
+  } finally {
+    await directory.close()
   }
-  return total
 }
 
 async function sizeOfFile(path: string, seen: Set<string>): Promise<number> {
-  const stat = await lstat(path).catch((error: unknown) => ignoreMissing(error, true))
-  if (!('size' in stat)) return 0
+  const stat = await lstat(path)
   if (stat.nlink > 1) {
     const file = `${stat.dev}:${stat.ino}`
     if (seen.has(file)) return 0
@@ -61,8 +71,7 @@ async function sizeOfFile(path: string, seen: Set<string>): Promise<number> {
   return stat.size
 }
 
-function ignoreMissing(error: unknown, isAllowed: boolean): never[] {
-  const { code } = error as NodeJS.ErrnoException
-  if (isAllowed && (code === 'ENOENT' || code === 'ENOTDIR')) return []
+function ignoreMissing(error: unknown): number {
+  if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return 0
   throw error
 }
