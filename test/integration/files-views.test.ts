@@ -183,6 +183,26 @@ test('what decompresses an upload ends with it, also where it fails', async () =
   await engine.ok('rm', 'upload')
 })
 
+test('no program of the container is run, whatever an upload needs', async () => {
+  const ran = '/tmp/berth-decoder-ran'
+  await create('programs')
+  for (const name of ['xz', 'bzip2']) writeFileSync(file(name), `#!/bin/sh\ntouch ${ran}\n`, { mode: 0o755 })
+  for (const path of ['/bin', '/usr/bin'].flatMap((bin) => ['xz', 'bzip2'].map((name) => `${bin}/${name}`)))
+    await engine.docker(['cp', file(path.slice(path.lastIndexOf('/') + 1)), `programs:${path}`])
+  for (const [flag, end] of [
+    ['J', 'xz'],
+    ['j', 'bz2'],
+  ]) {
+    await must(['tar', `-c${flag}f`, file(`small.${end}`), '-C', file('.'), 'small'])
+    const curl = ['curl', '-sf', '--unix-socket', engine.socketPath, '-X', 'PUT', '-T', file(`small.${end}`)]
+    await must([...curl, 'http://x/containers/programs/archive?path=/tmp'])
+  }
+  await engine.ok('start', 'programs')
+  assert.equal(await engine.ok('exec', 'programs', 'sh', '-c', `cat /tmp/small; ls ${ran} 2>/dev/null || :`), 'small')
+  assert.ok(!existsSync(ran))
+  await engine.ok('rm', '-f', 'programs')
+})
+
 function childrenOf(parent: number): string[] {
   return readdirSync('/proc').flatMap((pid) => {
     try {

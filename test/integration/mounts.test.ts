@@ -1,6 +1,6 @@
 // What containers have mounted: every kind and option of `-v` and `--mount`, proved from inside or by inspect.
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { call } from '../harness/api.ts'
 import { pushHostile } from '../harness/attacker.ts'
@@ -81,6 +81,28 @@ describe('the first content of a volume', () => {
     await engine.ok('volume', 'create', '-o', 'type=none', '-o', `device=${place}`, '-o', 'o=bind', 'placed')
     assert.equal(await sh(['-v', 'placed:/data'], 'cat /data/file', rich), 'one')
     assert.equal(await must(['cat', `${place}/file`]), 'one')
+  })
+
+  test('is never the host’s, wherever the image says that the volume is', async () => {
+    const outside = `${engine.directory}/outside-of-images`
+    mkdirSync(outside)
+    writeFileSync(`${outside}/secret`, 'of the host')
+    const up = '../'.repeat(12)
+    const places = ['/absolute', '/relative', '/behind/secret-directory', `/${up}${outside.slice(1)}`]
+    await pushHostile(
+      registry.host,
+      'pointing',
+      `ln -s ${outside} absolute; ln -s ${up}${outside.slice(1)} relative; ln -s ${outside} behind`,
+      { Volumes: Object.fromEntries(places.map((path) => [path, {}])) },
+    )
+    const pointing = `${registry.host}/pointing`
+    await engine.ok('pull', '-q', pointing)
+    const id = await engine.ok('create', pointing, 'true')
+    const names = (await engine.ok('inspect', '-f', '{{range .Mounts}}{{.Source}} {{end}}', id)).trim().split(' ')
+    assert.equal(names.length, places.length)
+    for (const source of names) assert.deepEqual(readdirSync(source), [], source)
+    await engine.ok('rm', '-v', id)
+    assert.deepEqual(readdirSync(outside), ['secret'])
   })
 
   test('a file of the image is no place for a volume', async () => {
