@@ -37,4 +37,4 @@ export const LINES = [
 /** What they copy: made in the working directory. */
 export const MAKE_SOURCES = `mkdir -p up/sub; echo one > up/one; chown 12:13 up/one; chmod 4711 up/one; ln -s one up/l; echo h > up/had; ln up/had up/hard; mkfifo up/p
      echo two > up/sub/two; find up -exec touch -h -d '2001-02-03 04:05:06' {} +; tar cf up.tar up; gzip -k up.tar; xz -k up.tar; bzip2 -k up.tar; zstd -q up.tar
-     printf 'hello' > big; truncate -s 40M big; printf 'end' >> big`
+     printf 'hello' > big; truncate -s 40M big; printf 'end' >> big; touch -d '2001-02-03 04:05:06' big`

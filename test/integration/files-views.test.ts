@@ -193,14 +193,14 @@ test('no program of the container is run, whatever an upload needs', async () =>
     ['J', 'xz'],
     ['j', 'bz2'],
   ]) {
-    await must(['tar', `-c${flag}f`, file(`small.${end}`), '-C', file('.'), 'small'])
-    const curl = ['curl', '-sf', '--unix-socket', engine.socketPath, '-X', 'PUT', '-T', file(`small.${end}`)]
+    await must(['tar', `-c${flag}f`, file(`archive.${end}`), '-C', file('.'), 'small'])
+    const curl = ['curl', '-sf', '--unix-socket', engine.socketPath, '-X', 'PUT', '-T', file(`archive.${end}`)]
     await must([...curl, 'http://x/containers/programs/archive?path=/tmp'])
   }
-  await engine.ok('start', 'programs')
-  assert.equal(await engine.ok('exec', 'programs', 'sh', '-c', `cat /tmp/small; ls ${ran} 2>/dev/null || :`), 'small')
+  await engine.ok('cp', 'programs:/tmp', file('arrived'))
+  assert.deepEqual(readdirSync(file('arrived')), ['small'])
   assert.ok(!existsSync(ran))
-  await engine.ok('rm', '-f', 'programs')
+  await engine.ok('rm', 'programs')
 })
 
 function childrenOf(parent: number): string[] {

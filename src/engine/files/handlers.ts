@@ -134,7 +134,9 @@ async function upload(engine: Engine, request: ApiRequest): Promise<ApiResponse>
     keepsKinds: isTrue(request.query, 'noOverwriteDirNonDir'),
     copiesIds: isTrue(request.query, 'copyUIDGID'),
   }
-  await extractToContainer(engine, place, decompressUpload(request.raw), options, request.signal)
+  // Whoever stops reading in the middle has still to answer: the connection stays.
+  const sent = request.raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+  await extractToContainer(engine, place, decompressUpload(sent), options, request.signal)
   return { kind: 'empty', status: 200 }
 }
 
