@@ -2,9 +2,10 @@
 // same push goes through.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { digestOf } from '../../src/oci/digest.ts'
 import { FAILPOINTS } from '../../src/registry/server/failpoints.ts'
 import { eventually } from '../harness/command.ts'
@@ -22,6 +23,10 @@ const STEPS = FAILPOINTS.filter((name) => !name.startsWith('collect.')).flatMap(
   const hits = name === 'file.written' ? [1, 2, 3, 4, 5, 6] : name.startsWith('manifest.') ? [1] : [1, 2]
   return hits.map((hit) => [name, hit] as const)
 })
+/** Data of registries that collect, whose tests look at the files. */
+const directory = mkdtempSync(join(tmpdir(), 'berth-crash-'))
+after(() => rmSync(directory, { recursive: true, force: true }))
+
 const LAYER = randomBytes(200_000)
 const CONFIG = Buffer.from('{"architecture":"amd64"}')
 const IMAGE = manifestOf([CONFIG, LAYER])
@@ -139,7 +144,7 @@ for (const step of FAILPOINTS.filter((name) => name.startsWith('collect.')))
   })
 
 function startCollecting(maintenance: object): Promise<RegistryProcess> {
-  const root = join(process.env['TMPDIR'] ?? '/tmp', `berth-registry-gc-${randomBytes(6).toString('hex')}`)
+  const root = join(directory, randomBytes(6).toString('hex'))
   const storage = { filesystem: { rootdirectory: root }, delete: { enabled: true }, maintenance }
   return startRegistryProcess({ storage }).then((registry) => Object.assign(registry, { root }))
 }
