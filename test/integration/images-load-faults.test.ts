@@ -143,7 +143,7 @@ test('a large archive passes through: the engine does not hold it', async () => 
   const large = join(directory, 'large')
   await must([
     ...['sh', '-c'],
-    `mkdir ${large} && cd ${large} && truncate -s 1G zeros && tar -cf layer.tar zeros && rm zeros &&
+    `mkdir ${large} && cd ${large} && truncate -s 400M zeros && tar -cf layer.tar zeros && rm zeros &&
      printf '{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' $(sha256sum layer.tar | cut -c1-64) > config.json &&
      printf '[{"Config":"config.json","RepoTags":["large:1"],"Layers":["layer.tar"]}]' > manifest.json && tar -cf ../large.tar manifest.json config.json layer.tar && rm -r ${large}`,
   ])
