@@ -74,7 +74,7 @@ export class ContainerModel {
         container.status = 'paused'
         return undefined
       case 'unpause':
-        if (container.status !== 'paused') return 'conflict'
+        if (container.status !== 'paused') return 'unknown' // Docker calls it its own failure
         container.status = 'running'
         return undefined
       case 'rename':
