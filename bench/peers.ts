@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CommandResult, eventually, must, run } from '../test/harness/command.ts'
 import { startEngine } from '../test/harness/berth.ts'
+import { interruption } from './interruption.ts'
 
 export interface Peer extends AsyncDisposable {
   name: string
@@ -26,8 +27,7 @@ export async function startBerth(): Promise<Peer> {
   return {
     name: 'berth',
     socketPath: engine.socketPath,
-    docker: (...args) => engine.docker(args),
-    ok: (...args) => engine.ok(...args),
+    ...commandsOf(engine.host, engine.directory),
     daemons: () => [engine.enginePid(), engine.containerdPid()],
     shims: () => findShims(scope),
     async settled() {
@@ -63,21 +63,20 @@ export async function startDockerd(): Promise<Peer | undefined> {
     '-H',
     host,
   ]
-  const child: ChildProcess = spawn('dockerd', args, { stdio: ['ignore', output, output] })
-  const env = { DOCKER_HOST: host, DOCKER_CONFIG: `${directory}/config` }
-  const docker = (...words: string[]) => run(['docker', ...words], { env, timeoutMs: 300_000 })
+  // Detached: Ctrl-C is for the measurement, which stops it when its containers are gone.
+  const child: ChildProcess = spawn('dockerd', args, { stdio: ['ignore', output, output], detached: true })
+  const { docker, ok } = commandsOf(host, directory)
   await eventually('dockerd answers', 30_000, async () => (await docker('version')).code === 0)
   return {
     name: 'dockerd',
     socketPath: `${directory}/docker.sock`,
-    docker,
-    ok: (...words) => must(['docker', ...words], { env, timeoutMs: 300_000 }),
+    ...{ docker, ok },
     daemons: () => pidsOf((command) => command.includes(directory) && /^\S*(dockerd|containerd) /.test(command)),
     shims: () => pidsOf((command) => /containerd-shim|docker-proxy/.test(command) && command.includes(directory)),
     settled: async () => {},
     async [Symbol.asyncDispose]() {
       const ids = await docker('ps', '-aq')
-      if (ids.stdout.trim() !== '') await docker('rm', '-f', ...ids.stdout.trim().split('\n'))
+      if (ids.stdout.trim() !== '') await docker('rm', '-f', '-v', ...ids.stdout.trim().split('\n'))
       const gone = new Promise((resolve) => child.once('exit', resolve))
       child.kill('SIGTERM')
       await gone
@@ -86,6 +85,21 @@ export async function startDockerd(): Promise<Peer | undefined> {
     },
   }
 }
+
+/** The CLI against one side. Once interrupted, only `rm`, `rmi` and the like go on. */
+function commandsOf(host: string, directory: string): Pick<Peer, 'docker' | 'ok'> {
+  const options = { env: { DOCKER_HOST: host, DOCKER_CONFIG: `${directory}/docker-config` }, timeoutMs: 300_000 }
+  const argv = (words: readonly string[]) => {
+    if (!REMOVERS.has(words[0] ?? '')) interruption.throwIfAborted()
+    return ['docker', ...words]
+  }
+  return {
+    docker: async (...words) => run(argv(words), options),
+    ok: async (...words) => must(argv(words), options),
+  }
+}
+
+const REMOVERS = new Set(['rm', 'rmi', 'ps'])
 
 /** Pids of berth-shims whose bundles are below a directory. */
 export function findShims(directory: string): number[] {
