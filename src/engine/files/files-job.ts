@@ -64,7 +64,7 @@ export type FilesRequest =
   | { kind: 'job'; job: FilesJob }
   | { kind: 'compare'; layers: ComparedLayers }
   /** Of an archive that is to be extracted; answered by `taken`. */
-  | { kind: 'chunk'; bytes: Uint8Array }
+  | { kind: 'chunk'; bytes: Uint8Array<ArrayBuffer> }
   | { kind: 'end' }
   /** A chunk of the thread's own has been written. */
   | { kind: 'written' }
@@ -75,7 +75,8 @@ export type FilesMessage =
   | { kind: 'stat'; stat: PathStat }
   | { kind: 'chunk'; bytes: Uint8Array }
   | { kind: 'changes'; changes: readonly FileChange[] }
-  | { kind: 'taken' }
+  /** The piece itself comes back, to be filled again. */
+  | { kind: 'taken'; bytes: Uint8Array<ArrayBuffer> }
   /** The archive has ended; what its sender has still to say is of no interest. */
   | { kind: 'done' }
   /** Only a mount of both layers together can tell what the upper directory means. */

@@ -139,6 +139,8 @@ class FilesThread implements FilesView {
   readonly #cancel = () => void (this.#isOpening || endNativeThread(this.#worker))
   #wake: () => void = () => {}
   #credit = CHUNKS_IN_FLIGHT
+  /** Made once and sent back and forth: new ones for all of an upload are more work for the collector than the upload itself. */
+  readonly #emptied: Uint8Array<ArrayBuffer>[] = []
   /** It holds descriptors that nobody would close: an end waits until it has made its view of them. */
   #isOpening = false
   #isEnded = false
@@ -194,7 +196,7 @@ class FilesThread implements FilesView {
       const message = this.#messages.shift()
       if (message?.kind === 'failed') throw new Failure(message.code, message.message)
       if (message !== undefined) return message
-      await new Promise<void>((resolve) => (this.#wake = resolve))
+      await this.#woken()
     }
   }
 
@@ -216,22 +218,21 @@ class FilesThread implements FilesView {
 
   /** Stops as soon as the thread has failed, whether or not more comes. */
   async #feed(source: AsyncIterable<Uint8Array>): Promise<void> {
-    const pieces = inPieces(source)
+    const pieces = inPieces(source, () => this.#emptied.pop() ?? new Uint8Array(PIECE_BYTES))
     try {
       for (;;) {
-        while (this.#credit === 0) await this.take('taken')
+        while (this.#credit === 0) await Promise.race([this.#woken(), this.#failure.promise])
         const piece = await Promise.race([pieces.next(), this.#failure.promise])
         if (piece.done) break
         this.#credit--
-        this.send({ kind: 'chunk', bytes: piece.value }, [piece.value.buffer as ArrayBuffer])
+        this.send({ kind: 'chunk', bytes: piece.value }, [piece.value.buffer])
       }
     } catch (error) {
       pieces.return(undefined).catch(() => {}) // what decompresses ends with it, as soon as the client says or sends anything
       throw error
     }
     this.send({ kind: 'end' })
-    for (let message = await this.next(); message.kind !== 'done'; message = await this.next())
-      if (message.kind !== 'taken') unexpected(message)
+    await this.take('done')
   }
 
   #leaveOpening(): void {
@@ -240,11 +241,17 @@ class FilesThread implements FilesView {
   }
 
   #receive(message: FilesMessage): void {
-    if (message.kind === 'taken') this.#credit++
     if (this.#isOpening) this.#leaveOpening()
+    if (message.kind === 'taken') {
+      this.#credit++
+      this.#emptied.push(message.bytes)
+    } else this.#messages.push(message)
     if (message.kind === 'failed') this.#failure.reject(new Failure(message.code, message.message))
-    this.#messages.push(message)
     this.#wake()
+  }
+
+  #woken(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve))
   }
 }
 
@@ -256,21 +263,25 @@ function failurePromise(): { promise: Promise<never>; reject: (reason: Failure) 
   return { promise, reject }
 }
 
-async function* inPieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let piece = new Uint8Array(PIECE_BYTES)
+/** `empty` gives what a piece is filled into; it is the reader's from then on. */
+async function* inPieces(
+  source: AsyncIterable<Uint8Array>,
+  empty: () => Uint8Array<ArrayBuffer>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let piece = empty()
   let fill = 0
   for await (const bytes of source)
     for (let at = 0; at < bytes.length; ) {
-      const part = bytes.subarray(at, at + PIECE_BYTES - fill)
+      const part = bytes.subarray(at, at + piece.length - fill)
       piece.set(part, fill)
       fill += part.length
       at += part.length
-      if (fill < PIECE_BYTES) continue
+      if (fill < piece.length) continue
       yield piece
-      piece = new Uint8Array(PIECE_BYTES)
+      piece = empty()
       fill = 0
     }
-  if (fill > 0) yield piece.slice(0, fill)
+  if (fill > 0) yield piece.subarray(0, fill)
 }
 
 function unexpected(message: FilesMessage): never {

@@ -27,7 +27,7 @@ const CHUNK_SIZE = 512 * 1024
 /** Acknowledgements come as messages; each lets one more chunk go. */
 let allowance = CHUNKS_IN_FLIGHT
 let wake: () => void = () => {}
-const arrived: (Uint8Array | undefined)[] = []
+const arrived: (Uint8Array<ArrayBuffer> | undefined)[] = []
 let wakeReader: () => void = () => {}
 
 function answer(message: FilesMessage, transfer: ArrayBuffer[] = []): void {
@@ -136,7 +136,7 @@ async function extract(path: string, rules: ExtractRules): Promise<void> {
       const bytes = await nextChunk()
       if (bytes === undefined) break
       if (!parser.ended) parser.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
-      answer({ kind: 'taken' })
+      answer({ kind: 'taken', bytes }, [bytes.buffer])
     }
     parser.finish()
     extractor.finish()
@@ -179,7 +179,7 @@ function readUserFile(path: string): string {
 
 const USER_FILE_BYTES_MAX = 1 << 20
 
-async function nextChunk(): Promise<Uint8Array | undefined> {
+async function nextChunk(): Promise<Uint8Array<ArrayBuffer> | undefined> {
   while (arrived.length === 0) await new Promise<void>((resolve) => (wakeReader = resolve))
   return arrived.shift()
 }
