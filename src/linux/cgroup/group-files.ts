@@ -57,6 +57,16 @@ export function readGroupFile(directory: string, file: string): string | undefin
   }
 }
 
+/** None where the group is not there. */
+export function listGroupFiles(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENODEV')) return []
+    throw error
+  }
+}
+
 /** `max` and what is not there are undefined. */
 export function readNumber(directory: string, file: string): bigint | undefined {
   const text = readGroupFile(directory, file)?.trim()

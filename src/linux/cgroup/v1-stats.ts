@@ -8,7 +8,7 @@ import {
   type CpusetValue,
   type MemoryCounter,
 } from './cgroup-stats.ts'
-import { readGroupFile, readNumber, readPairs } from './group-files.ts'
+import { listGroupFiles, readGroupFile, readNumber, readPairs } from './group-files.ts'
 import { hugepageSizes, parseList, readRdma } from './shared-stats.ts'
 
 /** cpuacct.stat counts in USER_HZ, which is 100 on every architecture we run on. */
@@ -188,9 +188,13 @@ const TABLE_FILES: readonly (readonly [table: BlockIoTable, file: string])[][] =
   ],
 ]
 
+/** A kernel has few of these files, and to fail at one costs more than to read it. */
 function readBlockIoTables(directory: string): CgroupStats['blockIoTables'] {
+  const there = new Set(listGroupFiles(directory))
   for (const files of TABLE_FILES) {
-    const tables = files.map(([table, file]) => [table, parseBlockIo(readGroupFile(directory, file) ?? '')] as const)
+    const tables = files
+      .filter(([, file]) => there.has(file))
+      .map(([table, file]) => [table, parseBlockIo(readGroupFile(directory, file) ?? '')] as const)
     if (tables.some(([table, entries]) => table === 'ioServicedRecursive' && entries.length > 0))
       return Object.fromEntries(tables.filter(([, entries]) => entries.length > 0))
   }
