@@ -77,10 +77,12 @@ export class Exec {
 /** Docker looks every five minutes: what has ended is marked the first time, and gone the second. */
 const MARKED_AFTER_MS = 5 * 60_000
 const KEPT_MS = 2 * MARKED_AFTER_MS
+const SWEEP_EVERY_MS = 10_000
 const ID_CHARACTERS_MIN = 3
 
 export class ExecStore {
   readonly #byId = new Map<string, Exec>()
+  #sweptAtMs = 0
 
   add(exec: Exec, nowMs: number): void {
     this.#sweep(nowMs)
@@ -125,7 +127,10 @@ export class ExecStore {
     return [...container.execIds].flatMap((id) => this.#byId.get(id) ?? [])
   }
 
+  /** Not at every one: who makes thousands would look at thousands each time. */
   #sweep(nowMs: number): void {
+    if (Math.abs(nowMs - this.#sweptAtMs) < SWEEP_EVERY_MS) return
+    this.#sweptAtMs = nowMs
     for (const { id, state } of this.#byId.values())
       if (state.kind === 'exited' && nowMs - state.endedAtMs > KEPT_MS) this.delete(id)
   }
