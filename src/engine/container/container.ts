@@ -73,6 +73,7 @@ export class Container {
   readonly record: ContainerRecord
   /** `<data-root>/containers/<id>`. */
   readonly directory: string
+  readonly createdAtMs: number
   /** Held by whoever changes the state: start, exit, pause, removal. */
   readonly lock = new Mutex()
   readonly waiters = new ExitWaiters()
@@ -106,6 +107,7 @@ export class Container {
   constructor(record: ContainerRecord, directory: string, log: Log) {
     this.record = record
     this.directory = directory
+    this.createdAtMs = Date.parse(record.createdAt)
     this.#log = log
   }
 
@@ -119,10 +121,6 @@ export class Container {
 
   get state(): ContainerState {
     return this.record.state
-  }
-
-  get createdAtMs(): number {
-    return Date.parse(this.record.createdAt)
   }
 
   get hasTerminal(): boolean {

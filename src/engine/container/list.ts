@@ -29,12 +29,9 @@ export async function listContainers(engine: Engine, options: ListOptions): Prom
     .filter((container) => matchesFilter(container, filter))
     .slice(0, limit)
   const currentIds = await resolveReferences(engine, chosen)
-  return Promise.all(
-    chosen.map(async (container) => ({
-      ...summarize(engine, container, currentIds, options.version),
-      ...(options.withSizes ? await sizesOf(engine, container) : {}),
-    })),
-  )
+  const summaries = chosen.map((container) => summarize(engine, container, currentIds, options.version))
+  if (!options.withSizes) return summaries
+  return Promise.all(chosen.map(async (container, i) => ({ ...summaries[i], ...(await sizesOf(engine, container)) })))
 }
 
 /** A name that has moved on to another image is no name of this container's image any more. */

@@ -17,5 +17,12 @@ export function negotiateVersion(text: string | undefined, oldest: string = API_
       `client version ${version} is too new. Maximum supported API version is ${API_VERSION}`,
     )
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  return { major, minor, atLeast: (other) => compareVersions(version, other) >= 0 }
+  return { major, minor, atLeast: (other) => isAtLeast(major, minor, other) }
+}
+
+/** Asked some ten times of each container in a list: without arrays. What may follow the minor version changes nothing. */
+function isAtLeast(major: number, minor: number, other: string): boolean {
+  const dot = other.indexOf('.')
+  const otherMajor = Number(other.slice(0, dot))
+  return major > otherMajor || (major === otherMajor && minor >= Number(other.slice(dot + 1)))
 }

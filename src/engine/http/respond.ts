@@ -32,7 +32,7 @@ type Written = Exclude<ApiResponse, { kind: 'hijacked' }>
 
 /** Undefined where there is none, or where it is a stream. */
 export function bodyOf(answer: Written): Buffer | undefined {
-  if (answer.kind === 'json') return Buffer.from(encodeJson(answer.body))
+  if (answer.kind === 'json') return encodeJson(answer.body)
   return answer.kind === 'text' ? Buffer.from(answer.body) : undefined
 }
 
@@ -69,14 +69,19 @@ export function writeError(
     writeWhole(response, status, headers, Buffer.from(`${messageOf(error)}\n`), common)
   } else {
     const answer = { kind: 'json', status, body: { message: messageOf(error) } } as const
-    writeWhole(response, status, headersOf(answer), Buffer.from(encodeJson(answer.body)), common)
+    writeWhole(response, status, headersOf(answer), encodeJson(answer.body), common)
   }
 }
 
-/** As Go's encoder ends it. */
-export function encodeJson(value: unknown): string {
-  return `${JSON.stringify(value)}\n`
+/** As Go's encoder ends it. The line's end is put behind it in the buffer: behind the text it would copy all of a long one once more. */
+function encodeJson(value: unknown): Buffer {
+  const text = JSON.stringify(value)
+  const bytes = Buffer.allocUnsafe(Buffer.byteLength(text) + 1)
+  bytes[bytes.write(text)] = LINE_END
+  return bytes
 }
+
+const LINE_END = 0x0a
 
 function writeWhole(
   response: ServerResponse,
