@@ -45,8 +45,9 @@ export async function readLog(
   await copy({ ...parts, end })
   while (watch && !isOver()) {
     const isLast = await watch.changed()
-    while (!isOver() && (await walk.advance())) await copy(parts)
-    await copy(parts)
+    // First what the open file has: a line waits for nothing but its reading. Whether the file is still the log comes after.
+    do await copy(parts)
+    while (!isOver() && (await walk.advance()))
     if (isLast) break
   }
 }
