@@ -38,6 +38,23 @@ export class EngineClient implements Disposable {
     return response
   }
 
+  /** Over a connection that is taken over; resolves when it ends, which is with the output. */
+  async drain(path: string, body: object): Promise<void> {
+    const text = JSON.stringify(body)
+    const upgrade = { connection: 'Upgrade', upgrade: 'tcp' }
+    const headers = { ...upgrade, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+    const call = request({ socketPath: this.#socketPath, method: 'POST', path: VERSION + path, headers })
+    await new Promise<void>((resolve, reject) => {
+      call.once('error', reject)
+      call.once('response', (response) => reject(new Error(`POST ${path}: status ${response.statusCode}`)))
+      call.once('upgrade', (_response, socket) => {
+        socket.on('end', () => socket.end()).once('close', () => resolve())
+        socket.once('error', reject).resume()
+      })
+      call.end(text)
+    })
+  }
+
   /** Its ID. */
   async create(body: object, name?: string): Promise<string> {
     const query = name === undefined ? '' : `?name=${name}`

@@ -38,9 +38,7 @@ async function runByApi(stage: Stage, peer: Peer): Promise<void> {
   using client = new EngineClient(peer.socketPath, 2)
   const host = { AutoRemove: true, NetworkMode: 'none' }
   const id = await client.create({ Image: stage.image, Cmd: ['true'], HostConfig: host })
-  const removed = client.ask('POST', `/containers/${id}/wait?condition=removed`)
-  await client.start(id)
-  await removed
+  await Promise.all([client.ask('POST', `/containers/${id}/wait?condition=removed`), client.start(id)])
 }
 
 async function measureExecs(stage: Stage): Promise<void> {
