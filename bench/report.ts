@@ -6,14 +6,17 @@ import { ROOT } from '../test/harness/root.ts'
 
 const PATH = join(ROOT, 'bench/RESULTS.md')
 const TITLE = '# Results'
-/** The sections' order in the file; others follow. */
+/** The sections' order in the file, by the first word of their titles; others follow. */
 const ORDER = ['Engine', 'containerd', 'Runtime', 'Registry']
 
 /** Replaces the section of that title, or adds it; also prints it. */
 export function writeSection(title: string, markdown: string): void {
   const sections = existsSync(PATH) ? parseSections(readFileSync(PATH, 'utf8')) : new Map<string, string>()
   sections.set(title, markdown.trim())
-  const place = (name: string) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length)
+  const place = (name: string) => {
+    const index = ORDER.findIndex((first) => name === first || name.startsWith(`${first}:`))
+    return index < 0 ? ORDER.length : index
+  }
   const sorted = [...sections].sort(([a], [b]) => place(a) - place(b))
   writeFileSync(PATH, `${[TITLE, ...sorted.map(([name, text]) => `## ${name}\n\n${text}`)].join('\n\n')}\n`)
   console.log(`\n## ${title}\n\n${markdown.trim()}\n`)
