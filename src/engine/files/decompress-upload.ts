@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { pipeline, Readable } from 'node:stream'
 import { Failure } from '../../base/failure.ts'
-import { decompress } from '../../wire/compression/decompress.ts'
+import { loadDecompress } from '../../wire/compression/decompress.ts'
 import { peekStart } from '../../wire/compression/peek-start.ts'
 
 const XZ = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])
@@ -13,7 +13,7 @@ export async function* decompressUpload(source: AsyncIterable<Buffer>): AsyncGen
   const { start, whole } = await peekStart(source, XZ.length)
   if (start.subarray(0, XZ.length).equals(XZ)) yield* byProgram(whole, 'xz', ['-d', '-c', '-q'])
   else if (start.subarray(0, BZIP2.length).equals(BZIP2)) yield* byProgram(whole, 'bzip2', ['-d', '-c', '-q'])
-  else yield* decompress(whole)
+  else yield* (await loadDecompress(start))(whole)
 }
 
 /** As Docker does it: the decoder is a program of the machine's, and a process of its own. */

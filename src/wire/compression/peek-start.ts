@@ -21,7 +21,7 @@ export async function peekStart(source: AsyncIterable<Buffer>, bytes: number): P
   const whole = async function* (): AsyncGenerator<Buffer> {
     try {
       if (start.length > 0) yield start
-      yield* { [Symbol.asyncIterator]: () => chunks }
+      for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value
     } finally {
       await chunks.return?.()
     }
