@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -36,4 +36,20 @@ test('what fails leaves the file as it was, and no draft beside it', async (cont
   }
   await assert.rejects(compressRotated({ flock }, path), { message: 'no' })
   assert.deepEqual(readdirSync(directory), ['c.log.1'])
+})
+
+test('a file that moves up meanwhile, past one that is compressed already, is found; so is what comes after it', async (context) => {
+  const { directory, path } = rotated(context, 'c.log.1', 'c.log.2.gz')
+  let hasRotated = false
+  const flock = () => {
+    if (hasRotated) return
+    hasRotated = true
+    renameSync(`${path}.2.gz`, `${path}.3.gz`)
+    renameSync(`${path}.1`, `${path}.4`)
+    writeFileSync(`${path}.1`, 'new')
+  }
+  await compressRotated({ flock }, path)
+  assert.deepEqual(readdirSync(directory).sort(), ['c.log.1.gz', 'c.log.3.gz', 'c.log.4.gz'])
+  assert.equal(gunzipSync(readFileSync(`${path}.4.gz`)).toString(), 'c.log.1')
+  assert.equal(gunzipSync(readFileSync(`${path}.1.gz`)).toString(), 'new')
 })

@@ -16,6 +16,8 @@ const LOCK_EX = 2
 const LOCK_NB = 4
 const LOCK_ATTEMPTS = 100
 const LOCK_PAUSE_MS = 10
+/** A container that rotates faster than that is left to the next rotation. */
+const PASSES_MAX = 4
 
 /**
  * Every rotated file of the log at `path` that is not compressed yet, the oldest first. One at a time for each log. A crash leaves a draft, which the next
@@ -23,7 +25,12 @@ const LOCK_PAUSE_MS = 10
  */
 export async function compressRotated(kernel: Pick<Kernel, 'flock'>, path: string): Promise<void> {
   try {
-    for (const number of rotatedNumbers(path)) await compressFile(kernel, path, number)
+    // The shim may move names up meanwhile, past one that was looked at.
+    for (let pass = 0; pass < PASSES_MAX; pass++) {
+      const numbers = rotatedNumbers(path)
+      for (const number of numbers) await compressFile(kernel, path, number)
+      if (numbers.length === 0) return
+    }
   } catch (error) {
     rmSync(`${path}${DRAFT_SUFFIX}`, { force: true }) // on a full disk it is in the way of everybody else
     throw error
@@ -66,26 +73,23 @@ async function compressFile(kernel: Pick<Kernel, 'flock'>, path: string, number:
   trailer.writeUInt32LE(size % 2 ** 32, 4)
   await target.appendFile(trailer)
   await target.datasync() // before the other goes
-  await exchange(kernel, path, { draft, inode, number })
+  await exchange(kernel, path, { draft, inode })
 }
 
 /** The draft takes the place of the file, wherever that has been renamed to. */
 async function exchange(
   kernel: Pick<Kernel, 'flock'>,
   path: string,
-  { draft, inode, number }: { draft: string; inode: number; number: number },
+  { draft, inode }: { draft: string; inode: number },
 ): Promise<void> {
   const directory = await lockDirectory(kernel, dirname(path))
   try {
-    for (let n = number; directory !== undefined; n++) {
-      const found = statSync(`${path}.${n}`, { throwIfNoEntry: false })
-      if (found === undefined) break
-      if (found.ino !== inode) continue
-      renameSync(draft, `${path}.${n}.gz`)
-      unlinkSync(`${path}.${n}`)
-      return
-    }
-    rmSync(draft, { force: true })
+    const isIt = (number: number) => statSync(`${path}.${number}`, { throwIfNoEntry: false })?.ino === inode
+    // Not counted upwards from where it was: between two names there may be one that is compressed already.
+    const number = directory === undefined ? undefined : rotatedNumbers(path).find(isIt)
+    if (number === undefined) return rmSync(draft, { force: true })
+    renameSync(draft, `${path}.${number}.gz`)
+    unlinkSync(`${path}.${number}`)
   } finally {
     if (directory !== undefined) closeSync(directory)
   }
