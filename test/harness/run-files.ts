@@ -7,25 +7,36 @@ import { run } from 'node:test'
 /** Of one file: many times what the slowest takes. */
 const FILE_MS = 20 * 60_000
 
-const files = process.argv.slice(2)
-const first = await runAll(files)
-if (first.size > 0) {
-  console.log(`\nonce more, by themselves:\n${[...first].map((file) => `  ${file}\n`).join('')}`)
-  const second = await runAll([...first])
-  for (const file of first) console.log(`${second.has(file) ? 'FAILED TWICE' : 'unsteady'}: ${file}`)
-  if (second.size > 0) process.exitCode = 1
+const counts = { passed: 0, failed: 0 }
+const first = await runAll(process.argv.slice(2))
+const { passed } = counts
+let failed = 0
+if (first.length > 0) {
+  console.log(`\nonce more, by themselves:\n${first.map((file) => `  ${file}\n`).join('')}`)
+  const before = counts.failed
+  const second = await runAll(first)
+  failed = counts.failed - before
+  for (const file of first) console.log(`${second.includes(file) ? 'FAILED TWICE' : 'unsteady'}: ${file}`)
+  if (second.length > 0) process.exitCode = 1
+}
+console.log(`\n${passed} passed, ${failed} failed`)
+
+/** The files in which a test failed. Each is a run of its own: a test tells the file that it is written in, which may be a suite's. */
+async function runAll(paths: readonly string[]): Promise<string[]> {
+  const failed: string[] = []
+  for (const path of paths) if (!(await runFile(path))) failed.push(path)
+  return failed
 }
 
-/** The files in which a test failed. Node runs each in a process of its own. */
-async function runAll(paths: readonly string[]): Promise<Set<string>> {
-  const failed = new Set<string>()
-  const tests = run({ files: [...paths], concurrency: 1, timeout: FILE_MS })
-  tests.on('test:fail', ({ file, name, todo }) => {
-    // A file that ended badly as a whole is reported under its own name, and has no other.
-    if (todo === undefined || todo === false) failed.add(file ?? name)
+async function runFile(path: string): Promise<boolean> {
+  const before = counts.failed
+  const tests = run({ files: [path], concurrency: 1, timeout: FILE_MS })
+  tests.on('test:pass', () => counts.passed++)
+  tests.on('test:fail', ({ todo }) => {
+    if (todo === undefined || todo === false) counts.failed++
   })
   const report = tests.compose(new spec())
-  report.pipe(process.stdout)
+  report.pipe(process.stdout, { end: false })
   await finished(report)
-  return failed
+  return counts.failed === before
 }
