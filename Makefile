@@ -126,6 +126,7 @@ demo: ## one image from a registry to a running process, through every part
 bench: ## side by side with the real dockerd, runc, crun and docker-registry; writes bench/RESULTS.md
 	tools/require.sh $(TEST_PACKAGES)
 	$(MAKE) build
+	node build/js/test/harness/prepare.js
 	for each in $(BENCH); do unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node build/js/bench/$$each.js || exit 1; done
 
 gen: $(MODULES) ## proto/ to src/gen, docs/differences.md, docs/api-coverage.md
