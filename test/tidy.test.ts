@@ -58,8 +58,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'registry/upstream',
     'containerd/client',
   ],
-  // trees: `cp` packs and unpacks the user's own directories.
-  client: ['base', 'oci', 'api', 'gen', 'wire', 'trees'],
+  // trees: `cp` packs and unpacks the user's own directories. registry: `manifest` speaks to registries itself, as Docker's does.
+  client: ['base', 'oci', 'api', 'gen', 'wire', 'trees', 'registry/client', 'registry/upstream'],
 }
 
 const tracked = execFileSync('git', ['-C', ROOT, 'ls-files', '--cached', '--others', '--exclude-standard'], {

@@ -4,6 +4,7 @@ import { COMPLETION_COMMANDS } from './command-tables/completions.ts'
 import { CONTEXT_COMMANDS } from './command-tables/contexts.ts'
 import { FILE_COMMANDS } from './command-tables/files.ts'
 import { IMAGE_COMMANDS } from './command-tables/images.ts'
+import { MANIFEST_COMMANDS } from './command-tables/manifests.ts'
 import { OTHER_COMMANDS } from './command-tables/others.ts'
 import { REGISTRY_COMMANDS } from './command-tables/registries.ts'
 import { VOLUME_COMMANDS } from './command-tables/volumes.ts'
@@ -31,6 +32,7 @@ export const GROUPS: Record<string, string> = {
   completion: 'Generate the autocompletion script for the specified shell',
   image: 'Manage images',
   config: 'Manage Swarm configs',
+  manifest: 'Manage Docker image manifests and manifest lists',
   network: 'Manage networks',
   node: 'Manage Swarm nodes',
   secret: 'Manage Swarm secrets',
@@ -308,6 +310,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   ...CONTEXT_COMMANDS,
   ...FILE_COMMANDS,
   ...IMAGE_COMMANDS,
+  ...MANIFEST_COMMANDS,
   ...OTHER_COMMANDS,
   ...REGISTRY_COMMANDS,
   ...SWARM_COMMANDS,

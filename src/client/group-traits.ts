@@ -1,5 +1,6 @@
 // What groups of commands need of the engine, and what their help says beyond their summary.
 import type { Gate } from './features.ts'
+import { MANIFEST_DESCRIPTION } from './manifests/experimental.ts'
 
 export interface GroupTraits extends Gate {
   readonly description?: string
@@ -7,6 +8,8 @@ export interface GroupTraits extends Gate {
   readonly isOfSwarm?: boolean
   /** Found, but not listed. */
   readonly isHidden?: boolean
+  /** An empty line stands before its help where nobody asked for that. */
+  readonly isSetOff?: boolean
   /** Words that name none of its commands print its help, as what was asked for. */
   readonly isLenient?: boolean
   /** What follows its name where it is told how to use it. */
@@ -22,6 +25,7 @@ export const GROUP_TRAITS: Readonly<Record<string, GroupTraits>> = {
       "Generate the autocompletion script for berth for the specified shell.\nSee each sub-command's help for details on how to use the generated script.",
   },
   config: { since: '1.30', isOfSwarm: true, needsSwarm: 'manager' },
+  manifest: { description: MANIFEST_DESCRIPTION, usage: 'COMMAND', isSetOff: true },
   network: { since: '1.21' },
   node: { since: '1.24', isOfSwarm: true, needsSwarm: 'manager' },
   plugin: { since: '1.25' },

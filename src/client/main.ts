@@ -120,6 +120,7 @@ async function withoutCommand(words: readonly string[], world: World): Promise<n
   if (next === undefined || isAsked || isLenient) {
     const print = isAsked || isLenient ? printOut : printError
     if (words.includes('-h')) printOut(SHORT_HELP_NOTICE)
+    if (print === printError && GROUP_TRAITS[group]?.isSetOff) printError('\n')
     print(await formatGroupHelp(group, COMMANDS, world.ask))
     return 0
   }

@@ -14,7 +14,6 @@ const ABSENT: Record<string, string> = {
   build: 'building images is a part of its own',
   builder: 'building images is a part of its own',
   'image build': 'building images is a part of its own',
-  manifest: 'lists of manifests are made by whoever builds them',
   'stack config': 'Compose files are read by whoever deploys them',
   'stack deploy': 'Compose files are read by whoever deploys them',
   trust: 'the engine verifies no signatures',
