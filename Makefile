@@ -114,7 +114,7 @@ FUZZ_SECONDS ?= 5
 export FUZZ_SECONDS
 REPORTER ?= spec
 TESTS ?= *.test.js
-BENCH ?= engine containerd runtime registry
+BENCH ?= engine images containerd runtime registry
 
 demo: ## one image from a registry to a running process, through every part
 	tools/require.sh $(DEMO_PACKAGES)
@@ -123,7 +123,7 @@ demo: ## one image from a registry to a running process, through every part
 
 # BENCH=runtime for one of them. Each writes a section of its own, and of engine each part: BENCH_ONLY=ps,cp for some. BENCH_SCALE=0.05 shows in a
 # minute that they work, and writes nothing. Network namespaces of their own, for the bridges and the firewall of both daemons.
-bench: ## side by side with the real dockerd, runc, crun and docker-registry; writes bench/RESULTS.md
+bench: ## side by side with the real dockerd, podman, containerd, runc, crun and docker-registry; writes bench/RESULTS.md
 	tools/require.sh $(TEST_PACKAGES)
 	$(MAKE) build
 	node build/js/test/harness/prepare.js

@@ -106,7 +106,8 @@ export function findShims(directory: string): number[] {
   return pidsOf((command) => /berth-shim/.test(command) && command.includes(directory))
 }
 
-function pidsOf(matches: (command: string) => boolean): number[] {
+/** Pids of the processes whose command line, words separated by spaces, is such. */
+export function pidsOf(matches: (command: string) => boolean): number[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return []
     try {

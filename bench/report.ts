@@ -7,7 +7,7 @@ import { ROOT } from '../test/harness/root.ts'
 const PATH = join(ROOT, 'bench/RESULTS.md')
 const TITLE = '# Results'
 /** The sections' order in the file, by the first word of their titles; others follow. */
-const ORDER = ['Engine', 'containerd', 'Runtime', 'Registry']
+const ORDER = ['Engine', 'Images', 'containerd', 'Runtime', 'Registry']
 
 /** Replaces the section of that title, or adds it; also prints it. */
 export function writeSection(title: string, markdown: string): void {
