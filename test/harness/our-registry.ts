@@ -87,7 +87,7 @@ export async function startRegistryProcess(
       child.stderr?.on('data', (chunk: Buffer) => {
         output += chunk
         mine += chunk
-        const address = /msg=listening address="([^"]+)"/.exec(mine)?.[1]
+        const address = /msg=listening address="?([^"\s]+)"? tls/.exec(mine)?.[1]
         if (address !== undefined) resolve(address)
       })
       child.once('exit', () => reject(new Error(`berth-registry ended: ${mine}`)))

@@ -65,7 +65,12 @@ async function collectGarbage(
   let total = { manifests: 0, condemned: 0, removed: 0, removedBytes: 0 }
   for (let round = 0; round < (graceMs === 0 && !dryRun ? 2 : 1); round++) {
     const done = await collect(collector, { graceMs, deleteUntagged, dryRun })
-    total = { ...done, condemned: total.condemned + done.condemned }
+    total = {
+      manifests: done.manifests,
+      condemned: total.condemned + done.condemned,
+      removed: total.removed + done.removed,
+      removedBytes: total.removedBytes + done.removedBytes,
+    }
   }
   const { manifests, condemned, removed, removedBytes } = total
   return print(
