@@ -40,6 +40,7 @@ import { checkPlan } from './check-plan.ts'
 import { LOG_TARGETS } from './log-targets.ts'
 import { Random } from './mutate.ts'
 import { randomSpec } from './random-spec.ts'
+import { REGISTRY_TARGETS } from './registry-targets.ts'
 
 export interface Target {
   samples: readonly Buffer[]
@@ -64,6 +65,7 @@ export async function attempt(target: Target, input: Buffer): Promise<boolean> {
 export const TARGETS: Record<string, Target> = {
   ...ARCHIVE_TARGETS,
   ...LOG_TARGETS,
+  ...REGISTRY_TARGETS,
   tar: {
     samples: tarSamples(),
     run(input) {
