@@ -1,4 +1,5 @@
 // The one error class of the tree: a code to decide on, a message for people, a cause.
+import { inspect } from 'node:util'
 
 /** gRPC's status codes in kebab-case, plus Docker's `conflict` (409), `not-modified` (304) and `forbidden` (403). */
 export type FailureCode =
@@ -42,6 +43,11 @@ export function isFailure(error: unknown, ...codes: FailureCode[]): error is Fai
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/** Where it came from, as far as what was thrown tells. */
+export function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : inspect(error)
 }
 
 /** Adds the subject in front of a failure's text and keeps its code; anything else becomes `internal`. */

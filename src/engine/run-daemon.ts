@@ -6,6 +6,7 @@ import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/failure.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { Mutex } from '../base/mutex.ts'
+import { watchStrayErrors } from '../base/stray-errors.ts'
 import { UndoStack } from '../base/undo-stack.ts'
 import { connectContainerd } from '../containerd/client/client.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
@@ -24,6 +25,8 @@ import { nextStopSignal } from './stop-signals.ts'
 const PROGRAM = 'berthd'
 /** A containerd that died is back within half a second; a request waits for it rather than fail. */
 const CONTAINERD_PATIENCE_MS = 5_000
+/** After an exception that nobody caught closing may hang. A supervisor starts the daemon again the sooner. */
+const BROKEN_MS = 10_000
 
 export interface Surroundings {
   argv: readonly string[]
@@ -58,6 +61,7 @@ async function validate(config: EngineConfig): Promise<number> {
 async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings): Promise<void> {
   const { config } = loaded
   const log = createLog(() => config.logLevel, undefined, config.logFormat)
+  const broken = watchStrayErrors(log, BROKEN_MS)
   const dump = dumpWhenAsked(config, log)
   exportProxies(config.proxies, process.env)
   for (const warning of loaded.warnings) log.warn(warning)
@@ -86,7 +90,9 @@ async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings):
   })
   closing.defer(close)
   dump.listCalls = listCalls
-  closing.defer(() => endContainers(engine))
+  let failure: Error | undefined
+  // A daemon that is broken ends like one that was killed: containers run on, and the next one takes over.
+  closing.defer(() => (failure === undefined ? endContainers(engine) : undefined))
   if (config.metricsAddress !== '') {
     const { serveMetrics } = await import('./metrics/serve-metrics.ts')
     closing.defer(await serveMetrics(engine, config.metricsAddress))
@@ -101,7 +107,10 @@ async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings):
   manager.ready()
   log.info('Daemon has completed initialization')
   releaseStartPagesSoon()
-  await told
+  const ended = await Promise.race([told, broken])
+  if (typeof ended === 'string') return
+  failure = ended
+  throw failure
 }
 
 /** SIGUSR1, from the start: until somebody listens it would open Node's debugger. Requests are there once there is an engine. */

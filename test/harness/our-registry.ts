@@ -40,6 +40,8 @@ export interface RegistryProcess extends AsyncDisposable {
   host: string
   root: string
   config: string
+  /** Undefined where it could not be started. */
+  pid(): number | undefined
   /** SIGKILL, and a new process on the same directory, which gets a port of its own. */
   restart(environment?: Record<string, string>): Promise<void>
   /** Resolves with the exit code, or the signal's name. */
@@ -60,7 +62,7 @@ export async function startRegistryProcess(
   let output = ''
   let child: ChildProcess
   const registry: RegistryProcess = {
-    ...{ url: '', host: '', root, config, log: () => output },
+    ...{ url: '', host: '', root, config, log: () => output, pid: () => child.pid },
     async restart(more = {}) {
       await registry.end('SIGKILL')
       await launch(more)

@@ -1,6 +1,7 @@
 // process_* and nodejs_*: what the daemon itself uses.
 import { readdirSync, readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
+import { strayErrorCounts } from '../stray-errors.ts'
 import type { Family } from './exposition.ts'
 
 /** USER_HZ is 100 on every architecture that Linux runs on here. */
@@ -18,6 +19,7 @@ export function processFamilies(): Family[] {
   const cpu = process.cpuUsage()
   const memory = process.memoryUsage()
   const loop = performance.eventLoopUtilization()
+  const strays = strayErrorCounts()
   const gauge = (name: string, help: string, value: number, type: Family['type'] = 'gauge'): Family => ({
     ...{ name, help, type },
     samples: [{ labels: {}, value }],
@@ -41,6 +43,8 @@ export function processFamilies(): Family[] {
     gauge('nodejs_heap_size_total_bytes', 'Heap of JavaScript.', memory.heapTotal),
     gauge('nodejs_heap_size_used_bytes', 'Heap of JavaScript that is in use.', memory.heapUsed),
     gauge('nodejs_external_memory_bytes', 'Buffers and the like outside of the heap.', memory.external),
+    gauge('nodejs_unhandled_rejections_total', 'Rejections that nobody handled.', strays.rejections, 'counter'),
+    gauge('nodejs_uncaught_exceptions_total', 'Exceptions that nobody caught.', strays.exceptions, 'counter'),
     gauge('nodejs_active_resources', 'What keeps the event loop going.', process.getActiveResourcesInfo().length),
     gauge('nodejs_eventloop_utilization', 'Share of its time that the event loop was busy.', loop.utilization),
   ]

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
+import { watchStrayErrors } from '../../base/stray-errors.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import { openNativeKernel } from '../../linux/native-kernel.ts'
 import { releaseStartPagesSoon } from '../../linux/release-pages.ts'
@@ -21,6 +22,8 @@ import { connectServiceManager } from '../../linux/service-manager.ts'
 
 /** Of a call that does something; those that wait for events are cut at once. systemd would wait 90 s, dockerd 15 s. */
 const GRACE_MS = 3_000
+/** After an exception that nobody caught closing may hang. */
+const BROKEN_MS = 10_000
 
 /** Absolute paths. */
 export interface Programs {
@@ -30,8 +33,9 @@ export interface Programs {
   own: string
 }
 
-/** Serves until SIGTERM or SIGINT. Throws what keeps it from serving; nothing is left open then. */
+/** Serves until SIGTERM or SIGINT. Throws what keeps it from serving, and an exception that nobody caught; nothing is left open then. */
 export async function runDaemon(settings: DaemonSettings, programs: Programs, log: Log): Promise<void> {
+  const broken = watchStrayErrors(log, BROKEN_MS)
   const servers: GrpcServer[] = []
   const listCalls = () => servers.flatMap((server) => server.calls())
   dumpOnSignal({
@@ -59,9 +63,10 @@ export async function runDaemon(settings: DaemonSettings, programs: Programs, lo
     address: settings.grpc.address,
   })
   releaseStartPagesSoon()
-  const signal = await stopped
+  const ended = await Promise.race([stopped, broken])
   manager.stopping()
-  log.info('containerd stops', { signal })
+  if (typeof ended !== 'string') throw ended
+  log.info('containerd stops', { signal: ended })
 }
 
 async function loadMetrics({ metrics }: DaemonSettings): Promise<Metrics | undefined> {

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { Failure, messageOf } from '../../base/failure.ts'
+import { expectRejections } from '../../base/stray-errors.ts'
 import { syncDirectorySync } from '../../base/atomic-file.ts'
 import { type Log, silentLog } from '../../base/log.ts'
 import type { Slices } from '../../base/slices.ts'
@@ -326,9 +327,10 @@ function isCommitFailure(error: unknown): error is Error & { commitError: Promis
  * would end the process. Whoever wrote is told by the promise of his own.
  */
 const surviveFailedCommits = once(() => {
-  process.on('unhandledRejection', (reason) => {
-    if (!isCommitFailure(reason)) throw reason
+  expectRejections((reason) => {
+    if (!isCommitFailure(reason)) return false
     reason.commitError.catch(() => {})
+    return true
   })
 })
 

@@ -1,6 +1,7 @@
 // Handlers that are watched: which requests are under way, and how long those take that metrics tell of.
 import type { RouteKey } from '../../api/routes.ts'
 import type { ListCalls } from '../../base/debug/dump-state.ts'
+import { continueOperation, currentOperation, runOperation } from '../../base/operation.ts'
 import type { Handler, Handlers } from '../http/route.ts'
 import type { EngineMetrics, TimerFamily } from './engine-metrics.ts'
 
@@ -26,35 +27,37 @@ export function observeHandlers(handlers: Handlers, metrics: EngineMetrics): Obs
   const calls = new Set<{ path: string; startedAtMs: number }>()
   const observed = (key: RouteKey, handler: Handler): Handler => {
     const timer = TIMED[key]
-    return async (request) => {
-      const call = { path: key, startedAtMs: Date.now() }
-      const startedMs = performance.now()
-      const end = (hasSucceeded: boolean) => {
-        calls.delete(call)
-        if (hasSucceeded && timer !== undefined) metrics.took(...timer, (performance.now() - startedMs) / 1000)
-      }
-      calls.add(call)
-      try {
-        const answer = await handler(request)
-        if (answer.kind !== 'stream') {
-          end(true)
-          return answer
+    return (request) =>
+      runOperation(key, async () => {
+        const operation = currentOperation()
+        const call = { path: key, startedAtMs: Date.now() }
+        const startedMs = performance.now()
+        const end = (hasSucceeded: boolean) => {
+          calls.delete(call)
+          if (hasSucceeded && timer !== undefined) metrics.took(...timer, (performance.now() - startedMs) / 1000)
         }
-        const write: typeof answer.write = async (response) => {
-          try {
-            await answer.write(response)
-          } catch (error) {
-            end(false)
-            throw error
+        calls.add(call)
+        try {
+          const answer = await handler(request)
+          if (answer.kind !== 'stream') {
+            end(true)
+            return answer
           }
-          end(true)
+          const write: typeof answer.write = async (response) => {
+            try {
+              await continueOperation(operation, () => answer.write(response))
+            } catch (error) {
+              end(false)
+              throw error
+            }
+            end(true)
+          }
+          return { ...answer, write }
+        } catch (error) {
+          end(false)
+          throw error
         }
-        return { ...answer, write }
-      } catch (error) {
-        end(false)
-        throw error
-      }
-    }
+      })
   }
   const entries = Object.entries(handlers) as [RouteKey, Handler][]
   return {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { systemClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/failure.ts'
 import { createLog } from '../../base/log.ts'
+import { watchStrayErrors } from '../../base/stray-errors.ts'
 import { parseCommandLine, USAGE } from './config/command-line.ts'
 import { parseConfig } from './config/parse-config.ts'
 import type { Settings } from './config/settings.ts'
@@ -11,6 +12,8 @@ import { scrub } from './gc/scrub.ts'
 import { openRegistry, openStore } from './open-registry.ts'
 
 const VERSION = '0.1.0'
+/** After an exception that nobody caught draining may hang. */
+const BROKEN_MS = 10_000
 
 /** @returns the exit code. */
 export async function runRegistry(argv: readonly string[]): Promise<number> {
@@ -41,13 +44,16 @@ function readConfig(path: string): Settings {
 async function serve(settings: Settings): Promise<number> {
   const { level, format, fields } = settings.log
   const log = withFields(createLog(level, undefined, format), fields)
+  const broken = watchStrayErrors(log, BROKEN_MS)
   const running = await openRegistry(settings, log)
-  const signal = await new Promise<string>((resolve) => {
+  const told = new Promise<string>((resolve) => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
   })
-  log.info('draining', { signal })
+  const ended = await Promise.race([told, broken])
+  if (typeof ended === 'string') log.info('draining', { signal: ended })
   await running.close()
+  if (typeof ended !== 'string') throw ended
   return 0
 }
 

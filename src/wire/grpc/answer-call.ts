@@ -4,6 +4,7 @@ import { type Any, AnySchema } from '@bufbuild/protobuf/wkt'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
+import { runOperation } from '../../base/operation.ts'
 import { encodeAnyFrame, encodeFrame, FrameParser, MESSAGE_BYTES_MAX, PREFIX_BYTES } from './frames.ts'
 import { invokeStream } from './memory-transport.ts'
 import { type GrpcRouter, type Route, unimplementedText } from './router.ts'
@@ -62,7 +63,9 @@ export async function answerCall(
   const call = { route, stream, context, watch, options }
   let status = 0
   try {
-    status = route.method.methodKind === 'unary' ? await answerUnary(call) : await answerStream(call)
+    status = await runOperation(path, () =>
+      route.method.methodKind === 'unary' ? answerUnary(call) : answerStream(call),
+    )
   } catch (error) {
     status = statusNumber(error)
     if (!isFailure(error)) log.error('grpc handler failed', { path, error: messageOf(error) })

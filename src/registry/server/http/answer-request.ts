@@ -1,6 +1,7 @@
 // One request: its endpoint, whether it may, its handler, and what became of it.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isFailure, messageOf } from '../../../base/failure.ts'
+import { runOperation } from '../../../base/operation.ts'
 import { ApiError, formatErrors } from '../api-error.ts'
 import { TOKEN_PATH } from '../auth/verify-token.ts'
 import { parseRepositoryName } from '../names.ts'
@@ -64,7 +65,7 @@ async function dispatch(registry: Registry, request: IncomingMessage, response: 
   await registry.authorize(exchange, method)
   if (handler === undefined || isOthers(exchange, method) || isOff(registry, route.kind, method))
     throw new ApiError('UNSUPPORTED', { headers: { allow: allowed(registry, route.kind) } })
-  await handler(exchange)
+  await runOperation(`${method} ${route.kind}`, () => handler(exchange))
 }
 
 /** Counts and logs the request when it has ended, however it has. */
