@@ -1,5 +1,7 @@
 // Checkpoints through the Engine API: taken, listed, started from, removed. The real criu where it works on this kernel, and one that notes what it is asked.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -111,6 +113,41 @@ describe('a checkpoint', () => {
     assert.deepEqual(readdirSync(directory), ['last'])
     await engine.ok('rm', 'asked')
     await eventually('its checkpoints go with it', 10_000, () => !existsSync(directory))
+  })
+
+  test('has its name once its files are on disk, and then the name is, too', async () => {
+    await runCounter('synced')
+    const id = await engine.ok('inspect', '-f', '{{.Id}}', 'synced')
+    const trace = join(shared, 'trace')
+    const calls = 'fsync,fdatasync,rename,renameat,renameat2'
+    const flags = ['-f', '-y', '-qq', '-e', `trace=${calls}`, '-o', trace, '-p', String(engine.enginePid())]
+    const strace = spawn('strace', flags, { stdio: 'ignore' })
+    const ended = once(strace, 'exit')
+    await eventually(
+      'the engine is traced',
+      10_000,
+      () => !/^TracerPid:\s+0$/m.test(readFileSync(`/proc/${engine.enginePid()}/status`, 'utf8')),
+    )
+    assert.equal((await api('POST /containers/synced/checkpoints', { CheckpointID: 'kept' })).status, 201)
+    strace.kill('SIGINT')
+    await ended
+    const parent = `${engine.directory}/data/containers/${id}/checkpoints`
+    const lines = readFileSync(trace, 'utf8').split('\n')
+    const renamed = lines.findIndex((line) => line.includes('rename') && line.includes(`"${parent}/kept"`))
+    const isSync = (line: string, path: string) => /f(?:data)?sync\(/.test(line) && line.includes(`<${path}>`)
+    assert.ok(renamed >= 0, lines.join('\n'))
+    const files = readdirSync(`${parent}/kept`)
+    assert.ok(files.length > 0)
+    for (const path of [`${parent}/kept unfinished`, ...files.map((name) => `${parent}/kept unfinished/${name}`)])
+      assert.ok(
+        lines.slice(0, renamed).some((line) => isSync(line, path)),
+        `${path} is synced before`,
+      )
+    assert.ok(
+      lines.slice(renamed).some((line) => isSync(line, parent)),
+      'the name is synced',
+    )
+    await engine.ok('rm', '-f', 'synced')
   })
 
   test("is refused in Docker's words", async () => {

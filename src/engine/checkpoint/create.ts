@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { makeDurableDirectory, syncDirectory, syncTree } from '../../base/atomic-file.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { packMessage } from '../../containerd/client/any.ts'
 import { CheckpointOptionsSchema } from '../../gen/runc/options_pb.ts'
@@ -47,7 +48,9 @@ export async function createCheckpoint(
   underWay.add(draft)
   try {
     await takeCheckpoint(engine, container, draft, request.exit)
+    await syncTree(draft) // a name that survives power loss must not stand for files that do not
     renameSync(draft, path)
+    await syncDirectory(dirname(path))
   } catch (error) {
     rmSync(draft, { recursive: true, force: true })
     throw new Failure('unknown', `Cannot checkpoint container ${name}: ${messageOf(error)}`, { cause: error })
@@ -60,7 +63,7 @@ export async function createCheckpoint(
 function makeDraft(path: string, draft: string, taken: string): void {
   const occupied = lstatSync(path, { throwIfNoEntry: false })
   if (occupied !== undefined) throw new Error(occupied.isDirectory() ? taken : `${path} exists and is not a directory`)
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeDurableDirectory(dirname(path))
   rmSync(draft, { recursive: true, force: true })
   mkdirSync(draft, { mode: 0o700 })
 }
