@@ -87,6 +87,23 @@ export const ROUTES = [
   route('GET', '/networks'),
   route('GET', '/networks/{id}'),
 
+  // Our own: `berth push-to`, docs/decisions/push-to.md.
+  route('GET', '/content'),
+  route('GET', '/content/{digest}'),
+  route('POST', '/transfers'),
+  route('GET', '/transfers/{id}/blobs/{digest}'),
+  route('PUT', '/transfers/{id}/blobs/{digest}'),
+  route('POST', '/transfers/{id}/finish'),
+  route('DELETE', '/transfers/{id}'),
+
+  // The engine as a registry. Its `/v2` is no version of this API: the router looks at these by themselves.
+  route('GET', '/v2/{path}'),
+  route('HEAD', '/v2/{path}'),
+  route('POST', '/v2/{path}'),
+  route('PUT', '/v2/{path}'),
+  route('PATCH', '/v2/{path}'),
+  route('DELETE', '/v2/{path}'),
+
   ...ABSENT_ROUTES,
 ] as const satisfies readonly Route[]
 

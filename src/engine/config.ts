@@ -56,6 +56,8 @@ export interface EngineConfig {
   maxConcurrentUploads: number
   maxDownloadAttempts: number
   metricsAddress: string
+  /** The images can be pulled from the API's own addresses. */
+  servesImages: boolean
   /** Requests of older versions are refused. */
   minApiVersion: string
   /** Negative: containers are waited for however long they take. */

@@ -113,6 +113,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>, env: Node
     maxConcurrentUploads: get('max-concurrent-uploads', 0) || 5,
     maxDownloadAttempts: get('max-download-attempts', 0) || 5,
     metricsAddress: get('metrics-addr', ''),
+    servesImages: get('serve-images', false),
     minApiVersion: minApiVersion(get('min-api-version', ''), env),
     shutdownTimeoutSeconds: get('shutdown-timeout', 15),
     cgroupDriver,

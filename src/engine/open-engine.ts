@@ -32,6 +32,8 @@ import { fileHandlers } from './files/handlers.ts'
 import type { Handlers } from './http/route.ts'
 import { openImageStore } from './image/containerd-image-store.ts'
 import { imageHandlers } from './image/handlers.ts'
+import { registryHandlers } from './registry/serve-images.ts'
+import { transferHandlers } from './transfer/receive-image.ts'
 import { dropOldLeases } from './image/lease.ts'
 import { instanceOf } from './instance.ts'
 import { leaveKernel } from './leave-kernel.ts'
@@ -128,6 +130,8 @@ function allHandlers(engine: Engine): ObservedHandlers {
     ...managedPluginHandlers,
     ...emptyPruneHandlers(engine),
     ...imageHandlers(engine),
+    ...registryHandlers(engine),
+    ...transferHandlers(engine),
     ...networkHandlers(engine),
     ...volumeHandlers(engine),
     ...containerHandlers(engine),

@@ -30,7 +30,7 @@ const ABSENT: Record<string, string> = {
 }
 
 /** Commands of ours alone, with their paths in our own words. */
-const OURS = new Set(['container exec-attach', 'container exec-kill', 'container execs'])
+const OURS = new Set(['container exec-attach', 'container exec-kill', 'container execs', 'push-to', 'image push-to'])
 
 /** What the two may differ in: their names, and Docker's pointers to its web site. */
 function mask(text: string): string {

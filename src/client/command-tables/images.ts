@@ -28,6 +28,13 @@ export const IMAGE_COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('../commands/push.ts')).push,
   },
   {
+    paths: ['push-to', 'image push-to'],
+    usage: 'HOST IMAGE [IMAGE...]',
+    summary: 'Send images to another engine, only what it lacks of them',
+    isHidden: true, // the list of commands is the Docker CLI's
+    load: async () => (await import('../commands/push-to.ts')).pushTo,
+  },
+  {
     paths: ['save', 'image save'],
     usage: '[OPTIONS] IMAGE [IMAGE...]',
     summary: 'Save one or more images to a tar archive (streamed to STDOUT by default)',

@@ -37,6 +37,16 @@ export function matchRoute(method: string, path: string): RouteMatch | undefined
   return undefined
 }
 
+/** A request to the engine's registry: the same path could be of version 2 of the API, which never was. */
+export function matchRegistry(method: string, path: string): RouteMatch | undefined {
+  if (!path.startsWith('/v2/') || !REGISTRY_METHODS.has(method)) return undefined
+  return { key: `${method} /v2/{path}` as RouteKey, params: { path: path.slice('/v2/'.length) }, version: undefined }
+}
+
+const REGISTRY_METHODS = new Set(
+  ROUTES.flatMap(({ method, path }) => (path === '/v2/{path}' ? [method as string] : [])),
+)
+
 /** The path without empty, `.` and `..` segments; clients that send such a one are sent there. */
 export function cleanPath(path: string): string {
   if (!/\/\/|\/\.\.?(?:\/|$)/.test(path)) return path

@@ -17,7 +17,7 @@ import type { OriginOf } from './peer.ts'
 import { apiHeaders, bodyOf, headersOf, VERSION_HEADERS, writeError, writeResponse } from './respond.ts'
 import { type Admission, readAtMost, type RequestGuard } from './request-guard.ts'
 import type { ApiResponse, Handler, Handlers, HeaderPairs } from './route.ts'
-import { cleanPath, matchRoute, type RouteMatch } from './router.ts'
+import { cleanPath, matchRegistry, matchRoute, type RouteMatch } from './router.ts'
 import { takeUpgradeBody } from './upgrade-body.ts'
 
 /** `X-Registry-Auth` and `filters` can be long. */
@@ -82,7 +82,9 @@ async function serve(
   if (path === undefined) return refusePlainly(request.socket, '400 Bad Request')
   const clean = cleanPath(path)
   if (clean !== path) return redirect(response, clean, mark < 0 ? '' : url.slice(mark))
-  const match = matchRoute(request.method ?? '', path)
+  const ofRegistry = matchRegistry(request.method ?? '', path)
+  const isRegistry = ofRegistry !== undefined && served.handlers[ofRegistry.key] !== undefined
+  const match = isRegistry ? ofRegistry : matchRoute(request.method ?? '', path)
   const handler = match && served.handlers[match.key]
   if (!match || !handler) return writeError(response, 404, 'page not found', [])
   const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))

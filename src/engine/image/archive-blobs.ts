@@ -49,7 +49,8 @@ export async function ingestHeld(
   throw new Failure('unavailable', `content ${stored.digest} was removed while it was stored`)
 }
 
-async function holds(lease: Lease, digest: Digest): Promise<boolean> {
+/** Whether it is here, and stays for as long as the lease lasts. */
+export async function holds(lease: Lease, digest: Digest): Promise<boolean> {
   const isThere = () =>
     lease.client.content.info({ digest }).then(
       () => true,

@@ -153,6 +153,12 @@ const EFFECTIVE: readonly Setting[] = [
     'Path to seccomp profile. Set to "unconfined" to disable the default seccomp profile',
   ),
   setting('bool', 'selinux-enabled', 'selinux-enabled', 'Enable selinux support'),
+  setting(
+    'bool',
+    'serve-images',
+    'serve-images',
+    'Serve the images as a read-only registry on the addresses of the API',
+  ),
   setting('int', 'shutdown-timeout', 'shutdown-timeout', 'Set the default shutdown timeout'),
   setting('string', 'storage-driver', 'storage-driver', 'Storage driver to use', 's'),
   setting('list', 'storage-opts', 'storage-opt', 'Storage driver options'),

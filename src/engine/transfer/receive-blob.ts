@@ -1,0 +1,79 @@
+// A blob as it comes from another engine, from where an earlier attempt has stopped.
+import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import type { ContainerdClient } from '../../containerd/client/client.ts'
+import { inChunks, UPLOAD_PREFIX } from '../../containerd/client/content-writer.ts'
+import { WriteAction, type WriteContentResponse } from '../../gen/services/content_pb.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
+
+/** How much of it is here, from an upload that broke. */
+export async function receivedBytes(client: ContainerdClient, digest: Digest): Promise<number> {
+  try {
+    const { status } = await client.content.status({ ref: `${UPLOAD_PREFIX}${digest}` })
+    return Number(status?.offset ?? 0)
+  } catch (error) {
+    if (isFailure(error, 'not-found')) return 0
+    throw error
+  }
+}
+
+/**
+ * Verified against digest and size. What came before a connection broke stays, for the next attempt; bytes that are wrong do not. Throws conflict where the
+ * upload does not stand at `offset`, or another one writes the same blob at this moment.
+ */
+export async function receiveBlob(
+  client: ContainerdClient,
+  { digest, size }: Descriptor,
+  offset: number,
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  const common = { ref: `${UPLOAD_PREFIX}${digest}`, expected: digest, total: BigInt(size) }
+  let isWrong = false
+  const bounded = atMost(source, size - offset, () => {
+    isWrong = true
+  })
+  async function* requests() {
+    let at = offset
+    for await (const data of inChunks(bounded)) {
+      yield { ...common, action: WriteAction.WRITE, offset: BigInt(at), data }
+      at += data.length
+    }
+    if (at < size) throw new Failure('aborted', `content ${digest}: ${at} of ${size} bytes came`)
+    yield { ...common, action: WriteAction.COMMIT, offset: BigInt(at) }
+  }
+  let last: WriteContentResponse | undefined
+  try {
+    for await (const response of client.content.write(requests(), { signal })) last = response
+  } catch (error) {
+    if (isWrong) {
+      await client.content.abort({ ref: common.ref }).catch(() => {})
+      throw new Failure('invalid-argument', `content ${digest} is larger than ${size} bytes`)
+    }
+    if (isFailure(error, 'already-exists')) return
+    if (isFailure(error, 'unavailable') && error.message.includes('locked for'))
+      throw new Failure('conflict', `content ${digest} is being received already`)
+    if (isFailure(error, 'out-of-range')) throw new Failure('conflict', messageOf(error), { cause: error })
+    if (isFailure(error, 'failed-precondition'))
+      throw new Failure('invalid-argument', messageOf(error), { cause: error })
+    throw error
+  }
+  if (last?.action !== WriteAction.COMMIT)
+    throw new Failure('data-loss', `content ${digest}: the upload was not committed`)
+}
+
+async function* atMost(
+  source: AsyncIterable<Uint8Array>,
+  bytesMax: number,
+  onMore: () => void,
+): AsyncGenerator<Uint8Array> {
+  let left = bytesMax
+  for await (const data of source) {
+    left -= data.length
+    if (left < 0) {
+      onMore()
+      throw new Failure('out-of-range', 'more bytes than were announced')
+    }
+    yield data
+  }
+}
