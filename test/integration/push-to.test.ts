@@ -90,6 +90,31 @@ async function answers(path: string, ...more: string[]): Promise<{ status: strin
   return { status: output.slice(cut + 1), body: output.slice(0, cut) }
 }
 
+// Before the target has pulled any of it: what was removed is there until it is collected.
+test('push-to sends an image, and of the next one only what is missing', async () => {
+  const counted = await counting(target.socketPath)
+  try {
+    const first = await pushTo(counted.host, 'team/app:1')
+    assert.equal(first.code, 0, first.stderr)
+    assert.match(first.stdout, /: Pushed\n/)
+    const bytesOfFirst = counted.bytes()
+    assert.ok(bytesOfFirst > BIG_BYTES)
+    assert.equal(await digestIn(target, 'team/app:1'), await digestIn(source, 'team/app:1'))
+    const second = await pushTo(counted.host, 'team/app:2')
+    assert.equal(second.code, 0, second.stderr)
+    assert.match(second.stdout, /: Already there\n/)
+    const bytesOfSecond = counted.bytes() - bytesOfFirst
+    assert.ok(bytesOfSecond < 64 * 1024, `${bytesOfSecond} bytes`)
+    assert.equal(await digestIn(target, 'team/app:2'), await digestIn(source, 'team/app:2'))
+    assert.equal(await target.ok('run', '--rm', '--network', 'none', 'team/app:2', 'cat', '/note'), 'a small change')
+    const third = await pushTo(counted.host, '-q', 'team/app:1', 'team/app:2')
+    assert.equal(third.stdout, 'docker.io/team/app:1\ndocker.io/team/app:2\n')
+  } finally {
+    counted.server.close()
+  }
+  await target.ok('rmi', 'team/app:1', 'team/app:2')
+})
+
 test('skopeo copies an image out of the engine with its digest, and so does crane', async () => {
   const digest = await digestIn(source, 'team/app:2')
   assert.ok(digest)
@@ -177,30 +202,6 @@ test('a blob comes in ranges, and only to who names an image that has it', async
   await source.ok('import', `${source.directory}/note.tar`, 'other/app:1')
   const elsewhere = await answers(path.replace('team/app', 'other/app'))
   assert.deepEqual([elsewhere.status, /BLOB_UNKNOWN/.test(elsewhere.body)], ['404', true], elsewhere.body)
-})
-
-test('push-to sends an image, and of the next one only what is missing', async () => {
-  const counted = await counting(target.socketPath)
-  try {
-    const first = await pushTo(counted.host, 'team/app:1')
-    assert.equal(first.code, 0, first.stderr)
-    assert.match(first.stdout, /: Pushed\n/)
-    const bytesOfFirst = counted.bytes()
-    assert.ok(bytesOfFirst > BIG_BYTES)
-    assert.equal(await digestIn(target, 'team/app:1'), await digestIn(source, 'team/app:1'))
-    const second = await pushTo(counted.host, 'team/app:2')
-    assert.equal(second.code, 0, second.stderr)
-    assert.match(second.stdout, /: Already there\n/)
-    const bytesOfSecond = counted.bytes() - bytesOfFirst
-    assert.ok(bytesOfSecond < 64 * 1024, `${bytesOfSecond} bytes`)
-    assert.equal(await digestIn(target, 'team/app:2'), await digestIn(source, 'team/app:2'))
-    assert.equal(await target.ok('run', '--rm', '--network', 'none', 'team/app:2', 'cat', '/note'), 'a small change')
-    const third = await pushTo(counted.host, '-q', 'team/app:1', 'team/app:2')
-    assert.equal(third.stdout, 'docker.io/team/app:1\ndocker.io/team/app:2\n')
-  } finally {
-    counted.server.close()
-  }
-  await target.ok('rmi', 'team/app:1', 'team/app:2')
 })
 
 test('a context names the target; what there is not says so', async () => {
