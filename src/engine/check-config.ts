@@ -11,6 +11,7 @@ import { checkLogConfig } from './logs/log-drivers.ts'
 import { maskCredentials } from './settings/proxy-setting.ts'
 import { OWN_RUNTIMES } from './settings/runtime-setting.ts'
 import type { SettingValue } from './settings/setting-value.ts'
+import { checkPolicy } from './signature/read-policy.ts'
 
 const CGROUP2_MAGIC = 0x63677270
 /** Names of what berth-containerd stores layers with, by Docker's older and newer name. */
@@ -33,6 +34,7 @@ export function checkStart(config: EngineConfig, values: ReadonlyMap<string, Set
   checkTcp(config)
   checkLogDefaults(config)
   checkSeccomp(config.seccompProfile)
+  checkSignaturePolicy(config.signaturePolicy)
   checkTogether(config)
   checkRuntime(config)
   checkPartsThatAreNotHere(config, values)
@@ -47,6 +49,12 @@ export function checkMinApiVersion(version: string, subject: string): void {
     throw refuse(`minimum supported API version is ${API_VERSION_MIN}: ${version}`)
   if (compareVersions(version, API_VERSION) > 0)
     throw refuse(`maximum supported API version is ${API_VERSION}: ${version}`)
+}
+
+function checkSignaturePolicy(path: string): void {
+  if (path === '') return
+  if (!path.startsWith('/')) throw invalid(`signature-policy: ${path} is not an absolute path`)
+  checkPolicy(path)
 }
 
 /** A driver by itself is looked at only when a container has it. */

@@ -58,6 +58,8 @@ export interface EngineConfig {
   metricsAddress: string
   /** The images can be pulled from the API's own addresses. */
   servesImages: boolean
+  /** Absolute path of the file that says whose signatures images must have; empty: nobody's. */
+  signaturePolicy: string
   /** Requests of older versions are refused. */
   minApiVersion: string
   /** Negative: containers are waited for however long they take. */

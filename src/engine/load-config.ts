@@ -114,6 +114,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>, env: Node
     maxDownloadAttempts: get('max-download-attempts', 0) || 5,
     metricsAddress: get('metrics-addr', ''),
     servesImages: get('serve-images', false),
+    signaturePolicy: get('signature-policy', ''),
     minApiVersion: minApiVersion(get('min-api-version', ''), env),
     shutdownTimeoutSeconds: get('shutdown-timeout', 15),
     cgroupDriver,

@@ -9,6 +9,7 @@ const BUILD_MS = 900_000
 
 const PROGRAMS = {
   crane: { source: 'github.com/google/go-containerregistry/cmd/crane', version: 'v0.22.1', goMinor: 25 },
+  cosign: { source: 'github.com/sigstore/cosign/v2/cmd/cosign', version: 'v2.6.1', goMinor: 24 },
   oras: { source: 'oras.land/oras/cmd/oras', version: 'v1.3.6', goMinor: 25 },
 } as const
 

@@ -19,6 +19,7 @@ for (const [skip, build] of [
   [await skipWithoutNerdctl(), nerdctl],
   [await skipWithoutGoSdk(), goSdkTests],
   [await skipWithoutGo('crane'), () => goProgram('crane')],
+  [await skipWithoutGo('cosign'), () => goProgram('cosign')],
   [await skipWithoutGo('oras'), () => goProgram('oras')],
   [await skipWithoutMoto(), installMoto],
 ] as const)

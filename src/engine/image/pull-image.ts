@@ -9,7 +9,7 @@ import { IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-image-
 import { familiarName, familiarReference, withDefaultTag } from '../../oci/parse-reference.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
-import type { BlobSink, PulledImage } from '../../registry/client/puller.ts'
+import type { BlobSink, PulledImage, PullRequest } from '../../registry/client/puller.ts'
 import type { RegistryAuth } from '../../registry/upstream/registry-auth.ts'
 import type { Engine } from '../engine.ts'
 import { recordNameOf } from './image-names.ts'
@@ -82,9 +82,19 @@ async function fetchImage(
     maxDownloadAttempts: config.maxDownloadAttempts,
     sink,
     progress: options.reporter,
+    ...(config.signaturePolicy === '' ? {} : { approve: approval(engine, options.signal) }),
     onLayerStored: (layer, index) => unpacker.layerStored(layer, index),
     signal: options.signal,
   })
+}
+
+/** Its code is loaded where there is a policy. */
+function approval(engine: Engine, signal: AbortSignal): NonNullable<PullRequest['approve']> {
+  return async (session, reference, digests) => {
+    const { requireSignature } = await import('../signature/require-signature.ts')
+    const { signaturePolicy } = engine.config
+    await requireSignature(signaturePolicy, session, reference, digests, { nowMs: engine.clock.now(), signal })
+  }
 }
 
 /** The puller reads the configuration as soon as it is stored: from then on layers can be unpacked. */

@@ -159,6 +159,12 @@ const EFFECTIVE: readonly Setting[] = [
     'serve-images',
     'Serve the images as a read-only registry on the addresses of the API',
   ),
+  setting(
+    'string',
+    'signature-policy',
+    'signature-policy',
+    'File that says whose signatures images must have to be pulled',
+  ),
   setting('int', 'shutdown-timeout', 'shutdown-timeout', 'Set the default shutdown timeout'),
   setting('string', 'storage-driver', 'storage-driver', 'Storage driver to use', 's'),
   setting('list', 'storage-opts', 'storage-opt', 'Storage driver options'),

@@ -22,6 +22,7 @@ export const pullImage: PullImage = async (request) => {
   const { session, root } = await findRoot(request, reference)
   await store(request, root)
   const chosen = await choose(request, session, reference, root)
+  await request.approve?.(session, reference, [root.descriptor.digest, chosen.descriptor.digest])
   const { document } = chosen
   checkManifest(document)
   // The first failure stops the other downloads; it is the one that is told.

@@ -1,8 +1,10 @@
 // How images come from a registry. The caller gives a sink for blobs; nothing here knows containerd.
 import type { Descriptor } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
 import type { RegistryAuth } from '../upstream/registry-auth.ts'
+import type { RegistrySession } from './registry-session.ts'
 
 /** Known from the start, or asked for when a registry wants to be shown some. */
 export type AuthSource = RegistryAuth | undefined | (() => Promise<RegistryAuth | undefined>)
@@ -39,6 +41,8 @@ export interface PullRequest {
   progress: PullProgress
   /** Called as soon as a layer is stored, in any order, so that unpacking can start while later ones still arrive. */
   onLayerStored(descriptor: Descriptor, index: number): void
+  /** Before anything is fetched that the manifest names. `digests`: of the root and of what was chosen in it. Throws what ends the pull. */
+  approve?(session: RegistrySession, reference: Reference, digests: readonly Digest[]): Promise<void>
   signal: AbortSignal
 }
 
