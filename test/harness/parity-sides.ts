@@ -91,6 +91,10 @@ async function makeDirectory(undo: UndoStack): Promise<string> {
 async function startImages(undo: UndoStack, directory: string): Promise<TestRegistry> {
   const registry = undo.use(await startRegistry(join(directory, 'registry')))
   await pushBusybox(registry.host)
+  // Times in a layer are whole seconds: in the same one both images would have the same layer, and some words of both sides would be others.
+  const second = () => Math.floor(Date.now() / 1000)
+  const first = second()
+  await eventually('the next second', 5_000, () => second() > first)
   await pushBusybox(registry.host, 'configured', CONFIGURED)
   return registry
 }
