@@ -39,9 +39,12 @@ export async function replaceFile(
   if (options.durability === 'durable') await syncDirectory(dirname(path))
 }
 
-/** `replaceFile` of the `atomic` grade in one breath, for small records on a request's path. */
-export function replaceFileSync(path: string, data: string | Uint8Array, mode = 0o600): void {
-  const draft = draftName(path)
+/**
+ * `replaceFile` of the `atomic` grade in one breath, for small records on a request's path.
+ * @param beside what the draft's name begins with: another place of the same file system, where all files of the directory are read by others.
+ */
+export function replaceFileSync(path: string, data: string | Uint8Array, mode = 0o600, beside = path): void {
+  const draft = draftName(beside)
   try {
     writeFileSync(draft, data, { flag: 'wx', mode })
     renameSync(draft, path)

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { after, before, describe, test } from 'node:test'
-import { assertSameStory } from '../harness/client-stories.ts'
-import { must } from '../harness/command.ts'
+import { assertSameStory, PROGRAMS } from '../harness/client-stories.ts'
+import { must, run } from '../harness/command.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { pushBusybox } from '../harness/images.ts'
@@ -63,6 +63,25 @@ describe('manifest', { skip: skipWithoutDocker28 }, () => {
     directory = await mkdtemp(`${tmpdir()}/berth-manifest-`)
   })
   after(() => rm(directory, { recursive: true, force: true }))
+
+  test('a client that is killed while it writes leaves nothing that either client takes for an image', async () => {
+    await using registry = await startRegistryProcess()
+    const list = `${registry.host}/killed`
+    for (const name of ['one', 'two']) await pushBusybox(registry.host, `${name}:latest`, { Labels: { name } })
+    const config = `${directory}/killed`
+    const env = { DOCKER_HOST: 'unix:///nonexistent', DOCKER_CONFIG: config }
+    const create = (name: string) => ['manifest', 'create', '--amend', '--insecure', list, `${registry.host}/${name}`]
+    await must([PROGRAMS.berth, ...create('one')], { env })
+    const renames = 'rename,renameat,renameat2'
+    const killed = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${renames}:error=EIO:signal=KILL`]
+    assert.notEqual((await run([...killed, PROGRAMS.berth, ...create('two')], { env })).code, 0)
+    const left = (await must(['find', config, '-name', '*.draft'])).trim()
+    assert.notEqual(left, '', 'it was killed between the draft and its name')
+    for (const program of [PROGRAMS.docker, PROGRAMS.berth]) {
+      const shown = JSON.parse(await must([program, 'manifest', 'inspect', list], { env })) as { manifests: object[] }
+      assert.equal(shown.manifests.length, 1, program)
+    }
+  })
 
   for (const name of ['docker-registry', 'berth-registry'])
     test(`with ${name}`, async () => {

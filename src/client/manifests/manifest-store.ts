@@ -49,7 +49,8 @@ export function readList(directory: string, list: string): ListedManifest[] {
 export function saveListed(directory: string, list: string, ref: string, manifest: ListedManifest): void {
   const path = listDirectory(directory, list)
   mkdirSync(path, { recursive: true, mode: 0o755 })
-  replaceFileSync(`${path}/${fileName(ref)}`, formatListed(manifest), 0o644)
+  // Each file in the directory is an image of the list, for the Docker CLI too: what a killed client leaves must not be one.
+  replaceFileSync(`${path}/${fileName(ref)}`, formatListed(manifest), 0o644, path)
 }
 
 export function removeList(directory: string, list: string): void {
