@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { ROOT } from './root.ts'
 import { must } from './command.ts'
 import { pushImage } from './images.ts'
+import { unpackTree } from './tree.ts'
 
 /** Made once for a checkout; the archive mirror is the machine's own. */
 export const debianBase = (): Promise<string> => debianTree('debian-minbase', [])
@@ -84,21 +85,7 @@ export async function pushDebian(
   try {
     const base = await debianBase()
     await mkdir(`${directory}/tree`)
-    await must(
-      [
-        'tar',
-        '-C',
-        `${directory}/tree`,
-        '--numeric-owner',
-        '--same-owner',
-        '-p',
-        '--xattrs',
-        '--xattrs-include=*',
-        '-xf',
-        base,
-      ],
-      { timeoutMs: 300_000 },
-    )
+    await unpackTree(base, `${directory}/tree`)
     await must(['sh', '-ec', CHANGES], { cwd: `${directory}/tree` })
     await must(['sh', '-ec', `${LAYER}${LAYER_TIMES}`], { cwd: directory })
     await must(['tar', '-C', `${directory}/layer`, ...TAR, '-cf', `${directory}/layer.tar`, '.'])

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { must } from './command.ts'
 import { lgetxattrBytes, llistxattrBytes } from '../../src/linux/byte-path.ts'
 
 /** Sorted by path. `skip` names paths (from the root, with leading slash) whose subtree is left out. */
@@ -38,4 +39,10 @@ function xattrsOf(path: Buffer): string[] {
   const names = llistxattrBytes(path).filter(isTold)
   const value = (name: string) => lgetxattrBytes(path, Buffer.from(name, 'latin1'))?.toString('hex')
   return names.map((name) => `${name}=0x${value(name)}`).sort()
+}
+
+/** By GNU tar, with all that it can restore. */
+export async function unpackTree(tar: string, root: string): Promise<void> {
+  const all = ['--numeric-owner', '--same-owner', '-p', '--xattrs', '--xattrs-include=*']
+  await must(['tar', '-C', root, ...all, '-xf', tar], { timeoutMs: 300_000 })
 }

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { must } from '../harness/command.ts'
 import { type EnginePair, startEnginePair } from '../harness/engine-pair.ts'
 import { pushBusybox } from '../harness/images.ts'
-import { describeTree } from '../harness/tree.ts'
+import { describeTree, unpackTree } from '../harness/tree.ts'
 
 const DEPTH = 50
 
@@ -116,18 +116,7 @@ async function exported({ name, docker }: Side, container: string): Promise<stri
 async function unpacked(tar: string, root: string): Promise<string[]> {
   await mkdir(root)
   try {
-    await must([
-      'tar',
-      '-C',
-      root,
-      '--numeric-owner',
-      '--same-owner',
-      '-p',
-      '--xattrs',
-      '--xattrs-include=*',
-      '-xf',
-      tar,
-    ])
+    await unpackTree(tar, root)
     const lines = await describeTree(root, [...OF_THE_ENGINE, STAMP])
     return lines.map((line) => (/^\/(?:etc)? /.test(line) ? line.replace(/ t\d+/, '') : line)) // the engine has put something into these
   } finally {

@@ -20,12 +20,13 @@ import { danglingName, recordNameOf } from './image-names.ts'
 import type { ImageContent } from './image-store.ts'
 import { readImageTree, requirePlatform, type TreeNode, wholeManifests } from './image-tree.ts'
 import { labelContent, labelTree } from './label-content.ts'
-import { LayerUnpacker, type UnpackProgress } from './layer-unpacker.ts'
+import type { UnpackProgress } from './layer-unpacker.ts'
 import { type Lease, takeLease } from './lease.ts'
 import { answerWithProgress, type SendProgress } from './progress-response.ts'
 import { errorMessage, layerMessage } from './progress-stream.ts'
 import { publishImageEvent } from './publish-image-event.ts'
 import { readBlob, readImage } from './read-image.ts'
+import { unpackImage } from './unpack-image.ts'
 
 interface Load {
   platform: Platform | undefined
@@ -72,14 +73,14 @@ async function loadImage(
   options: Load,
   entry: Descriptor,
 ): Promise<{ name: string; hasPlatform: boolean }> {
-  const { send, platform } = options
+  const { send, platform, isQuiet } = options
   const { client } = lease
   const tree = await readImageTree(client, entry)
   const reference = nameOf(entry)
   const name = reference === undefined ? entry.digest : familiarReference(reference)
   const { manifest, hasPlatform } = await choose(client, tree, platform, name)
   const image = await readImage(client, plain(entry), manifest.digest)
-  await unpack(engine, lease, options, image)
+  await unpackImage(engine, lease, image, options.signal, isQuiet ? undefined : loadingProgress(options, image))
   await labelTree(client, tree)
   await labelContent(client, image)
   await nameImage(engine, image, reference, send)
@@ -126,19 +127,6 @@ function missingIn(node: TreeNode): string {
   const child = node.children.find(({ isWhole }) => !isWhole)
   return child === undefined ? node.descriptor.digest : missingIn(child)
 }
-
-async function unpack(engine: Engine, lease: Lease, options: Load, image: ImageContent): Promise<void> {
-  await using unpacker = new LayerUnpacker({
-    client: lease.client,
-    progress: options.isQuiet ? SILENT : loadingProgress(options, image),
-    isParallel: engine.peer.isOwn,
-    signal: options.signal,
-    hold: lease.holdSnapshot,
-  })
-  await unpacker.finish(image.layers, image.config)
-}
-
-const SILENT: UnpackProgress = { extracting: () => {}, unpacked: () => {}, alreadyThere: () => {} }
 
 function loadingProgress({ send, version }: Load, image: ImageContent): UnpackProgress {
   const tell = (layer: Descriptor, current: number) => {

@@ -6,10 +6,10 @@ import { MEDIA_TYPE } from '../../oci/media-type.ts'
 import { parseImageConfig } from '../../oci/parse-image-config.ts'
 import type { Engine } from '../engine.ts'
 import { labelContent } from './label-content.ts'
-import { LayerUnpacker } from './layer-unpacker.ts'
 import type { Lease } from './lease.ts'
 import type { ImageContent } from './image-store.ts'
 import { imageContent } from './read-image.ts'
+import { unpackImage } from './unpack-image.ts'
 
 export interface ImageParts {
   /** The configuration's document, as it is to be written. */
@@ -46,19 +46,10 @@ export async function storeImage(
     manifest: { config, layers },
     config: parseImageConfig(Buffer.from(JSON.stringify(parts.config))),
   })
-  await using unpacker = new LayerUnpacker({
-    client,
-    progress: SILENT,
-    isParallel: engine.peer.isOwn,
-    signal,
-    hold: lease.holdSnapshot,
-  })
-  await unpacker.finish(layers, image.config)
+  await unpackImage(engine, lease, image, signal)
   await labelContent(client, image)
   return image
 }
-
-const SILENT = { extracting: () => {}, unpacked: () => {}, alreadyThere: () => {} }
 
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes

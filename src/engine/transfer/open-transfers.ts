@@ -20,7 +20,7 @@ interface Transfer {
 export class OpenTransfers {
   readonly #transfers = new Map<string, Transfer>()
 
-  /** Throws resource-exhausted where there are too many. */
+  /** Throws unavailable where there are too many. */
   checkRoom(): void {
     if (this.#transfers.size >= TRANSFERS_MAX)
       throw new Failure('unavailable', `${TRANSFERS_MAX} transfers are under way already`)

@@ -13,10 +13,10 @@ import { holds } from '../image/archive-blobs.ts'
 import { danglingName, recordNameOf } from '../image/image-names.ts'
 import { readImageTree, wholeManifests } from '../image/image-tree.ts'
 import { labelContent, labelTree } from '../image/label-content.ts'
-import { LayerUnpacker } from '../image/layer-unpacker.ts'
 import { type Lease, takeLease } from '../image/lease.ts'
 import { publishImageEvent } from '../image/publish-image-event.ts'
 import { readImage } from '../image/read-image.ts'
+import { unpackImage } from '../image/unpack-image.ts'
 import { describeContent, readContent } from './offer-content.ts'
 import { OpenTransfers } from './open-transfers.ts'
 import { receiveBlob, receivedBytes } from './receive-blob.ts'
@@ -126,19 +126,10 @@ async function nameImage(
     whole.find(({ digest }) => digest === given.manifest) ?? choosePlatform(hostPlatform(), whole) ?? whole[0]
   if (manifest === undefined) throw new Failure('conflict', `content of ${target.digest} is not whole`)
   const image = await readImage(client, target, manifest.digest)
-  await using unpacker = new LayerUnpacker({
-    client,
-    progress: SILENT,
-    isParallel: engine.peer.isOwn,
-    signal,
-    hold: lease.holdSnapshot,
-  })
-  await unpacker.finish(image.layers, image.config)
+  await unpackImage(engine, lease, image, signal)
   await labelTree(client, tree)
   await labelContent(client, image)
   await engine.images.tag(image, reference === undefined ? danglingName(target.digest) : recordNameOf(reference))
   publishImageEvent(engine, 'load', image.id, image.id, image)
   return image.id
 }
-
-const SILENT = { extracting: () => {}, unpacked: () => {}, alreadyThere: () => {} }
