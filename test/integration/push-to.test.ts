@@ -156,6 +156,12 @@ test('podman, the original dockerd and another engine pull from it what is the s
   await must([...docker, 'rmi', name])
 })
 
+test('an engine is the mirror of another', async () => {
+  await using other = await startEngine({ args: ['--registry-mirror', `http://${registry}`] })
+  await other.ok('pull', '-q', 'team/app:2')
+  assert.equal(await digestIn(other, 'team/app:2'), await digestIn(source, 'team/app:2'))
+})
+
 test('nothing can be written, and names that lead elsewhere lead nowhere', async () => {
   const zeros = `sha256:${'0'.repeat(64)}`
   for (const [method, path] of [
