@@ -34,14 +34,14 @@ export interface ImageSide extends AsyncDisposable {
 
 const LONG = { timeoutMs: 600_000 }
 
-/** Those that are installed; ours first. */
-export async function startImageSides(): Promise<ImageSide[]> {
+/** Those that are wanted and installed; ours first. */
+export async function startImageSides(isWanted: (name: string) => boolean): Promise<ImageSide[]> {
   const sides: ImageSide[] = [dockerLike(await startBerth())]
   try {
-    const dockerd = await startDockerd()
+    const dockerd = isWanted('dockerd') ? await startDockerd() : undefined
     if (dockerd !== undefined) sides.push(dockerLike(dockerd))
-    if (await isInstalled('podman')) sides.push(await openPodman())
-    if (await isInstalled('containerd')) sides.push(await startContainerd())
+    if (isWanted('podman') && (await isInstalled('podman'))) sides.push(await openPodman())
+    if (isWanted('containerd') && (await isInstalled('containerd'))) sides.push(await startContainerd())
     return sides
   } catch (error) {
     for (const side of sides) await side[Symbol.asyncDispose]()

@@ -1,5 +1,6 @@
 // Images on their way: pull, push, save, load and commit of many small files and of few large ones, by our engine, dockerd, podman and containerd
-// in one run. The registry is the original one, on the loopback. BENCH_ONLY=push,save chooses verbs.
+// in one run. The registry is the original one, on the loopback. BENCH_ONLY=push,save chooses verbs, BENCH_BESIDE=dockerd whom ours is compared
+// with, BENCH_WEIGHT=large the image; then nothing is written.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,7 +31,9 @@ const SMALL_BYTES = 600
 const VERBS = ['pull', 'push', 'save', 'load', 'commit'] as const
 type Verb = (typeof VERBS)[number]
 
-const WEIGHTS: readonly Weight[] = [small(scaled(50_000), 8), large(scaled(64), 4)]
+const WEIGHTS: readonly Weight[] = [small(scaled(50_000), 8), large(scaled(64), 4)].filter(({ name }) =>
+  name.includes(process.env['BENCH_WEIGHT'] ?? ''),
+)
 
 interface Rounds {
   /** Per verb and side. */
@@ -43,6 +46,7 @@ interface Row {
 }
 
 const chosen = chooseVerbs(process.env['BENCH_ONLY'])
+const beside = process.env['BENCH_BESIDE']?.split(',')
 interruptOnSignals()
 const directory = await mkdtemp(join(tmpdir(), 'berth-bench-images-'))
 const rows: Row[] = []
@@ -50,11 +54,11 @@ const opened: AsyncDisposable[] = []
 try {
   const registry = await startRegistry(join(directory, 'registry'))
   opened.push(registry)
-  const sides = await startImageSides()
+  const sides = await startImageSides((name) => beside?.includes(name) ?? true)
   opened.push(...sides)
   for (const weight of WEIGHTS) await measureWeight(sides, weight, registry.host)
   const text = report(sides)
-  if (SCALE < 1) console.log(text)
+  if (SCALE < 1 || beside !== undefined || WEIGHTS.length < 2 || chosen.length < VERBS.length) console.log(text)
   else writeSection('Images', text)
 } finally {
   for (const each of opened.reverse()) await each[Symbol.asyncDispose]()
