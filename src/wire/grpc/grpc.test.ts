@@ -29,6 +29,7 @@ const content: ServiceHandlers<typeof Content> = {
     if (digest === 'bug') throw new TypeError('a bug')
     throw new Failure('not-found', `content ${digest} 100% ä: not found`)
   },
+  update: ({ info }) => ({ info }),
   async *read({ size }, { signal }) {
     for (let at = 0n; at < size; at++) yield { offset: at, data: Buffer.alloc(300_000, Number(at)) }
     if (size === 1n) throw new Failure('out-of-range', 'after one')
@@ -97,6 +98,18 @@ function transportSuite(name: string, open: () => GrpcTransport): void {
         for await (const _ of contentClient().read({ size: 1n }));
       }
       await assert.rejects(failing, { code: 'out-of-range', message: 'after one' })
+    })
+
+    test('many large calls at once go both ways', { timeout: 30_000 }, async () => {
+      const client = contentClient()
+      const labels = { large: 'x'.repeat(100_000) }
+      const sizes = await Promise.all(
+        Array.from(
+          { length: 300 },
+          async () => (await client.update({ info: { labels } })).info?.labels['large']?.length,
+        ),
+      )
+      assert.deepEqual(new Set(sizes), new Set([100_000]))
     })
 
     test('cancelling tells the handler', async () => {

@@ -17,6 +17,7 @@ import {
 } from 'node:http2'
 import { connect as connectSocket } from 'node:net'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import { eagerSocket } from './eager-socket.ts'
 import { encodeFrame, FrameParser } from './frames.ts'
 import { HTTP2_SETTINGS, LOCAL_WINDOW_BYTES, SESSION_MEMORY_MB } from './http2-settings.ts'
 import { methodPath } from './router.ts'
@@ -83,7 +84,7 @@ class Connection {
     const existing = this.#session
     if (existing && !existing.destroyed && !existing.closed) return existing
     const session = connect('http://localhost', {
-      createConnection: () => connectSocket(this.#path),
+      createConnection: () => eagerSocket(connectSocket(this.#path)),
       settings: HTTP2_SETTINGS,
       maxSessionMemory: SESSION_MEMORY_MB,
     })
