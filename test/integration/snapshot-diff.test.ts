@@ -147,7 +147,7 @@ async function viewOf<T>(
   parent: string,
   work: (root: string) => Promise<T>,
 ): Promise<T> {
-  await side.ok('snapshots', '--snapshotter', snapshotter, 'view', 'looked-at', parent)
+  await side.client.snapshots.view({ snapshotter, key: 'looked-at', parent }) // held by the lease: ctr labels no view
   try {
     return await withMounted(side, snapshotter, 'looked-at', work)
   } finally {

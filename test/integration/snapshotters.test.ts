@@ -25,7 +25,7 @@ import { openMount } from '../../src/containerd/tasks/open-rootfs.ts'
 import { eventually, must } from '../harness/command.ts'
 import { tarOf } from '../harness/fake-registry.ts'
 import { makeBusyboxTree } from '../harness/images.ts'
-import { blobOf, diffSnapshots, entriesOf, removeAll } from '../harness/layers.ts'
+import { blobOf, collectNow, diffSnapshots, entriesOf, removeAll } from '../harness/layers.ts'
 import { describeTree } from '../harness/tree.ts'
 import { type OurContainerd, startOurContainerd, withMounted } from '../harness/two-containerds.ts'
 
@@ -92,6 +92,7 @@ test('a copy that is called off ends, and so does one that fails', async () => {
 for (const snapshotter of SNAPSHOTTERS)
   test(`${snapshotter}: ctr prepares, mounts, commits, views, lists, filters, measures and removes`, async () => {
     const snapshots = ['snapshots', '--snapshotter', snapshotter]
+    await collectNow(ours) // ctr labels what it prepares, but not its views
     await ours.ok(...snapshots, 'prepare', 'a')
     await withMounted(ours, snapshotter, 'a', (cwd) =>
       must(['sh', '-c', 'echo one > file; head -c 1000000 /dev/zero > data'], { cwd }),
@@ -162,7 +163,7 @@ test('a name that no snapshotter has, and a target that is there already, in con
 })
 
 test('a collection takes what nobody keeps, of each snapshotter', async () => {
-  const { snapshots, leases } = ours.client
+  const { snapshots } = ours.client
   const nobody = connectContainerd({ address: join(ours.directory, 'c.sock'), namespace: 'default' })
   const names = async (snapshotter: string) => {
     const found: string[] = []
@@ -178,8 +179,7 @@ test('a collection takes what nobody keeps, of each snapshotter', async () => {
     await nobody.snapshots.prepare({ snapshotter, key: 'nobodys', parent: 'base' })
   }
   nobody.close()
-  await leases.create({ id: 'collect' })
-  await leases.delete({ id: 'collect', sync: true })
+  await collectNow(ours)
   for (const snapshotter of SNAPSHOTTERS) {
     assert.deepEqual(await names(snapshotter), ['base', 'kept', 'root'], snapshotter)
     await removeAll(ours, snapshotter)

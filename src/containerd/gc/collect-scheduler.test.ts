@@ -80,3 +80,13 @@ test('mutations alone are worth a collection at their threshold, and never where
     assert.equal(await pass(10_000), 0)
   })
 })
+
+test('a collection that somebody asks for does the work of the one that was due', () =>
+  withScheduler({}, async ({ scheduler, pass }) => {
+    scheduler.start()
+    scheduler.schedule()
+    await scheduler.collectNow()
+    assert.equal(await pass(100_000), 1)
+    scheduler.schedule()
+    assert.equal(await pass(1000), 2)
+  }))

@@ -71,11 +71,13 @@ export class CollectScheduler {
       this.#scheduleIn(this.#intervalMs())
   }
 
-  /** Resolves after a collection that began after this call. */
+  /** Resolves after a collection that began after this call. One that was due by itself is not due any more: this one sees the same. */
   async collectNow(): Promise<void> {
     while (this.#running !== undefined) await this.#running.catch(() => {})
     const startedMs = performance.now()
     this.#deletions = 0
+    clearTimeout(this.#timer)
+    this.#dueAtMs = Number.POSITIVE_INFINITY
     this.#running = this.#collect().then(() => {})
     let isFailed = true
     try {
@@ -113,8 +115,6 @@ export class CollectScheduler {
     clearTimeout(this.#timer)
     this.#dueAtMs = dueAtMs
     this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      this.#dueAtMs = Number.POSITIVE_INFINITY
       this.collectNow().catch((error) => this.#log.error('collection failed', { error: messageOf(error) }))
     }, delayMs).unref()
   }
