@@ -17,7 +17,7 @@ NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1 --optimize-for-size
 
 # What the tests and the demo drive or compare with: Debian's own packages, installed where they are missing.
 DEMO_PACKAGES := busybox-static docker-registry skopeo nftables curl psmisc iproute2 procps
-TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli python3-docker openssl git strace libseccomp-dev crun podman buildah systemd dbus criu bash-completion zsh fish
+TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli python3-docker openssl git strace libseccomp-dev crun podman buildah systemd dbus criu bash-completion zsh fish chromium
 CONFORMANCE_PACKAGES := golang-go runc crun bats gawk jq uidmap bsdutils gcc libseccomp-dev pkg-config
 
 .PHONY: help build check test test-unit test-root fuzz fuzz-native demo bench gen clean conformance
@@ -61,6 +61,7 @@ $(addprefix build/bin/,$(DAEMONS)): build/bin/%: build/lib/.done Makefile
 
 check: $(MODULES) ## types, lint, format, conventions
 	$(BIN)/tsc -p tsconfig.json --noEmit --incremental false
+	$(BIN)/tsc -p src/registry/page/browser
 	$(BIN)/biome check --error-on-warnings .
 
 test: ## installs what the tests need and runs all of them (root, Linux)
@@ -129,9 +130,9 @@ bench: ## side by side with the real dockerd, podman, containerd, runc, crun and
 	node build/js/test/harness/prepare.js
 	for each in $(BENCH); do unshare --mount --net --propagation private sh -c 'ip link set lo up; exec "$$@"' sh node build/js/bench/$$each.js || exit 1; done
 
-gen: $(MODULES) ## proto/ to src/gen, docs/differences.md, docs/api-coverage.md
+gen: $(MODULES) ## proto/ and the registry's page to src/gen, docs/differences.md, docs/api-coverage.md
 	$(BIN)/buf generate
-	$(MAKE) build/js/.done && node build/js/tools/gen-syscalls.js src/gen && node build/js/tools/gen-differences.js docs/differences.md && node build/js/tools/gen-api-coverage.js .
+	$(MAKE) build/js/.done && node build/js/tools/gen-syscalls.js src/gen && node build/js/tools/gen-page.js . && node build/js/tools/gen-differences.js docs/differences.md && node build/js/tools/gen-api-coverage.js .
 
 clean: ## removes build/
 	rm -rf build

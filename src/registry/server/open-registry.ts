@@ -12,6 +12,7 @@ import { listen } from './http/serve.ts'
 import { RequestMetrics } from './metrics/request-metrics.ts'
 import { serveDebug } from './metrics/serve-debug.ts'
 import { openNotifier } from './notifications/notifier.ts'
+import { Page } from './page/page.ts'
 import { Upstreams } from './proxy/upstreams.ts'
 import type { Registry } from './registry.ts'
 import { DirectoryStore } from './storage/directory-store.ts'
@@ -37,6 +38,7 @@ export async function openRegistry(settings: Settings, log: Log): Promise<Runnin
   const registry: Registry = {
     ...{ settings, store, log, clock: systemClock },
     ...(await openAccess(settings)),
+    page: settings.http.page ? new Page(settings) : undefined,
     hashes: new UploadHashes(),
     uploads: new KeyedMutex(),
     quotas: new KeyedMutex(),

@@ -9,6 +9,7 @@ import type { UploadHashes } from './content/upload-hashes.ts'
 import type { Health } from './health/checks.ts'
 import type { RequestMetrics } from './metrics/request-metrics.ts'
 import type { Notifier } from './notifications/notifier.ts'
+import type { Page } from './page/page.ts'
 import type { Upstreams } from './proxy/upstreams.ts'
 import type { RegistryStore } from './storage/store.ts'
 
@@ -17,6 +18,8 @@ export interface Registry {
   store: RegistryStore
   authorize: Authorize
   tokenService: TokenService | undefined
+  /** Undefined where browsers are given none. */
+  page: Page | undefined
   hashes: UploadHashes
   /** One request at a time for an upload. */
   uploads: KeyedMutex

@@ -155,6 +155,7 @@ function parseHttp(http: Section): HttpSettings {
     relativeUrls: http.flag('relativeurls') ?? false,
     drainTimeoutMs: http.duration('draintimeout') ?? DRAIN_MS,
     headers: http.textLists('headers'),
+    page: http.section('page').flag('enabled') ?? false,
     tls: parseTls(http.section('tls')),
     debug: parseDebug(http.section('debug')),
   }

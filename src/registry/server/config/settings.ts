@@ -49,6 +49,8 @@ export interface HttpSettings {
   relativeUrls: boolean
   drainTimeoutMs: number
   headers: Readonly<Record<string, readonly string[]>>
+  /** Browsers are given a page. */
+  page: boolean
   tls: TlsSettings | undefined
   debug: DebugSettings | undefined
 }

@@ -5,6 +5,7 @@ import { runOperation } from '../../../base/operation.ts'
 import { ApiError, formatErrors } from '../api-error.ts'
 import { TOKEN_PATH } from '../auth/verify-token.ts'
 import { parseRepositoryName } from '../names.ts'
+import { neutralize, refuseOtherSites, withoutPrompt } from '../page/protect.ts'
 import type { Registry } from '../registry.ts'
 import { deleteBlob, getBlob } from './blobs.ts'
 import type { Exchange, Handler } from './exchange.ts'
@@ -35,6 +36,7 @@ export async function answerRequest(
 ): Promise<void> {
   watch(registry, request, response)
   for (const [name, values] of Object.entries(registry.settings.http.headers)) response.setHeader(name, values)
+  if (registry.page !== undefined) neutralize(response)
   try {
     // As in the original a registry that is not well answers nobody: what it would say could be wrong.
     if (!registry.health.isWell()) throw new ApiError('UNAVAILABLE', { detail: registry.health.failures() })
@@ -47,6 +49,7 @@ export async function answerRequest(
 async function dispatch(registry: Registry, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = parseUrl(request)
   const { prefix } = registry.settings.http
+  if (url !== undefined && registry.page?.answer(request, response, url.pathname)) return
   const base = `${prefix}v2`
   if (registry.tokenService !== undefined && url?.pathname === `${prefix}${TOKEN_PATH}`)
     return registry.tokenService.answer(request, response, url)
@@ -62,6 +65,7 @@ async function dispatch(registry: Registry, request: IncomingMessage, response: 
   const method = request.method ?? ''
   const handler = handlers[method]
   const exchange: Exchange = { registry, request, response, url, route, user: undefined }
+  if (registry.page !== undefined && !READS.has(method)) refuseOtherSites(exchange)
   await registry.authorize(exchange, method)
   if (handler === undefined || isOthers(exchange, method) || isOff(registry, route.kind, method))
     throw new ApiError('UNSUPPORTED', { headers: { allow: allowed(registry, route.kind) } })
@@ -146,7 +150,7 @@ function refuse(registry: Registry, request: IncomingMessage, response: ServerRe
   response.writeHead(refusal.status, {
     'content-type': 'application/json',
     'content-length': body.length,
-    ...refusal.headers,
+    ...(registry.page === undefined ? refusal.headers : withoutPrompt(refusal.headers, request)),
   })
   response.end(request.method === 'HEAD' ? undefined : body)
 }
