@@ -12,29 +12,35 @@ export function encodeEvent(event: EventMessage, withLegacyFields: boolean): str
   const known = withLegacyFields ? legacyTexts : texts
   let text = known.get(event)
   if (text === undefined) {
-    text = encode(event, withLegacyFields ? legacyFields(event) : {})
+    text = withLegacyFields ? encodeLegacy(event) : encode(event)
     known.set(event, text)
   }
   return text
 }
 
-function encode(event: EventMessage, first: object): string {
-  const { Type, Action, Actor, scope, time, timeNano, seq, by } = event
+function encode({ Type, Action, Actor, scope, time, timeNano, seq, by }: EventMessage): string {
   const actor = { ID: Actor.ID, Attributes: sortKeys(Actor.Attributes) }
-  const text = JSON.stringify({ ...first, Type, Action, Actor: actor, scope, time })
+  const text = JSON.stringify({ Type, Action, Actor: actor, scope, time })
   const own = JSON.stringify({ cursor: seq, by })
   // JSON.stringify has no way to write an integer of 19 digits.
   return `${text.slice(0, -1)},"timeNano":${timeNano},"berth":${own}}`
 }
 
-function legacyFields({ Type, Action, Actor }: EventMessage): object {
+/** The journal's text with the old fields before the others: to make it anew cost as much as everything else that a follower's event costs. */
+function encodeLegacy(event: EventMessage): string {
+  const fields = legacyFields(event)
+  const text = encodeEvent(event, false)
+  return fields === undefined ? text : `${JSON.stringify(fields).slice(0, -1)},${text.slice(1)}`
+}
+
+function legacyFields({ Type, Action, Actor }: EventMessage): object | undefined {
   switch (Type) {
     case 'container':
       return { status: Action, id: Actor.ID, from: Actor.Attributes['image'] || undefined }
     case 'image':
       return { status: Action, id: Actor.ID }
     default:
-      return {}
+      return undefined
   }
 }
 
