@@ -3,10 +3,11 @@ import { EngineClient, inParallel } from './engine-client.ts'
 import type { Peer } from './peers.ts'
 import { type Part, type Stage, scaled } from './stage.ts'
 
+/** How many at once, and how many in all: as many as both sides live within the part's limit. */
 const LIVES = new Map([
-  [1, 20],
-  [8, 64],
-  [32, 96],
+  [1, 8],
+  [8, 24],
+  [32, 64],
 ])
 const REPEATS = 3
 
