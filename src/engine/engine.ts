@@ -6,6 +6,7 @@ import type { Kernel } from '../linux/kernel.ts'
 import type { NetnsStore, Network } from '../network/network.ts'
 import type { EngineConfig } from './config.ts'
 import type { ContainerStore } from './container/container-store.ts'
+import type { StatsRounds } from './container/stats-rounds.ts'
 import type { EventLog } from './events/event-log.ts'
 import type { FilesThreads } from './files/files-threads.ts'
 import type { ImageStore } from './image/image-store.ts'
@@ -33,6 +34,7 @@ export interface Engine {
   readonly events: EventLog
   readonly plugins: PluginRegistry
   readonly metrics: EngineMetrics
+  readonly statsRounds: StatsRounds
   /** `isEnding`: containers that stop now are stopped by the engine's end, not by a user. */
   readonly phase: { isEnding: boolean }
   /** See containers' files as the containers do. */

@@ -20,6 +20,7 @@ import { requireAuthorizationPlugins } from './authz/require-plugins.ts'
 import type { EngineConfig } from './config.ts'
 import { checkpointHandlers } from './checkpoint/handlers.ts'
 import { ContainerStore } from './container/container-store.ts'
+import { StatsRounds } from './container/stats-rounds.ts'
 import { containerHandlers } from './container/handlers.ts'
 import { restoreLinks } from './container/links/register-links.ts'
 import { reconcileContainers } from './container/reconcile.ts'
@@ -102,6 +103,7 @@ export async function openEngine(options: {
       events: new EventLog(clock, openJournal(config, log)),
       plugins,
       metrics: new EngineMetrics(),
+      statsRounds: new StatsRounds(clock),
       phase: { isEnding: false },
       files: new FilesThreads(),
     }

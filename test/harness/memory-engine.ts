@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { silentLog } from '../../src/base/log.ts'
 import { ContainerStore } from '../../src/engine/container/container-store.ts'
 import { reconcileContainers } from '../../src/engine/container/reconcile.ts'
+import { StatsRounds } from '../../src/engine/container/stats-rounds.ts'
 import { EngineMetrics } from '../../src/engine/metrics/engine-metrics.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { EventLog } from '../../src/engine/events/event-log.ts'
@@ -69,6 +70,7 @@ export async function openMemoryEngine(machine: MemoryMachine): Promise<Engine> 
     events: new EventLog(clock),
     plugins,
     metrics: new EngineMetrics(),
+    statsRounds: new StatsRounds(clock),
     phase: { isEnding: false },
   }
   await reconcileContainers(engine)

@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { Failure } from '../../base/failure.ts'
+import type { Metric } from '../../gen/types/metric_pb.ts'
 import { decodeTaskMetrics } from '../../containerd/client/task-metrics.ts'
 import { BLOCK_IO_TABLES, type CgroupStats } from '../../linux/cgroup/cgroup-stats.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
+import { isAlive } from './container-state.ts'
 import { specHost } from './spec-facts.ts'
-import { emptyBlockIo, readSystemCpu } from './stats.ts'
 
 export interface StatsCounters {
   cpu: Record<string, unknown>
@@ -17,14 +18,30 @@ export interface StatsCounters {
   networks: Record<string, unknown> | undefined
 }
 
+/** What was read of some tasks at once, and of the machine with them. */
+export interface TaskReading {
+  readonly metrics: ReadonlyMap<string, Metric>
+  readonly system: SystemCpu
+  /** Milliseconds since the epoch. */
+  readonly askedAtMs: number
+}
+
+/** One call for all; those that do not run are not asked for. */
+export async function readTasks(engine: Engine, containers: readonly Container[]): Promise<TaskReading> {
+  const askedAtMs = engine.clock.now()
+  const filters = containers.filter(({ state }) => isAlive(state)).map(({ id }) => `id==${id}`)
+  // No filter would be every task.
+  const { metrics } = filters.length === 0 ? { metrics: [] } : await engine.containerd.tasks.metrics({ filters })
+  return { metrics: new Map(metrics.map((metric) => [metric.id, metric])), system: readSystemCpu(), askedAtMs }
+}
+
 /** Throws Failure when the task is gone. */
-export async function readCounters(engine: Engine, container: Container): Promise<StatsCounters> {
-  const { metrics } = await engine.containerd.tasks.metrics({ filters: [`id==${container.id}`] })
-  const data = metrics.find((metric) => metric.id === container.id)?.data
+export function countersOf(engine: Engine, container: Container, { metrics, system }: TaskReading): StatsCounters {
+  const data = metrics.get(container.id)?.data
   if (data === undefined) throw new Failure('not-found', `no metrics of container ${container.id}`)
   const stats = decodeTaskMetrics(data)
   return {
-    cpu: cpuStats(stats),
+    cpu: cpuStats(stats, system),
     memory: memoryStats(stats),
     pids: stats.pids
       ? { current: Number(stats.pids.current), ...(stats.pids.limit ? { limit: Number(stats.pids.limit) } : {}) }
@@ -34,8 +51,7 @@ export async function readCounters(engine: Engine, container: Container): Promis
   }
 }
 
-function cpuStats({ cpu }: CgroupStats): Record<string, unknown> {
-  const system = readSystemCpu()
+function cpuStats({ cpu }: CgroupStats, system: SystemCpu): Record<string, unknown> {
   return {
     cpu_usage: {
       total_usage: Number(cpu.usageNs),
@@ -51,6 +67,13 @@ function cpuStats({ cpu }: CgroupStats): Record<string, unknown> {
       throttled_time: Number(cpu.throttledNs),
     },
   }
+}
+
+/** RFC 3339: when containerd has begun to read this task's. */
+export function readTimeOf(container: Container, { metrics, askedAtMs }: TaskReading): string {
+  const timestamp = metrics.get(container.id)?.timestamp
+  const readAtMs = timestamp === undefined ? askedAtMs : Number(timestamp.seconds) * 1000 + timestamp.nanos / 1e6
+  return new Date(readAtMs).toISOString()
 }
 
 /** Without a limit of its own the container has the host's memory. */
@@ -115,5 +138,34 @@ function readCounter(path: string): number {
     return Number(readFileSync(path, 'utf8'))
   } catch {
     return 0 // the container ended and took the interface with it
+  }
+}
+
+export function emptyBlockIo(): Record<string, unknown> {
+  return {
+    io_service_bytes_recursive: null,
+    io_serviced_recursive: null,
+    io_queue_recursive: null,
+    io_service_time_recursive: null,
+    io_wait_time_recursive: null,
+    io_merged_recursive: null,
+    io_time_recursive: null,
+    sectors_recursive: null,
+  }
+}
+
+export interface SystemCpu {
+  usageNs: number
+  onlineCpus: number
+}
+
+/** Nanoseconds that all processors together have spent, without what a hypervisor took, and how many there are: what a share is computed against. */
+export function readSystemCpu(text = readFileSync('/proc/stat', 'utf8')): SystemCpu {
+  const NS_PER_TICK = 10_000_000 // USER_HZ is 100 on every architecture we run on
+  const lines = text.split('\n')
+  const fields = (lines[0] ?? '').trim().split(/\s+/).slice(1, 8).map(Number)
+  return {
+    usageNs: fields.reduce((sum, ticks) => sum + ticks, 0) * NS_PER_TICK,
+    onlineCpus: lines.filter((line) => /^cpu\d/.test(line)).length,
   }
 }
