@@ -11,7 +11,7 @@ type BlockIoEntries = NonNullable<CgroupStats['blockIoTables'][keyof CgroupStats
 
 /** containerd's types have no host in front of their names. */
 export function metricsOf(cgroup: Cgroup): Any {
-  const stats = cgroup.stats()
+  const stats = cgroup.stats('message')
   return cgroup.version === 1
     ? { typeUrl: 'io.containerd.cgroups.v1.Metrics', value: MetricsV1.encode(metricsV1(stats)) }
     : { typeUrl: 'io.containerd.cgroups.v2.Metrics', value: MetricsV2.encode(metricsV2(stats)) }

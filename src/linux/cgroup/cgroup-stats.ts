@@ -29,6 +29,9 @@ export interface PressureLine {
   totalUs: bigint
 }
 
+/** `message`: without what containerd's message has no field for. Each counter is a file. */
+export type StatsScope = 'all' | 'message'
+
 /** Counters in the kernel's units; a missing controller leaves its numbers undefined. */
 export interface CgroupStats {
   cpu: {

@@ -6,7 +6,7 @@ import { Failure, withSubject } from '../../base/failure.ts'
 import { hasErrno } from '../kernel-error.ts'
 import type { Kernel } from '../kernel.ts'
 import type { Cgroup, CgroupEntrance, CgroupLimits, CgroupRecord, Subgroups } from './cgroup.ts'
-import type { CgroupStats } from './cgroup-stats.ts'
+import type { CgroupStats, StatsScope } from './cgroup-stats.ts'
 import {
   addProcess,
   applyWrites,
@@ -199,8 +199,8 @@ export class CgroupV1 implements Cgroup {
     return directory !== undefined && readGroupFile(directory, 'freezer.state')?.trim() === 'FROZEN'
   }
 
-  stats(): CgroupStats {
-    return readV1Stats((controller) => this.#directory(controller), this.oomKills())
+  stats(scope?: StatsScope): CgroupStats {
+    return readV1Stats((controller) => this.#directory(controller), this.oomKills(), scope)
   }
 
   oomKills(): number {

@@ -7,7 +7,7 @@ import { hasErrno } from '../kernel-error.ts'
 import type { Kernel } from '../kernel.ts'
 import { attachDeviceProgram } from './attach-device-program.ts'
 import type { Cgroup, CgroupEntrance, CgroupLimits, CgroupRecord, Subgroups } from './cgroup.ts'
-import type { CgroupStats } from './cgroup-stats.ts'
+import type { CgroupStats, StatsScope } from './cgroup-stats.ts'
 import type { CgroupOptions } from './cgroup-v1.ts'
 import { compileDeviceProgram, decideDevices } from './device-program.ts'
 import {
@@ -202,8 +202,8 @@ export class CgroupV2 implements Cgroup {
     return this.#directory !== undefined && readPairs(this.#directory, 'cgroup.events')['frozen'] === 1n
   }
 
-  stats(): CgroupStats {
-    return readV2Stats(this.#directory ?? '/nowhere', this.oomKills())
+  stats(scope?: StatsScope): CgroupStats {
+    return readV2Stats(this.#directory ?? '/nowhere', this.oomKills(), scope)
   }
 
   oomKills(): number {

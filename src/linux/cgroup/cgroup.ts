@@ -1,6 +1,6 @@
 // One container's control group, v1 or v2 behind one interface. Implementations: cgroup-v1.ts, cgroup-v2.ts; open-cgroups.ts chooses.
 import type { Step } from '../steps.ts'
-import type { CgroupStats } from './cgroup-stats.ts'
+import type { CgroupStats, StatsScope } from './cgroup-stats.ts'
 
 export type { CgroupStats } from './cgroup-stats.ts'
 
@@ -99,7 +99,7 @@ export interface Cgroup {
   freeze(): Promise<void>
   thaw(): Promise<void>
   isFrozen(): boolean
-  stats(): CgroupStats
+  stats(scope?: StatsScope): CgroupStats
   /** Kills by the OOM killer so far; 0 where the group or the controller is not there. Cheap: one file. */
   oomKills(): number
   /**

@@ -102,6 +102,30 @@ test('v1 counters', (t) => {
   })
 })
 
+test('for a message nothing is read that it has no field for, and all else is the same', (t) => {
+  const directory = group(t, {
+    'cpuacct.usage': '1234\n',
+    'cpuacct.usage_all': 'cpu user system\n0 600 400\n',
+    'cpuset.cpus': '0-2\n',
+    'memory.usage_in_bytes': '4096\n',
+    'blkio.throttle.io_service_bytes': '8:0 Read 4096\n',
+    'blkio.throttle.io_serviced': '8:0 Read 1\n',
+    'pids.current': '2\n',
+  })
+  const all = readV1Stats(() => directory, 1)
+  assert.deepEqual([all.blockIo.length, all.cpuset?.cpus, all.cpu.perCpuUserNs], [1, [0, 1, 2], [600n]])
+  assert.deepEqual(
+    readV1Stats(() => directory, 1, 'message'),
+    {
+      ...{ ...all, cpuset: undefined, blockIo: [] },
+      cpu: { ...all.cpu, perCpuUserNs: undefined, perCpuSystemNs: undefined },
+    },
+  )
+  const { cpuset, ...others } = readV2Stats(directory, 1)
+  assert.deepEqual(cpuset?.cpus, [0, 1, 2])
+  assert.deepEqual(readV2Stats(directory, 1, 'message'), { ...others, cpuset: undefined })
+})
+
 test('v2 counters, in nanoseconds', (t) => {
   const pressure = 'some avg10=1.50 avg60=2.00 avg300=0.25 total=77\nfull avg10=0.10 avg60=0.00 avg300=0.00 total=7\n'
   const directory = group(t, {

@@ -7,6 +7,7 @@ import {
   type CpusetStats,
   type CpusetValue,
   type MemoryCounter,
+  type StatsScope,
 } from './cgroup-stats.ts'
 import { listGroupFiles, readGroupFile, readNumber, readPairs } from './group-files.ts'
 import { hugepageSizes, parseList, readRdma } from './shared-stats.ts'
@@ -14,15 +15,20 @@ import { hugepageSizes, parseList, readRdma } from './shared-stats.ts'
 /** cpuacct.stat counts in USER_HZ, which is 100 on every architecture we run on. */
 const TICK_NS = 10_000_000n
 
-export function readV1Stats(directoryOf: (controller: string) => string | undefined, oomKills: number): CgroupStats {
+export function readV1Stats(
+  directoryOf: (controller: string) => string | undefined,
+  oomKills: number,
+  scope: StatsScope = 'all',
+): CgroupStats {
+  const isAll = scope === 'all'
   const blkio = directoryOf('blkio')
   const tables = blkio === undefined ? {} : readBlockIoTables(blkio)
   return {
-    cpu: readCpu(directoryOf('cpuacct'), directoryOf('cpu')),
-    cpuset: readCpuset(directoryOf('cpuset')),
+    cpu: readCpu(directoryOf('cpuacct'), directoryOf('cpu'), isAll),
+    cpuset: isAll ? readCpuset(directoryOf('cpuset')) : undefined,
     memory: readMemory(directoryOf('memory')),
     pids: readPids(directoryOf('pids')),
-    blockIo: blkio === undefined ? [] : readBlockIo(blkio),
+    blockIo: blkio === undefined || !isAll ? [] : readBlockIo(blkio),
     blockIoTables: tables,
     blockIoPressure: undefined,
     hugepages: readHugepages(directoryOf('hugetlb')),
@@ -32,11 +38,12 @@ export function readV1Stats(directoryOf: (controller: string) => string | undefi
   }
 }
 
-function readCpu(cpuacct: string | undefined, cpu: string | undefined): CgroupStats['cpu'] {
+function readCpu(cpuacct: string | undefined, cpu: string | undefined, withModes: boolean): CgroupStats['cpu'] {
   const ticks = cpuacct === undefined ? {} : readPairs(cpuacct, 'cpuacct.stat')
   const throttling = cpu === undefined ? {} : readPairs(cpu, 'cpu.stat')
   const perCpu = cpuacct === undefined ? undefined : readGroupFile(cpuacct, 'cpuacct.usage_percpu')
-  const byMode = cpuacct === undefined ? undefined : parseUsageAll(readGroupFile(cpuacct, 'cpuacct.usage_all'))
+  const byMode =
+    cpuacct === undefined || !withModes ? undefined : parseUsageAll(readGroupFile(cpuacct, 'cpuacct.usage_all'))
   return {
     usageNs: (cpuacct === undefined ? undefined : readNumber(cpuacct, 'cpuacct.usage')) ?? 0n,
     userNs: (ticks['user'] ?? 0n) * TICK_NS,

@@ -1,10 +1,10 @@
 // The counters of a v2 group (Documentation/admin-guide/cgroup-v2.rst).
-import type { BlockIoEntry, CgroupStats, MemoryCounter } from './cgroup-stats.ts'
+import type { BlockIoEntry, CgroupStats, MemoryCounter, StatsScope } from './cgroup-stats.ts'
 import { pidsIn, readGroupFile, readNumber, readPairs } from './group-files.ts'
 import { hugepageSizes, parseList, readPressure, readRdma } from './shared-stats.ts'
 import { readPids } from './v1-stats.ts'
 
-export function readV2Stats(directory: string, oomKills: number): CgroupStats {
+export function readV2Stats(directory: string, oomKills: number, scope: StatsScope = 'all'): CgroupStats {
   const cpu = readPairs(directory, 'cpu.stat')
   const us = (key: string) => (cpu[key] ?? 0n) * 1000n
   const blockIo = parseIoStat(readGroupFile(directory, 'io.stat') ?? '')
@@ -23,7 +23,7 @@ export function readV2Stats(directory: string, oomKills: number): CgroupStats {
       burstNs: us('burst_usec'),
       pressure: readPressure(directory, 'cpu.pressure'),
     },
-    cpuset: readCpuset(directory),
+    cpuset: scope === 'all' ? readCpuset(directory) : undefined,
     memory: readMemory(directory),
     pids: readPids(directory) ?? countPids(directory),
     blockIo,

@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { Failure, messageOf, withSubject } from '../../../base/failure.ts'
 import { readNumber } from '../group-files.ts'
 import type { Cgroup, CgroupEntrance, CgroupLimits, CgroupRecord, Subgroups } from '../cgroup.ts'
-import type { CgroupStats } from '../cgroup-stats.ts'
+import type { CgroupStats, StatsScope } from '../cgroup-stats.ts'
 import type { Systemd } from './systemd-client.ts'
 import { isSlice, type UnitPlace } from './unit-name.ts'
 import type { UnitHost, UnitProperty } from './unit-properties.ts'
@@ -133,8 +133,8 @@ export class SystemdCgroup implements Cgroup {
     return this.#group.isFrozen()
   }
 
-  stats(): CgroupStats {
-    return this.#group.stats()
+  stats(scope?: StatsScope): CgroupStats {
+    return this.#group.stats(scope)
   }
 
   oomKills(): number {
