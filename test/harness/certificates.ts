@@ -11,7 +11,10 @@ export interface Certificates {
   stranger: string
 }
 
-/** For 127.0.0.1 and localhost; the client's name is `common-name`. */
+/** An address that is not loopback's, for documents (RFC 5737): a registry there is trusted only with a certificate. */
+export const FOREIGN_ADDRESS = '192.0.2.1'
+
+/** For 127.0.0.1, localhost and FOREIGN_ADDRESS; the client's name is `common-name`. */
 export async function makeCertificates(directory: string): Promise<Certificates> {
   const [server, client, stranger] = ['server', 'client', 'stranger'].map((name) => join(directory, name)) as [
     string,
@@ -20,7 +23,12 @@ export async function makeCertificates(directory: string): Promise<Certificates>
   ]
   await makeAuthority(join(directory, 'ca'))
   await makeAuthority(join(directory, 'other-ca'))
-  await sign(join(directory, 'ca'), server, '/CN=localhost', 'subjectAltName=IP:127.0.0.1,DNS:localhost')
+  await sign(
+    join(directory, 'ca'),
+    server,
+    '/CN=localhost',
+    `subjectAltName=IP:127.0.0.1,IP:${FOREIGN_ADDRESS},DNS:localhost`,
+  )
   await sign(join(directory, 'ca'), client, '/CN=common-name', 'extendedKeyUsage=clientAuth')
   await sign(join(directory, 'other-ca'), stranger, '/CN=stranger', 'extendedKeyUsage=clientAuth')
   await must(['cp', join(directory, 'ca/ca.pem'), join(stranger, 'ca.pem')]) // it trusts us

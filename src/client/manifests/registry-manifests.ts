@@ -4,6 +4,8 @@ import { formatReference } from '../../oci/parse-reference.ts'
 import { IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-image-config.ts'
 import type { Manifest } from '../../oci/parse-manifest.ts'
 import type { Reference } from '../../oci/reference.ts'
+import { withCertificates } from '../../registry/client/configured-endpoints.ts'
+import { CERTS_DIRECTORY } from '../../registry/upstream/tls-files.ts'
 import { isLoopback } from '../../registry/client/endpoint.ts'
 import { fetchBlob } from '../../registry/client/fetch-blob.ts'
 import { codeOf, parseRegistryError, registryErrorText } from '../../registry/client/registry-error.ts'
@@ -28,7 +30,12 @@ export interface RegistryWorld {
   insecure: boolean
 }
 
-function openSession({ shell, insecure }: RegistryWorld, to: Reference, scheme: 'http' | 'https', actions: string) {
+async function openSession(
+  { shell, insecure }: RegistryWorld,
+  to: Reference,
+  scheme: 'http' | 'https',
+  actions: string,
+): Promise<RegistrySession> {
   const isHub = to.domain === 'docker.io'
   const trusts = insecure || isLoopback(to.domain)
   const auth = async (): Promise<RegistryAuth | undefined> => {
@@ -39,7 +46,8 @@ function openSession({ shell, insecure }: RegistryWorld, to: Reference, scheme: 
     const { username, password, identitytoken } = found
     return identitytoken ? { identityToken: identitytoken } : { username, password }
   }
-  const endpoint = { host: isHub ? HUB_HOST : to.domain, schemes: [scheme], insecure: trusts, isMirror: false }
+  const plain = { host: isHub ? HUB_HOST : to.domain, schemes: [scheme], insecure: trusts, isMirror: false }
+  const endpoint = await withCertificates(plain, CERTS_DIRECTORY)
   return new RegistrySession(endpoint, { repository: to.path, actions, auth })
 }
 
@@ -64,7 +72,7 @@ async function read(
   reference: Reference,
 ): Promise<{ session: RegistrySession; found: ResolvedManifest }> {
   const attempt = async (scheme: 'http' | 'https') => {
-    const session = openSession(world, reference, scheme, 'pull')
+    const session = await openSession(world, reference, scheme, 'pull')
     const found = await resolveManifest(session, reference, signal(), (_reference, status, error) =>
       ['UNAUTHORIZED', 'MANIFEST_UNKNOWN', 'NAME_UNKNOWN'].includes(error.code)
         ? noSuch(reference)
@@ -147,7 +155,7 @@ async function platformOf(session: RegistrySession, { config }: Manifest): Promi
 /** Where a push goes: loopback is spoken to without TLS, others with it, or without where they have none and that was allowed. */
 export async function openForPush(world: RegistryWorld, target: Reference): Promise<RegistrySession> {
   if (isLoopback(target.domain)) return openSession(world, target, 'http', 'pull,push')
-  const session = openSession(world, target, 'https', 'pull,push')
+  const session = await openSession(world, target, 'https', 'pull,push')
   try {
     const answer = await reach(() => session.request({ method: 'GET', path: 'tags/list', signal: signal() }))
     await readBody(answer, ANSWER_BYTES_MAX).catch(() => undefined) // only that there was an answer matters

@@ -2,6 +2,7 @@
 import { Failure } from '../../base/failure.ts'
 import { parseReference, withDefaultTag } from '../../oci/parse-reference.ts'
 import type { Reference } from '../../oci/reference.ts'
+import { CERTS_DIRECTORY } from '../../registry/upstream/tls-files.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
 import { decodeAuthHeader } from './registry-auth.ts'
@@ -15,6 +16,7 @@ export async function inspectDistribution(engine: Engine, request: ApiRequest): 
     auth: decodeAuthHeader(request.raw.headers),
     insecureRegistries: config.insecureRegistries,
     mirrors: config.registryMirrors,
+    certsDirectory: CERTS_DIRECTORY,
     signal: request.signal,
   })
   const body = {

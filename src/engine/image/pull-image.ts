@@ -11,6 +11,7 @@ import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
 import type { BlobSink, PulledImage, PullRequest } from '../../registry/client/puller.ts'
 import type { RegistryAuth } from '../../registry/upstream/registry-auth.ts'
+import { CERTS_DIRECTORY } from '../../registry/upstream/tls-files.ts'
 import type { Engine } from '../engine.ts'
 import { recordNameOf } from './image-names.ts'
 import type { ImageContent } from './image-store.ts'
@@ -78,6 +79,7 @@ async function fetchImage(
     auth: options.auth,
     insecureRegistries: config.insecureRegistries,
     mirrors: config.registryMirrors,
+    certsDirectory: CERTS_DIRECTORY,
     maxConcurrentDownloads: config.maxConcurrentDownloads,
     maxDownloadAttempts: config.maxDownloadAttempts,
     sink,

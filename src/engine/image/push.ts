@@ -8,6 +8,7 @@ import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
 import type { RegistryAuth } from '../../registry/upstream/registry-auth.ts'
 import { mountCandidate } from '../../registry/client/source-label.ts'
+import { CERTS_DIRECTORY } from '../../registry/upstream/tls-files.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
 import { readPlatformObject } from './decode-platform.ts'
@@ -91,6 +92,7 @@ async function pushTag(engine: Engine, push: Push, { reference, image }: Tagged)
   await registry
     .pushImage({
       ...{ reference, root, auth, signal, insecureRegistries, maxConcurrentUploads },
+      certsDirectory: CERTS_DIRECTORY,
       source: contentSource(client, signal),
       mountFrom: mountCandidate(await labelsOf(client, image.manifest.digest), reference),
       progress: new PushReporter({ send, version, clock: engine.clock, image }),

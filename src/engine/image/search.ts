@@ -1,6 +1,7 @@
 // GET /images/search: what Docker Hub, or another index, has for a term.
 import type { SearchResult } from '../../api/image-types.ts'
 import { Failure, isFailure } from '../../base/failure.ts'
+import { CERTS_DIRECTORY } from '../../registry/upstream/tls-files.ts'
 import type { Engine } from '../engine.ts'
 import { parseFilters } from '../http/filters.ts'
 import { parseInteger } from '../http/query.ts'
@@ -22,7 +23,10 @@ export async function searchImages(engine: Engine, request: ApiRequest): Promise
   const auth = decodeAuthHeader(request.raw.headers)
   const { insecureRegistries } = engine.config
   const term = query.get('term') ?? ''
-  const found = await searchIndex({ term, limit, auth, insecureRegistries, signal }).catch((error: unknown) => {
+  const found = await searchIndex({
+    ...{ term, limit, auth, insecureRegistries, signal },
+    certsDirectory: CERTS_DIRECTORY,
+  }).catch((error: unknown) => {
     throw notOurs(error)
   })
   const body = found.flatMap(({ name, description, stars, isOfficial }): SearchResult[] => {

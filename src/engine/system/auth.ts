@@ -1,5 +1,6 @@
 // POST /auth: whether a registry takes these credentials. What `docker login` asks before it keeps them.
 import { Failure } from '../../base/failure.ts'
+import { CERTS_DIRECTORY } from '../../registry/upstream/tls-files.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
 import { readAuth } from '../image/registry-auth.ts'
@@ -12,8 +13,9 @@ export async function checkAuth(engine: Engine, request: ApiRequest): Promise<Ap
   if (!isObject(body)) throw new Failure('invalid-argument', 'invalid JSON: not an object')
   const domain = registryDomain(body['serveraddress'])
   const { RegistrySession } = await import('../../registry/client/registry-session.ts')
-  const { endpointOf } = await import('../../registry/client/endpoint.ts')
-  const endpoint = endpointOf(domain, engine.config.insecureRegistries)
+  const { pushEndpoint } = await import('../../registry/client/configured-endpoints.ts')
+  const { insecureRegistries } = engine.config
+  const endpoint = await pushEndpoint(domain, { insecureRegistries, certsDirectory: CERTS_DIRECTORY })
   // A session is about a repository; the root of the API is above any.
   const session = new RegistrySession(endpoint, { repository: 'x', actions: '', auth: readAuth(body) })
   const response = await session.request({ method: 'GET', path: '../', signal: request.signal })

@@ -4,6 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
 import type { RegistryAuth } from '../upstream/registry-auth.ts'
+import type { RegistryConfig } from './configured-endpoints.ts'
 import type { RegistrySession } from './registry-session.ts'
 
 /** Known from the start, or asked for when a registry wants to be shown some. */
@@ -27,13 +28,10 @@ export interface PullProgress {
   ): void
 }
 
-export interface PullRequest {
+export interface PullRequest extends RegistryConfig {
   reference: Reference
   platform: Platform
   auth: RegistryAuth | undefined
-  /** host[:port] patterns and CIDRs that may be spoken to over plain HTTP; loopback always may. */
-  insecureRegistries: readonly string[]
-  mirrors: readonly string[]
   maxConcurrentDownloads: number
   /** Of a blob, in a row without a byte gained; left out: five. */
   maxDownloadAttempts?: number

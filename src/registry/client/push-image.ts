@@ -5,7 +5,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { isLayerType, isNonDistributable } from '../../oci/media-type.ts'
 import { MANIFEST_BYTES_MAX, parseManifestOrIndex } from '../../oci/parse-manifest.ts'
 import type { Reference } from '../../oci/reference.ts'
-import { endpointOf } from './endpoint.ts'
+import { pushEndpoint } from './configured-endpoints.ts'
 import { ConnectionFailure } from '../upstream/http-request.ts'
 import { pushBlob, pushManifest } from './push-blob.ts'
 import type { RegistryAuth } from '../upstream/registry-auth.ts'
@@ -35,6 +35,8 @@ export interface PushRequest {
   source: BlobSource
   auth: RegistryAuth | undefined
   insecureRegistries: readonly string[]
+  /** A directory per registry: `certs.d`. Left out: none. */
+  certsDirectory?: string
   maxConcurrentUploads: number
   /** A repository of the same registry that may have the image's layers: then they need not be sent. */
   mountFrom: string | undefined
@@ -51,13 +53,12 @@ const RETRY_SECONDS = 5
 
 /** Throws Failure with the registry's own words. */
 export async function pushImage(request: PushRequest): Promise<void> {
-  const { reference, insecureRegistries, progress, signal } = request
+  const { reference, progress, signal } = request
   const parts = await collectParts(request)
-  const session = new RegistrySession(endpointOf(reference.domain, insecureRegistries), {
-    repository: reference.path,
-    actions: 'pull,push',
-    auth: request.auth,
-  })
+  const endpoint = await pushEndpoint(reference.domain, request)
+  // What was entered for the registry is none of a mirror's business.
+  const auth = endpoint.isMirror ? undefined : request.auth
+  const session = new RegistrySession(endpoint, { repository: reference.path, actions: 'pull,push', auth })
   await session.connect(signal)
   for (const layer of parts.layers) progress.preparing(layer)
   // First, and once: who may not push is told so without delay.

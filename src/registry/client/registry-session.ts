@@ -4,6 +4,7 @@ import { Failure } from '../../base/failure.ts'
 import { authorize } from '../upstream/authorize.ts'
 import type { Endpoint } from './endpoint.ts'
 import { ConnectionFailure, type HttpRequest, readBody, sendRequest } from '../upstream/http-request.ts'
+import type { TlsFiles } from '../upstream/tls-files.ts'
 import { parseChallenges } from '../upstream/parse-challenge.ts'
 import type { AuthSource } from './puller.ts'
 
@@ -91,6 +92,7 @@ export class RegistrySession {
       scope: `repository:${this.#repository}:${this.#actions}`,
       auth: typeof this.#auth === 'function' ? await this.#auth() : this.#auth,
       insecure: this.endpoint.insecure,
+      tls: this.endpoint.tls,
       signal,
     })
     if (authorization === undefined && challenges.some(({ scheme }) => scheme === 'basic')) {
@@ -126,7 +128,7 @@ export class RegistrySession {
         insecure,
         signal,
         shownUrl,
-        ...(isHome ? this.#dialing() : {}),
+        ...(isHome ? this.#dialing() : { tls: trustOf(this.endpoint.tls) }),
         ...(body === undefined ? {} : { body }),
       })
       this.#watch?.response(response)
@@ -177,6 +179,11 @@ export class RegistrySession {
     knownSchemes.set(host, this.#scheme)
     return this.#scheme
   }
+}
+
+/** Whoever vouches for the registry vouches for what it sends us to; who we are is the registry's business alone. */
+function trustOf(tls: TlsFiles | undefined): TlsFiles | undefined {
+  return tls === undefined ? undefined : { authorities: tls.authorities, pairs: [] }
 }
 
 /** What the registry calls elsewhere, an upload's address for one: absolute or relative to what was asked. */

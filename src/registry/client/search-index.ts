@@ -2,7 +2,9 @@
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import { booleanOf, listOf, numberOf, objectOf, optional, parseJsonObject, stringOf } from '../../oci/json-shape.ts'
 import { authorize, basicAuthorization } from '../upstream/authorize.ts'
+import { loadCertificates } from './certs-directory.ts'
 import { isInsecure } from './endpoint.ts'
+import type { TlsFiles } from '../upstream/tls-files.ts'
 import { readBody, sendRequest } from '../upstream/http-request.ts'
 import { parseChallenges } from '../upstream/parse-challenge.ts'
 import type { RegistryAuth } from '../upstream/registry-auth.ts'
@@ -13,6 +15,8 @@ export interface SearchRequest {
   limit: number
   auth: RegistryAuth | undefined
   insecureRegistries: readonly string[]
+  /** A directory per registry: `certs.d`. Left out: none. */
+  certsDirectory?: string
   signal: AbortSignal
 }
 
@@ -58,7 +62,9 @@ async function findIndex(request: SearchRequest, host: string): Promise<URL> {
   const ping = async (scheme: string): Promise<URL> => {
     const url = new URL(`${scheme}://${host}/v1/_ping`)
     const insecure = isInsecure(host, request.insecureRegistries)
-    const response = await sendRequest({ method: 'GET', url, headers: {}, insecure, signal: request.signal })
+    const { signal } = request
+    const tls = await certificatesFor(request, host)
+    const response = await sendRequest({ method: 'GET', url, headers: {}, insecure, tls, signal })
     await readBody(response, PING_BYTES_MAX)
     return new URL(`${scheme}://${host}/v1/`)
   }
@@ -85,13 +91,18 @@ function unsafe(host: string, error: Error): Failure {
   )
 }
 
+async function certificatesFor({ certsDirectory }: SearchRequest, host: string): Promise<TlsFiles | undefined> {
+  return certsDirectory === undefined ? undefined : loadCertificates(certsDirectory, host)
+}
+
 /** What there is to show of who asks is shown where that is wanted. */
 async function ask(request: SearchRequest, url: URL): Promise<{ status: number; body: Buffer }> {
   const { auth, signal } = request
   const insecure = isInsecure(url.host, request.insecureRegistries)
+  const tls = await certificatesFor(request, url.host)
   const send = async (authorization: string | undefined) => {
     const headers = { 'x-docker-token': 'true', ...(authorization === undefined ? {} : { authorization }) }
-    const response = await sendRequest({ method: 'GET', url, headers, insecure, signal })
+    const response = await sendRequest({ method: 'GET', url, headers, insecure, tls, signal })
     const challenges = parseChallenges(response.headers['www-authenticate'] ?? '')
     return { status: response.statusCode ?? 0, challenges, body: await readBody(response, ANSWER_BYTES_MAX) }
   }
@@ -99,7 +110,7 @@ async function ask(request: SearchRequest, url: URL): Promise<{ status: number; 
   if (first.status !== 401) return first
   const { challenges } = first
   const scope = 'registry:catalog:search'
-  const authorization = await authorize({ challenges, registry: url, scope, auth, insecure, signal })
+  const authorization = await authorize({ challenges, registry: url, scope, auth, insecure, tls, signal })
   return authorization === undefined ? first : await send(authorization)
 }
 

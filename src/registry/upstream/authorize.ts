@@ -4,6 +4,7 @@ import { parseJsonObject } from '../../oci/json-shape.ts'
 import { hostName } from './host-name.ts'
 import { readBody, sendRequest } from './http-request.ts'
 import type { Challenge } from './parse-challenge.ts'
+import type { TlsFiles } from './tls-files.ts'
 import type { RegistryAuth } from './registry-auth.ts'
 
 export interface AuthorizeRequest {
@@ -14,6 +15,8 @@ export interface AuthorizeRequest {
   scope: string
   auth: RegistryAuth | undefined
   insecure: boolean
+  /** Of the registry, and for its token service, too: whom it trusts, and what it is shown. */
+  tls?: TlsFiles | undefined
   signal: AbortSignal
 }
 
@@ -58,6 +61,7 @@ async function fetchToken(request: AuthorizeRequest, challenge: Challenge): Prom
     url,
     headers,
     insecure: request.insecure,
+    tls: request.tls,
     signal: request.signal,
   })
   return tokenOf(url, response.statusCode ?? 0, await readBody(response, TOKEN_BYTES_MAX), basic !== undefined)
@@ -84,6 +88,7 @@ async function exchangeIdentity(
     headers,
     body,
     insecure: request.insecure,
+    tls: request.tls,
     signal: request.signal,
   })
   const answer = await readBody(response, TOKEN_BYTES_MAX)

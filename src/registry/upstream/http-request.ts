@@ -133,15 +133,22 @@ async function tlsAgent({ insecure, tls }: HttpRequest): Promise<HttpsAgent> {
   const key = JSON.stringify([insecure, tls])
   const known = tlsAgents.get(key)
   if (known) return known
-  const [{ Agent }, { rootCertificates }] = await Promise.all([import('node:https'), import('node:tls')])
+  const [{ Agent }, { createSecureContext }, { systemAuthorities }] = await Promise.all([
+    import('node:https'),
+    import('node:tls'),
+    import('./system-authorities.ts'),
+  ])
   const { authorities = [], pairs = [] } = tls ?? {}
   const agent = new Agent({
     keepAlive: true,
     keepAliveMsecs: 5000,
     timeout: IDLE_MS,
     rejectUnauthorized: !insecure,
-    ...(authorities.length === 0 ? {} : { ca: [...rootCertificates, ...authorities] }),
-    ...(pairs.length === 0 ? {} : { cert: pairs.map((p) => p.certificate), key: pairs.map((p) => p.key) }),
+    // Made once, not for every connection: there are some hundred and fifty authorities.
+    secureContext: createSecureContext({
+      ca: [...systemAuthorities(), ...authorities],
+      ...(pairs.length === 0 ? {} : { cert: pairs.map((p) => p.certificate), key: pairs.map((p) => p.key) }),
+    }),
   })
   const [oldest] = tlsAgents.keys()
   if (tlsAgents.size >= TLS_AGENTS_MAX && oldest !== undefined) tlsAgents.delete(oldest)
@@ -195,5 +202,8 @@ const TLS_ERRORS: Partial<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: 'tls: failed to verify certificate: x509: certificate signed by unknown authority',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls: failed to verify certificate: x509: certificate signed by unknown authority',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls: failed to verify certificate: x509: certificate signed by unknown authority',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'remote error: tls: certificate required',
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'remote error: tls: bad certificate',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'remote error: tls: unknown certificate authority',
   CERT_HAS_EXPIRED: 'tls: failed to verify certificate: x509: certificate has expired or is not yet valid',
 }
