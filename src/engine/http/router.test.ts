@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ROUTES } from '../../api/routes.ts'
 import { cleanPath, matchRoute } from './router.ts'
 
 test('every form of a path finds its route and parameters', () => {
@@ -35,6 +36,28 @@ test('every form of a path finds its route and parameters', () => {
     assert.equal(match?.key, key, path)
     if (match) assert.deepEqual({ params: match.params, version: match.version }, { params, version }, path)
   }
+})
+
+test('a path goes to the first route of the table whose pattern it has, whatever its parameters hold', () => {
+  const values = ['', 'a', 'a/b', 'json', 'start', 'a/json', '/', 'exec', 'a.b+c', '\n', 'ü/{id}', 'x/archive', '..']
+  for (const { method, path } of ROUTES)
+    for (const value of values)
+      for (const more of ['', '/', '/json', '\n']) {
+        const asked = path.replace(/\{\w+\}/g, () => value) + more
+        if (/^\/v\d/.test(asked)) continue // the registry's, or of a version
+        const first = ROUTES.filter((route) => route.method === method).find((route) =>
+          new RegExp(`^${route.path.replace(/[.+]/g, '\\$&').replace(/\{\w+\}/g, '(.*)')}$`, 's').test(asked),
+        )
+        const exact = ROUTES.find((route) => route.method === method && route.path === asked && !asked.includes('{'))
+        const expected = exact ?? first
+        const found = matchRoute(method, asked)
+        assert.equal(found?.key, expected && `${method} ${expected.path}`, `${method} ${JSON.stringify(asked)}`)
+        const names = [...(expected?.path ?? '').matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+        assert.deepEqual(Object.keys(found?.params ?? {}), names)
+        if (found === undefined || expected === undefined) continue
+        const again = expected.path.replace(/\{(\w+)\}/g, (_, name: string) => found.params[name] ?? '')
+        assert.equal(again, asked)
+      }
 })
 
 test('a clean path has no empty and no dot segments', () => {

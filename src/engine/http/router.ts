@@ -11,6 +11,9 @@ export interface RouteMatch {
 
 interface CompiledRoute {
   readonly key: RouteKey
+  /** What every path of it begins and ends with: most routes are ruled out by that, without their pattern. */
+  readonly head: string
+  readonly tail: string
   readonly pattern: RegExp
   readonly names: readonly string[]
 }
@@ -30,8 +33,8 @@ export function matchRoute(method: string, path: string): RouteMatch | undefined
   const bare = versioned?.[2] ?? path
   const exact = EXACT.get(`${method} ${bare}`)
   if (exact) return { key: exact, params: {}, version }
-  for (const { key, pattern, names } of PATTERNS.get(method as HttpMethod) ?? []) {
-    const values = pattern.exec(bare)
+  for (const { key, head, tail, pattern, names } of PATTERNS.get(method as HttpMethod) ?? []) {
+    const values = bare.startsWith(head) && bare.endsWith(tail) ? pattern.exec(bare) : null
     if (values) return { key, params: Object.fromEntries(names.map((name, i) => [name, values[i + 1] ?? ''])), version }
   }
   return undefined
@@ -59,12 +62,13 @@ export function cleanPath(path: string): string {
   return path.endsWith('/') && clean !== '/' ? `${clean}/` : clean
 }
 
-function compilePath(path: string): { pattern: RegExp; names: string[] } {
+function compilePath(path: string): Omit<CompiledRoute, 'key'> {
   const names: string[] = []
   const source = path.replace(/\{(\w+)\}|[.+]/g, (text, name?: string) => {
     if (name === undefined) return `\\${text}`
     names.push(name)
     return '(.*)'
   })
-  return { pattern: new RegExp(`^${source}$`, 's'), names }
+  const [head, tail] = [path.slice(0, path.indexOf('{')), path.slice(path.lastIndexOf('}') + 1)]
+  return { head, tail, pattern: new RegExp(`^${source}$`, 's'), names }
 }
