@@ -18,7 +18,7 @@ export function apiHeaders(isExperimental: boolean): HeaderPairs {
 
 export async function writeResponse(response: ServerResponse, answer: ApiResponse, common: HeaderPairs): Promise<void> {
   if (answer.kind === 'hijacked') return
-  const body = bodyOf(answer)
+  const body = answer.kind === 'json' ? encodeJson(answer.body) : bodyOf(answer)
   if (body !== undefined) return writeWhole(response, answer.status, headersOf(answer), body, common)
   writeHead(response, answer.status, headersOf(answer), common)
   if (answer.kind === 'stream') {
@@ -32,7 +32,7 @@ type Written = Exclude<ApiResponse, { kind: 'hijacked' }>
 
 /** Undefined where there is none, or where it is a stream. */
 export function bodyOf(answer: Written): Buffer | undefined {
-  if (answer.kind === 'json') return encodeJson(answer.body)
+  if (answer.kind === 'json') return Buffer.from(encodeJson(answer.body))
   return answer.kind === 'text' ? Buffer.from(answer.body) : undefined
 }
 
@@ -75,27 +75,30 @@ export function writeError(
 
 const JSON_HEADERS: HeaderPairs = [['Content-Type', 'application/json']]
 
-/** As Go's encoder ends it. The line's end is put behind it in the buffer: behind the text it would copy all of a long one once more. */
-function encodeJson(value: unknown): Buffer {
+/** As Go's encoder ends it. Of a long one the line's end is put behind it in the buffer: behind the text it would copy all of it once more. */
+function encodeJson(value: unknown): Buffer | string {
   const text = JSON.stringify(value)
+  if (text.length <= SHORT_LENGTH_MAX) return `${text}\n`
   const bytes = Buffer.allocUnsafe(Buffer.byteLength(text) + 1)
   bytes[bytes.write(text)] = LINE_END
   return bytes
 }
 
 const LINE_END = 0x0a
+/** Node writes a short text and the head before it as one; a buffer, and the head, as two. */
+const SHORT_LENGTH_MAX = 16 * 1024
 
 function writeWhole(
   response: ServerResponse,
   status: number,
   headers: HeaderPairs,
-  body: Buffer,
+  body: Buffer | string,
   common: HeaderPairs,
 ): void {
   const [type, ...others] = headers
   const flat = flatten(common)
   if (type !== undefined) flat.push(...type)
-  flat.push('Content-Length', String(body.length))
+  flat.push('Content-Length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.length))
   response.writeHead(status, flatten(others, flat))
   response.end(body)
 }
