@@ -5,6 +5,7 @@ import { debianBase, debianWithRedis } from './debian.ts'
 import { skipWithoutDocker28 } from './docker-cli.ts'
 import { installDockerPy } from './docker-py.ts'
 import { goSdkTests, skipWithoutGoSdk } from './go-sdk.ts'
+import { messageOf } from '../../src/base/failure.ts'
 import { goProgram, skipWithoutGo } from './go-programs.ts'
 import { nerdctl, skipWithoutNerdctl } from './nerdctl.ts'
 import { installMoto, skipWithoutMoto } from './s3-server.ts'
@@ -25,5 +26,10 @@ for (const [skip, build] of [
 ] as const)
   if (skip === false) await build()
   else console.log(`note: tests are left out: ${skip}`)
+// Some two hundred modules of others: where one can't be had, what needs it is left out.
+if ((await skipWithoutGo('zot')) === false)
+  await goProgram('zot').catch((error: unknown) =>
+    console.log(`note: zot can't be built: ${messageOf(error).slice(0, 500)}`),
+  )
 const withoutPyPi = await installDockerPy()
 if (withoutPyPi !== undefined) console.log(`note: Debian's docker-py is used, PyPI's can't be had: ${withoutPyPi}`)
