@@ -15,7 +15,19 @@ before(async () => {
   ;[docker, berth] = clientsOf(engine) as [TestClient, TestClient]
   await docker.ok('volume', 'create', '--label', 'b=2', '--label', 'a=1', '--label', 'bare', 'ten10')
   await docker.ok('volume', 'create', 'ten9')
-  await docker.ok('volume', 'create', '-o', 'type=tmpfs', '-o', 'device=tmpfs', '-o', 'o=size=1m,uid=7', 'memory')
+  await docker.ok(
+    'volume',
+    'create',
+    '-o',
+    'type=tmpfs',
+    '-o',
+    'device=tmpfs',
+    '-o',
+    'o=size=1m,uid=7',
+    '--label',
+    'm=<&>',
+    'memory',
+  )
 })
 
 after(() => engine[Symbol.asyncDispose]())

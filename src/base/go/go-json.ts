@@ -12,7 +12,12 @@ export function goJson(value: unknown, isForHtml = false): string {
   const raw = JSON.stringify(value ?? null, bare) ?? 'null'
   const exact = mark === undefined ? raw : raw.replace(new RegExp(`"${mark}(-?\\d+)"`, 'g'), '$1')
   const text = exact.replace(/\u2028/g, '\\u2028').replace(/\u2029/g, '\\u2029')
-  return isForHtml ? text.replace(/[<>&]/g, (letter) => `\\u00${letter.charCodeAt(0).toString(16)}`) : text
+  return isForHtml ? escapeForHtml(text) : text
+}
+
+/** JSON with what HTML gives a meaning as escapes: outside strings JSON has none of these. */
+export function escapeForHtml(json: string): string {
+  return json.replace(/[<>&]/g, (letter) => `\\u00${letter.charCodeAt(0).toString(16)}`)
 }
 
 /** Keys in the order of Go's maps. */

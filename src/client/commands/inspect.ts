@@ -1,6 +1,7 @@
 // inspect: the engine's own description of objects, byte for byte as it came, or by a template.
 import { isFailure, messageOf } from '../../base/failure.ts'
 import { type Command, ExitCode, type Shell } from '../command.ts'
+import { escapeForHtml } from '../../base/go/go-json.ts'
 import { goQuote } from '../../base/go/go-quote.ts'
 import type { Flag } from '../flags.ts'
 import { describeObjects } from '../inspect-objects.ts'
@@ -77,7 +78,12 @@ export const inspectVolumes: Command = {
   flags: [FORMAT],
   args: { min: 1 },
   run: (shell, names, flags) =>
-    describeObjects(shell, names, flags.text('format'), (name) => load(shell, 'volume', name, false), 'volume.Volume'),
+    describeObjects(shell, names, flags.text('format'), (name) => describeVolume(shell, name), 'volume.Volume'),
+}
+
+/** The one object whose words the Docker CLI does not pass on but writes anew, as Go's json.Marshal does. */
+async function describeVolume(shell: Shell, name: string): Promise<string> {
+  return escapeForHtml(await load(shell, 'volume', name, false))
 }
 
 function load(shell: Shell, kind: Kind, name: string, size: boolean): Promise<string> {
