@@ -1,5 +1,6 @@
 // Talks to one registry about one repository: scheme, challenges, redirects.
 import type { IncomingMessage } from 'node:http'
+import { type Clock, systemClock } from '../../base/clock.ts'
 import { Failure } from '../../base/failure.ts'
 import { authorize } from '../upstream/authorize.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -7,6 +8,7 @@ import { ConnectionFailure, type HttpRequest, readBody, sendRequest } from '../u
 import type { TlsFiles } from '../upstream/tls-files.ts'
 import { parseChallenges } from '../upstream/parse-challenge.ts'
 import type { AuthSource } from './puller.ts'
+import { retryAfterMs } from './retry-after.ts'
 
 export interface SessionRequest {
   method: HttpRequest['method']
@@ -25,6 +27,7 @@ export interface SessionOptions {
   watch?: ExchangeWatch
   /** A registry that can't be reached is told by what was asked of it, not by its base. */
   showsRequests?: boolean
+  clock?: Clock
 }
 
 /** Told of every request that leaves and of every answer's head. */
@@ -34,6 +37,10 @@ export interface ExchangeWatch {
 }
 
 const REDIRECTS_MAX = 10
+/** How long one request waits for a registry that says when to come again, in all its turns. What it asks for beyond that is its answer. */
+const PAUSES_MS_MAX = 60_000
+const PAUSES_MAX = 5
+const PAUSE_MS_MIN = 250
 
 /** Plain registries are asked over TLS only once. Keyed by host. */
 const knownSchemes = new Map<string, 'https' | 'http'>()
@@ -44,6 +51,7 @@ export class RegistrySession {
   readonly #actions: string
   readonly #auth: AuthSource
   readonly #watch: ExchangeWatch | undefined
+  readonly #clock: Clock
   #authorization: string | undefined
   #scheme: 'https' | 'http' | undefined
   #hasAnswered = false
@@ -51,6 +59,7 @@ export class RegistrySession {
   constructor(endpoint: Endpoint, options: SessionOptions) {
     this.endpoint = endpoint
     this.#watch = options.watch
+    this.#clock = options.clock ?? systemClock
     this.#hasAnswered = options.showsRequests ?? false
     this.#repository = options.repository
     this.#actions = options.actions
@@ -67,8 +76,28 @@ export class RegistrySession {
     await this.#findScheme(signal)
   }
 
-  /** Any status but 401, which is answered with what there is to show, once. */
+  /** Any status but 401, which is answered with what there is to show, once. A registry that is busy is asked again when it says, within bounds. */
   async request(request: SessionRequest): Promise<IncomingMessage> {
+    let waitedMs = 0
+    for (let pauses = 0; ; pauses++) {
+      const response = await this.#exchange(request)
+      const pauseMs = this.#pauseAfter(request, response)
+      if (pauseMs === undefined || pauses >= PAUSES_MAX || waitedMs + pauseMs > PAUSES_MS_MAX) return response
+      response.destroy()
+      waitedMs += pauseMs
+      await this.#clock.sleep(pauseMs, request.signal)
+      request.signal.throwIfAborted()
+    }
+  }
+
+  /** In place of a mirror there is somebody else to ask, and what was sent is not sent twice. */
+  #pauseAfter({ method }: SessionRequest, response: IncomingMessage): number | undefined {
+    if (this.endpoint.isMirror || (method !== 'GET' && method !== 'HEAD')) return undefined
+    const askedMs = retryAfterMs(response, this.#clock.now())
+    return askedMs === undefined ? undefined : Math.max(askedMs, PAUSE_MS_MIN)
+  }
+
+  async #exchange(request: SessionRequest): Promise<IncomingMessage> {
     const scheme = await this.#findScheme(request.signal)
     const url = request.path instanceof URL ? request.path : this.#urlOf(scheme, request.path)
     let response: IncomingMessage

@@ -1,9 +1,10 @@
 // One HTTP exchange over Node's own client, with failures in the words that Go's uses, since Docker's users know those.
 import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import type { Agent as HttpsAgent } from 'node:https'
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { Failure } from '../../base/failure.ts'
 import type { TlsFiles } from './tls-files.ts'
+import { paced } from './paced-body.ts'
 import { openTunnel, proxyAuthorization, proxyFor } from './proxy.ts'
 
 export interface HttpRequest {
@@ -17,12 +18,18 @@ export interface HttpRequest {
   signal: AbortSignal
   tls?: TlsFiles | undefined
   dialTimeoutMs?: number | undefined
+  /** How long the head of the answer may take to come; left out: two minutes where nothing is sent, else as long as it is not silent. */
+  headTimeoutMs?: number
   /** What a failure to connect is told about, if it is not `url`. */
   shownUrl?: URL
 }
 
 /** No byte for that long means that the other side is gone. */
 const IDLE_MS = 60_000
+/** A head that comes byte by byte is never idle. */
+const HEAD_MS = 120_000
+/** A body that is read as a whole is a document; nobody waits longer for one. */
+const DOCUMENT_MS = 300_000
 
 /** A failure to exchange anything at all. `retryable`: it was the line, not an answer. */
 export class ConnectionFailure extends Failure {
@@ -52,7 +59,11 @@ export async function sendRequest(request: HttpRequest): Promise<IncomingMessage
           ? start(url, { method, headers, agent, signal, timeout: IDLE_MS, ...tunnel })
           : start(proxy, { method, headers, agent, signal, timeout: IDLE_MS, path: url.href })
       sent.on('response', resolve)
+      sent.once('socket', hearErrors)
       if (request.dialTimeoutMs !== undefined) limitDial(sent, request.dialTimeoutMs)
+      // What is sent may take any time to arrive, and to be stored.
+      const headMs = request.headTimeoutMs ?? (body === undefined ? HEAD_MS : undefined)
+      if (headMs !== undefined) limitHead(sent, headMs)
       sent.on('timeout', () => sent.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })))
       sent.on('error', (error: NodeJS.ErrnoException) => {
         // A kept connection may be closed by the other side at the moment it is used again: that was no answer.
@@ -97,12 +108,12 @@ function drained(sent: ClientRequest): Promise<void> {
   })
 }
 
-/** A whole body of at most `sizeMax` bytes. */
+/** A whole body of at most `sizeMax` bytes, which has to come within five minutes. */
 export async function readBody(response: IncomingMessage, sizeMax: number): Promise<Buffer> {
   const parts: Buffer[] = []
   let size = 0
   try {
-    for await (const part of response as AsyncIterable<Buffer>) {
+    for await (const part of paced(response, { totalMsMax: DOCUMENT_MS })) {
       size += part.length
       if (size > sizeMax) throw new Failure('resource-exhausted', `answer is larger than ${sizeMax} bytes`)
       parts.push(part)
@@ -121,6 +132,27 @@ function limitDial(sent: ClientRequest, limitMs: number): void {
     socket.once('connect', () => clearTimeout(timer))
     socket.once('close', () => clearTimeout(timer))
   })
+}
+
+const heard = new WeakSet<Socket>()
+
+/**
+ * A request that is aborted when all of its answer is here destroys its socket with an error, and its listener is taken off with the answer's end before that
+ * is told: an error that nobody hears ends a daemon. The request has been told by then.
+ */
+function hearErrors(socket: Socket): void {
+  if (heard.has(socket)) return
+  heard.add(socket)
+  socket.on('error', () => {})
+}
+
+function limitHead(sent: ClientRequest, limitMs: number): void {
+  const timer = setTimeout(
+    () => sent.destroy(new Error('net/http: timeout awaiting response headers')),
+    limitMs,
+  ).unref()
+  sent.once('response', () => clearTimeout(timer))
+  sent.once('close', () => clearTimeout(timer))
 }
 
 const plainAgent = new HttpAgent({ keepAlive: true, keepAliveMsecs: 5000, timeout: IDLE_MS })
