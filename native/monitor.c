@@ -115,6 +115,8 @@ static int check_deadlines(void) {
     else if (p->straggler_deadline < next) next = p->straggler_deadline;
   }
   if (clients_deadline() < next) next = clients_deadline();
+  int64_t look = check_bundle(now);
+  if (look < next) next = look;
   if (is_lingering()) {
     int64_t end = linger_start + settings.linger_seconds;
     if (end <= now) begin_shutdown();
@@ -132,10 +134,11 @@ static int open_signals(void) {
   sigset_t blocked;
   sigfillset(&blocked);
   sigprocmask(SIG_SETMASK, &blocked, NULL); // a shim ends by `shutdown`, by linger, or by SIGKILL
-  sigset_t child_ended;
-  sigemptyset(&child_ended);
-  sigaddset(&child_ended, SIGCHLD);
-  return signalfd(-1, &child_ended, SFD_CLOEXEC | SFD_NONBLOCK);
+  sigset_t heard;
+  sigemptyset(&heard);
+  sigaddset(&heard, SIGCHLD);
+  sigaddset(&heard, SIGIO); // of dnotify
+  return signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static void dispatch(enum event_kind kind, uint32_t index, uint32_t events, int signals, const int listeners[2]) {
@@ -143,7 +146,8 @@ static void dispatch(enum event_kind kind, uint32_t index, uint32_t events, int 
   struct process *p = &processes[index % PROCESS_LIMIT];
   switch (kind) {
   case ON_SIGNAL:
-    while (read(signals, &information, sizeof information) > 0) continue;
+    while (read(signals, &information, sizeof information) > 0)
+      if (information.ssi_signo == SIGIO) on_bundle_change();
     return reap_children();
   case ON_CONTROL_LISTENER: return accept_control(listeners[0]);
   case ON_STREAM_LISTENER: return accept_client(listeners[1]);
@@ -165,6 +169,7 @@ _Noreturn void monitor(int control_listener, int stream_listener) {
   if (signals < 0 || watch(signals, EPOLLIN, ON_SIGNAL, 0) < 0) _exit(1);
   if (watch(control_listener, EPOLLIN, ON_CONTROL_LISTENER, 0) < 0) _exit(1);
   if (stream_listener >= 0 && watch(stream_listener, EPOLLIN, ON_STREAM_LISTENER, 0) < 0) _exit(1);
+  watch_bundle();
   reap_children(); // a child may have ended before its signal was blocked
   for (;;) {
     int timeout = check_deadlines();

@@ -294,6 +294,11 @@ int64_t monotonic_seconds(void);
 void begin_shutdown(void);
 _Noreturn void monitor(int control_listener, int stream_listener);
 
+// bundle.c
+void watch_bundle(void);           // once, in the process that stays
+void on_bundle_change(void);       // something in it was removed
+int64_t check_bundle(int64_t now); // shuts down where it is gone; the second of the next look, or INT64_MAX
+
 // main.c
 int listen_here(const char *name); // in the working directory; -1 with errno
 void restore_limits(void);         // in a child: those that the shim was given

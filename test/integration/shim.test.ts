@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -392,4 +402,39 @@ test('an idle shim is small and holds few descriptors', async (t) => {
   const kib = Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1])
   t.diagnostic(`PSS ${kib} KiB`)
   assert.ok(kib < 512, `${kib} KiB`)
+})
+
+test('a shim whose bundle is removed ends, and its container and its execs with it; one whose pid file alone is missing serves on', async () => {
+  const [doomed, spared] = [bench.settings(), bench.settings()]
+  const shims = [await run(doomed, 'exec sleep 1000'), await run(spared, 'exec sleep 1000')] as const
+  await shims[0].add('more', bench.execPlan(sh('exec sleep 1000')))
+  await shims[0].start('more')
+  const pids = [shims[0].shimPid, ...[...shims[0].processes.values()].map(({ pid }) => pid)]
+  assert.equal(pids.filter(isAlive).length, 3)
+  rmSync(join(spared.bundle, 'shim.pid')) // first: it has looked for its bundle by the time the other has
+  rmSync(doomed.bundle, { recursive: true })
+  await until('all are gone', () => !pids.some(isAlive))
+  await shims[1].kill('init', SIGKILL)
+  assert.equal((await exitOf(shims[1], 'init')).code, 128 + SIGKILL)
+  assert.ok(existsSync(join(spared.bundle, 'exit-init')))
+})
+
+test('a bundle that cannot be reached for the time being is no bundle that is gone', async () => {
+  const settings = bench.settings()
+  const mountPoint = join(bench.directory, 'away')
+  mkdirSync(mountPoint)
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', mountPoint])
+  const there = join(mountPoint, 'bundle')
+  mkdirSync(join(there, 'rootfs'), { recursive: true })
+  const away = { ...settings, bundle: there, streamSocketPath: undefined, log: undefined }
+  const shim = await run(away, 'exec sleep 1000')
+  const witness = bench.settings()
+  const other = await run(witness, 'exec sleep 1000')
+  rmSync(join(there, 'shim.pid'))
+  execFileSync('umount', ['-l', mountPoint])
+  assert.equal(existsSync(there), false)
+  rmSync(witness.bundle, { recursive: true })
+  await until('a shim whose bundle is gone has ended', () => !isAlive(other.shimPid))
+  await shim.kill('init', SIGKILL)
+  assert.equal((await exitOf(shim, 'init')).code, 128 + SIGKILL)
 })

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { messageOf } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { watchStrayErrors } from '../../base/stray-errors.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
@@ -10,6 +10,7 @@ import { openNativeKernel } from '../../linux/native-kernel.ts'
 import { releaseStartPagesSoon } from '../../linux/release-pages.ts'
 import { type GrpcServer, type GrpcServerOptions, serveGrpc } from '../../wire/grpc/serve-grpc.ts'
 import { serveTtrpcAt } from '../../wire/ttrpc/serve-ttrpc-at.ts'
+import { watchRoot } from '../watch-root.ts'
 import { disabledServices } from '../config/plugin-rules.ts'
 import type { DaemonSettings } from '../config/settings.ts'
 import { type Containerd, type ContainerdBehaviour, openContainerd } from '../open-containerd.ts'
@@ -33,7 +34,7 @@ export interface Programs {
   own: string
 }
 
-/** Serves until SIGTERM or SIGINT. Throws what keeps it from serving, and an exception that nobody caught; nothing is left open then. */
+/** Serves until SIGTERM or SIGINT. Throws what keeps it from serving, an exception that nobody caught, and `not-found` where its root directory was removed; nothing is left open then. */
 export async function runDaemon(settings: DaemonSettings, programs: Programs, log: Log): Promise<void> {
   const broken = watchStrayErrors(log, BROKEN_MS)
   const servers: GrpcServer[] = []
@@ -51,6 +52,8 @@ export async function runDaemon(settings: DaemonSettings, programs: Programs, lo
   await arrangeOwnProcess(settings, log)
   const metrics = await loadMetrics(settings)
   const containerd = undo.use(await open(settings, programs, metrics, log))
+  const root = watchRoot(settings.root, log)
+  undo.defer(() => root[Symbol.dispose]())
   const { ttrpc } = settings
   undo.use(await serveTtrpcAt(ttrpc.address, createForwardService(containerd.events), log, ttrpc))
   await serveAside(settings, { containerd, metrics, listCalls, log, undo })
@@ -63,8 +66,9 @@ export async function runDaemon(settings: DaemonSettings, programs: Programs, lo
     address: settings.grpc.address,
   })
   releaseStartPagesSoon()
-  const ended = await Promise.race([stopped, broken])
+  const ended = await Promise.race([stopped, broken, root.removed])
   manager.stopping()
+  if (ended === 'removed') throw new Failure('not-found', `${settings.root} was removed: containerd ends`)
   if (typeof ended !== 'string') throw ended
   log.info('containerd stops', { signal: ended })
 }
