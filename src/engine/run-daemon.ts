@@ -13,6 +13,7 @@ import { openNativeKernel } from '../linux/native-kernel.ts'
 import { releaseStartPagesSoon } from '../linux/release-pages.ts'
 import { connectServiceManager, type ServiceManager } from '../linux/service-manager.ts'
 import type { EngineConfig } from './config.ts'
+import { ensureDefaultProfile } from './apparmor/load-profile.ts'
 import { superviseContainerd } from './containerd/supervise-containerd.ts'
 import type { Engine } from './engine.ts'
 import { takeActivatedSockets } from './http/activated-sockets.ts'
@@ -77,6 +78,8 @@ async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings):
     closing.defer(() => removePidFile(config.pidFile))
   }
   const address = config.containerdAddress ?? startContainerd(config, log, surroundings, closing)
+  // Docker goes on without, too: a container that is to have the profile says so then.
+  const confined = ensureDefaultProfile({ isForced: true }).catch((error: unknown) => log.error(messageOf(error)))
   const containerd = connectContainerd({
     address,
     namespace: config.containerdNamespace,
@@ -89,6 +92,7 @@ async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings):
     ...{ config, containerd, log, shimPath: surroundings.shimPath },
   })
   closing.defer(close)
+  await confined
   dump.listCalls = listCalls
   let failure: Error | undefined
   // A daemon that is broken ends like one that was killed: containers run on, and the next one takes over.

@@ -1,6 +1,7 @@
 // GET /containers/{id}/json: everything there is to know about a container.
 import type { ContainerConfig, HostConfig } from '../../api/container-types.ts'
 import type { ApiVersion } from '../http/route.ts'
+import { chooseProfile } from '../apparmor/choose-profile.ts'
 import { isAlive } from './container-state.ts'
 import type { Engine } from '../engine.ts'
 import type { Container } from './container.ts'
@@ -9,6 +10,8 @@ import { logPlace } from '../logs/log-settings.ts'
 import { mountPoints } from './mount-points.ts'
 import { networkSettings } from './network-settings.ts'
 import { hostnamePath, hostsPath, netnsPath, resolvConfPath } from './paths.ts'
+import { parseSecurityOptions } from './spec/security-options.ts'
+import { specHost } from './spec-facts.ts'
 import type { ContainerSizes } from './sizes.ts'
 
 const STORAGE_DRIVER = 'overlayfs'
@@ -44,7 +47,7 @@ export function inspectContainer(
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: appArmorProfile(engine, container),
     ExecIDs: runningExecIds(engine, container),
     HostConfig: inspectHostConfig(engine, container, version),
     ...(record.image.manifest === undefined || !version.atLeast('1.48')
@@ -58,6 +61,14 @@ export function inspectContainer(
     Config: inspectConfig(container, version),
     NetworkSettings: networkSettings(engine, container, netnsPath(engine, record.id), version),
   }
+}
+
+/** What was asked for, until a start has found out what the kernel and the container's other options make of it. */
+function appArmorProfile(engine: Engine, { record, processSpec }: Container): string {
+  const { SecurityOpt = [], Privileged = false } = record.hostConfig
+  const { apparmor } = parseSecurityOptions(SecurityOpt ?? [], { noNewPrivileges: false })
+  if (!record.hasRun && processSpec === undefined) return apparmor ?? ''
+  return chooseProfile(specHost(engine).hasAppArmor === true, Privileged, apparmor)
 }
 
 /** Fields and the version that brought them. */

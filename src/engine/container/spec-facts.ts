@@ -1,6 +1,8 @@
 // The machine and the daemon as specs and checks need to know them, gathered once per engine.
 import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
+import { isEnabled } from '../apparmor/choose-profile.ts'
+import { readAppArmorFacts } from '../apparmor/load-profile.ts'
 import type { Engine } from '../engine.ts'
 import { OWN_RUNTIMES } from '../settings/runtime-setting.ts'
 import { cgroupFacts } from '../system/cgroup-facts.ts'
@@ -81,7 +83,7 @@ function factsOf(engine: Engine): Facts {
 
 function gather(): Facts {
   const cgroupVersion = statfsSync('/sys/fs/cgroup').type === CGROUP2_MAGIC ? 2 : 1
-  const host = readSpecHost({ cgroupVersion })
+  const host = readSpecHost({ cgroupVersion, hasAppArmor: isEnabled(readAppArmorFacts()) })
   return {
     host,
     validation: {

@@ -3,6 +3,8 @@ import { formatRfc3339Nano } from '../../base/clock.ts'
 import { Failure, messageOf, withSubject } from '../../base/failure.ts'
 import { nextTurn } from '../../base/next-turn.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
+import { DEFAULT_PROFILE } from '../apparmor/choose-profile.ts'
+import { ensureDefaultProfile } from '../apparmor/load-profile.ts'
 import type { Engine } from '../engine.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { adoptNames, buildSpec } from './build-spec.ts'
@@ -75,6 +77,7 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
     const own = await setUpMounts(engine, container, undo)
     const spec = await withRequestedDevices(engine, container, buildSpec(engine, container, mounts, own))
     container.processSpec = spec.process
+    if (spec.process?.apparmorProfile === DEFAULT_PROFILE) await ensureDefaultProfile()
     const recorded = putContainerdRecord(engine, container, spec)
     recorded.catch(() => {}) // awaited below
     undo.defer(async () => {

@@ -5,6 +5,8 @@ import type { ProcessSpec, RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { readUserFilesOfProcess } from '../container/read-user-files.ts'
 import { resolveAddedGroup, resolveUser } from '../container/spec/resolve-user.ts'
 import { specHost } from '../container/spec-facts.ts'
+import { DEFAULT_PROFILE } from '../apparmor/choose-profile.ts'
+import { ensureDefaultProfile } from '../apparmor/load-profile.ts'
 import type { Engine } from '../engine.ts'
 import type { Exec } from './exec-store.ts'
 
@@ -19,6 +21,7 @@ export async function buildExecProcess(
   const { record } = container
   container.processSpec ??= await fetchProcessSpec(engine, container.id)
   const base = container.processSpec
+  if (base.apparmorProfile === DEFAULT_PROFILE) await ensureDefaultProfile()
   const { consoleSize: _size, terminal: _terminal, ...kept } = base
   const cwd = config.workingDir || record.config.WorkingDir || '/'
   if (!cwd.startsWith('/'))

@@ -4,6 +4,7 @@ import { cpus, hostname, totalmem } from 'node:os'
 import { type FieldGate, fieldsAt } from '../../api/field-gates.ts'
 import { BERTH_VERSION } from '../../api/versions.ts'
 import { isAlive } from '../container/container-state.ts'
+import { specHost } from '../container/spec-facts.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
 import { LOG_DRIVERS } from '../logs/log-drivers.ts'
@@ -161,6 +162,7 @@ function commit(id: string): object {
 function securityOptions(engine: Engine, cgroups: CgroupFacts): string[] {
   const isPrivate = (engine.config.defaultCgroupnsMode ?? (cgroups.version === '2' ? 'private' : 'host')) === 'private'
   return [
+    ...(specHost(engine).hasAppArmor === true ? ['name=apparmor'] : []),
     `name=seccomp,profile=${engine.config.seccompProfile}`,
     ...(isPrivate ? ['name=cgroupns'] : []),
     ...(engine.config.noNewPrivileges ? ['name=no-new-privileges'] : []),

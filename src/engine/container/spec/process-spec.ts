@@ -2,6 +2,7 @@
 import type { ContainerConfig, HostConfig } from '../../../api/container-types.ts'
 import { Failure } from '../../../base/failure.ts'
 import type { ProcessSpec } from '../../../oci/runtime-spec.ts'
+import { chooseProfile } from '../../apparmor/choose-profile.ts'
 import { chooseCapabilities } from './capabilities.ts'
 import type { SecurityOptions } from './security-options.ts'
 import type { SpecInput } from './spec-input.ts'
@@ -13,6 +14,7 @@ export function buildProcess(input: SpecInput, security: SecurityOptions): Proce
   const { config, hostConfig, user } = input
   const capabilities = containerCapabilities(input)
   const rlimits = buildRlimits(input)
+  const profile = chooseProfile(input.host.hasAppArmor === true, hostConfig.Privileged === true, security.apparmor)
   const size = hostConfig.ConsoleSize
   const hasSize = config.Tty === true && size?.length === 2 && size[0] !== 0 && size[1] !== 0
   return {
@@ -33,9 +35,7 @@ export function buildProcess(input: SpecInput, security: SecurityOptions): Proce
         : { bounding: capabilities },
     ...(rlimits.length === 0 ? {} : { rlimits }),
     ...(security.noNewPrivileges ? { noNewPrivileges: true } : {}),
-    ...(security.apparmor === undefined || security.apparmor === 'unconfined'
-      ? {}
-      : { apparmorProfile: security.apparmor }),
+    ...(profile === '' ? {} : { apparmorProfile: profile }),
     oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { capabilityNames } from './capabilities.ts'
 import type { HostDevice, SpecHost } from './spec-input.ts'
 
-export function readSpecHost(facts: { cgroupVersion: 1 | 2 }): SpecHost {
+export function readSpecHost(facts: { cgroupVersion: 1 | 2; hasAppArmor: boolean }): SpecHost {
   const status = readFileSync('/proc/self/status', 'utf8')
   const [major = 0, minor = 0] = release()
     .split('.')
@@ -14,6 +14,7 @@ export function readSpecHost(facts: { cgroupVersion: 1 | 2 }): SpecHost {
     arch: process.arch === 'arm64' ? 'aarch64' : 'x86_64',
     kernel: { major, minor },
     cgroupVersion: facts.cgroupVersion,
+    hasAppArmor: facts.hasAppArmor,
     capabilities: capabilityNames(BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)),
     hostname: hostname(),
     hasSeccomp: /^Seccomp_filters:/m.test(status) || /^Seccomp:/m.test(status),

@@ -23,6 +23,8 @@ export interface SpecHost {
   capabilities: readonly string[]
   hostname: string
   hasSeccomp: boolean
+  /** The kernel's, of whose profiles containers have one; left out: it has none. */
+  hasAppArmor?: boolean
   /** Paths of /sys that show other tenants' CPU timing, of those that exist. */
   maskedSystemPaths: readonly string[]
   /** The node at the path, or all nodes below it if it is a directory; empty if there is nothing. Privileged asks for `/dev`. */
