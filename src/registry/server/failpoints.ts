@@ -1,5 +1,6 @@
 // Where berth-registry can be told to die, fail or wait: at each step of a push and of a collection that a crash may come between.
-// `test/integration/registry-crash.test.ts` kills it at every one of them.
+// `test/integration/registry-crash.test.ts` kills it at every one of them; `file.` and `blob.` are steps of a directory, `object.` and
+// `multipart.` those of a bucket.
 import { openFailpoints } from '../../base/failpoint.ts'
 
 export const FAILPOINTS = [
@@ -18,6 +19,12 @@ export const FAILPOINTS = [
   'file.written',
   'blob.synced',
   'blob.named',
+  'object.written',
+  'object.copied',
+  'object.removed',
+  'multipart.begun',
+  'multipart.part',
+  'multipart.completed',
   'collect.marked',
   'collect.condemned',
   'collect.claimed',

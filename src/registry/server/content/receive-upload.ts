@@ -47,6 +47,8 @@ export function receiveBytes(
       failpoint('upload.appended')
       return end
     } catch (error) {
+      // What was hashed is not what is stored: on another node somebody else may have been first.
+      if (isFailure(error)) registry.hashes.forget(id)
       if (isFailure(error, 'out-of-range')) throw outOfOrder(size)
       if (isFailure(error, 'not-found')) throw new ApiError('BLOB_UPLOAD_UNKNOWN')
       throw error
@@ -63,18 +65,23 @@ export function finishUpload(
   const { name, id } = upload
   const { store, hashes } = registry
   return registry.uploads.run(id, async () => {
-    const { size } = await requireUpload(registry, name, id)
-    if (!(await hashes.verify(store, { name, id, size }, digest)))
-      throw new ApiError('DIGEST_INVALID', { detail: { digest, reason: 'the uploaded bytes have another digest' } })
-    failpoint('upload.verified')
-    await withRoom(registry, name, (await store.isBlobLinked(name, digest)) ? 0 : size, () =>
-      promote(registry, upload, digest, size),
-    )
-    failpoint('upload.held')
-    hashes.forget(id)
-    await store.removeUpload(name, id)
-    failpoint('upload.removed')
-    return size
+    try {
+      const { size } = await requireUpload(registry, name, id)
+      if (!(await hashes.verify(store, { name, id, size }, digest)))
+        throw new ApiError('DIGEST_INVALID', { detail: { digest, reason: 'the uploaded bytes have another digest' } })
+      failpoint('upload.verified')
+      await withRoom(registry, name, (await store.isBlobLinked(name, digest)) ? 0 : size, () =>
+        promote(registry, upload, digest, size),
+      )
+      failpoint('upload.held')
+      hashes.forget(id)
+      await store.removeUpload(name, id)
+      failpoint('upload.removed')
+      return size
+    } catch (error) {
+      if (isFailure(error, 'not-found')) throw new ApiError('BLOB_UPLOAD_UNKNOWN') // finished or cancelled on another node
+      throw error
+    }
   })
 }
 
@@ -85,7 +92,7 @@ async function promote(
   size: number,
 ): Promise<void> {
   for (let tries = 0; ; tries++) {
-    if ((await store.statBlob(digest)) !== size) await store.promoteUpload(name, id, digest)
+    if ((await store.statBlob(digest)) !== size) await store.promoteUpload(name, id, digest, size)
     failpoint('upload.promoted')
     await store.linkBlob(name, digest)
     failpoint('upload.linked')

@@ -4,8 +4,8 @@
 // Several processes may work on one directory (a collector beside a server): of a pardon and a claim, which unlink and rename the same
 // file, the kernel lets one win. Appends to one upload must come from one process.
 import { randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
+import { constants, createReadStream } from 'node:fs'
+import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { DRAFT_SUFFIX, replaceFile, syncDirectory } from '../../../base/atomic-file.ts'
@@ -178,7 +178,9 @@ export class DirectoryStore implements RegistryStore {
     offset: number,
     source: AsyncIterable<Uint8Array>,
   ): Promise<number> {
-    const file = await absentAs(undefined, open(this.#at(`${layout.uploadPath(name, id)}/data`), 'r+'))
+    const data = this.#at(`${layout.uploadPath(name, id)}/data`)
+    await absentAs(undefined, this.#ownFile(data))
+    const file = await absentAs(undefined, open(data, 'r+'))
     if (file === undefined) throw new Failure('not-found', `no upload ${id}`)
     try {
       const { size } = await file.stat()
@@ -200,11 +202,12 @@ export class DirectoryStore implements RegistryStore {
     return createReadStream(this.#at(`${layout.uploadPath(name, id)}/data`), { highWaterMark: READ_BYTES })
   }
 
-  async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest): Promise<void> {
+  async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest, size: number): Promise<void> {
     const data = this.#at(`${layout.uploadPath(name, id)}/data`)
     const target = this.#at(layout.blobPath(digest))
     const file = await open(data, 'r')
     try {
+      if ((await file.stat()).size !== size) throw new Failure('not-found', `upload ${id} has changed`)
       await file.sync()
     } finally {
       await file.close()
@@ -218,6 +221,14 @@ export class DirectoryStore implements RegistryStore {
       failpoint('blob.named')
       await syncDirectory(dirname(target))
     })
+  }
+
+  /** Where an upload was made a blob and a crash kept it from going, the file is both: who writes to it gets a copy. */
+  async #ownFile(data: string): Promise<void> {
+    if ((await stat(data)).nlink === 1) return
+    const draft = `${data}.${randomUUID()}${DRAFT_SUFFIX}`
+    await copyFile(data, draft, constants.COPYFILE_FICLONE)
+    await rename(draft, data)
   }
 
   async removeUpload(name: RepositoryName, id: UploadId): Promise<boolean> {

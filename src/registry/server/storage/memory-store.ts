@@ -151,8 +151,10 @@ export class MemoryStore implements RegistryStore {
     return streamOf(Buffer.concat(this.#upload(name, id).bytes))
   }
 
-  async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest): Promise<void> {
-    this.#blobs.set(digest, Buffer.concat(this.#upload(name, id).bytes))
+  async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest, size: number): Promise<void> {
+    const bytes = Buffer.concat(this.#upload(name, id).bytes)
+    if (bytes.length !== size) throw new Failure('not-found', `upload ${id} has changed`)
+    this.#blobs.set(digest, bytes)
   }
 
   async removeUpload(name: RepositoryName, id: UploadId): Promise<boolean> {

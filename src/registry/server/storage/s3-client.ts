@@ -3,6 +3,7 @@ import { AwsClient } from 'aws4fetch'
 import { Readable } from 'node:stream'
 import type { ReadableStream as WebStream } from 'node:stream/web'
 import { Failure } from '../../../base/failure.ts'
+import { failpoint } from '../failpoints.ts'
 import type { ByteRange } from './store.ts'
 
 export interface S3Settings {
@@ -27,10 +28,27 @@ export interface S3Object {
   key: string
   size: number
   modifiedAt: number
+  etag: string
+}
+
+/** An object that is being made of several parts; nobody sees it before it is complete. */
+export interface S3Multipart {
+  key: string
+  id: string
+  /** Milliseconds since the epoch. */
+  startedAt: number
+}
+
+/** An object, as it was when somebody looked. */
+export interface S3Version {
+  key: string
+  etag: string
 }
 
 /** A write that depends on what is there. */
 export type Condition = { ifNoneMatch: '*' } | { ifMatch: string }
+
+export type AssembledPart = { copy: S3Version } | { bytes: Uint8Array }
 
 const RETRIES = 4
 const ERROR_BYTES_MAX = 4096
@@ -60,17 +78,18 @@ export class S3Client {
     return { size: Number(headers.get('content-length')), modifiedAt: Date.parse(headers.get('last-modified') ?? '') }
   }
 
-  async get(key: string, range?: ByteRange): Promise<{ body: Readable; etag: string } | undefined> {
+  /** Undefined where there is none, or none of that version. */
+  async get(key: string, range?: ByteRange, version?: string): Promise<Readable | undefined> {
     const headers: Record<string, string> = range === undefined ? {} : { range: `bytes=${range.start}-${range.end}` }
+    if (version !== undefined) headers['if-match'] = version
     const response = await this.#send('GET', key, { headers })
-    if (response.status === 404) {
+    if (response.status === 404 || response.status === 412) {
       await response.body?.cancel()
       return undefined
     }
     await this.#expect(response, key, 200, 206)
     const { body } = response
-    const stream = body === null ? Readable.from([]) : Readable.fromWeb(body as unknown as WebStream<Uint8Array>)
-    return { body: stream, etag: response.headers.get('etag') ?? '' }
+    return body === null ? Readable.from([]) : Readable.fromWeb(body as unknown as WebStream<Uint8Array>)
   }
 
   async getText(key: string): Promise<{ text: string; etag: string } | undefined> {
@@ -93,6 +112,7 @@ export class S3Client {
     }
     await this.#expect(response, key, 200)
     await response.body?.cancel()
+    failpoint('object.written')
     return true
   }
 
@@ -100,6 +120,7 @@ export class S3Client {
     const response = await this.#send('DELETE', key)
     await this.#expect(response, key, 204, 200, 404)
     await response.body?.cancel()
+    failpoint('object.removed')
   }
 
   /** In order of keys. With a delimiter what lies deeper is named once, by its beginning. */
@@ -117,6 +138,7 @@ export class S3Client {
           key: unescapeXml(element(entry, 'Key') ?? '').slice(this.#settings.prefix.length),
           size: Number(element(entry, 'Size')),
           modifiedAt: Date.parse(element(entry, 'LastModified') ?? ''),
+          etag: unescapeXml(element(entry, 'ETag') ?? ''),
         }
       for (const [, entry = ''] of text.matchAll(/<CommonPrefixes>(.*?)<\/CommonPrefixes>/gs))
         yield { folder: unescapeXml(element(entry, 'Prefix') ?? '').slice(this.#settings.prefix.length) }
@@ -125,41 +147,73 @@ export class S3Client {
     } while (token !== undefined && token !== '')
   }
 
-  async copy(from: string, to: string): Promise<void> {
-    const headers = { ...this.#kind(), 'x-amz-copy-source': this.#source(from) }
+  async copy(from: S3Version, to: string): Promise<void> {
+    const headers = { ...this.#kind(), ...this.#source(from) }
     await this.#expectXml(await this.#send('PUT', to, { headers }), to)
+    failpoint('object.copied')
+  }
+
+  /** Those that are under way, or that nobody will ever complete. */
+  async *listMultiparts(prefix: string): AsyncGenerator<S3Multipart> {
+    let at: { key: string; id: string } | undefined
+    do {
+      const query = new URLSearchParams({ uploads: '', prefix: this.#settings.prefix + prefix })
+      if (at !== undefined) {
+        query.set('key-marker', at.key)
+        query.set('upload-id-marker', at.id)
+      }
+      const response = await this.#send('GET', undefined, { query: query.toString() })
+      await this.#expect(response, prefix, 200)
+      const text = await response.text()
+      for (const [, entry = ''] of text.matchAll(/<Upload>(.*?)<\/Upload>/gs))
+        yield {
+          key: unescapeXml(element(entry, 'Key') ?? '').slice(this.#settings.prefix.length),
+          id: unescapeXml(element(entry, 'UploadId') ?? ''),
+          startedAt: Date.parse(element(entry, 'Initiated') ?? ''),
+        }
+      const isMore = element(text, 'IsTruncated') === 'true'
+      const [key, id] = [element(text, 'NextKeyMarker') ?? '', element(text, 'NextUploadIdMarker') ?? '']
+      at = isMore && key !== '' ? { key: unescapeXml(key), id: unescapeXml(id) } : undefined
+    } while (at !== undefined)
+  }
+
+  /** With the parts that it has. One that is complete or gone already is well, too. */
+  async abortMultipart({ key, id }: { key: string; id: string }): Promise<void> {
+    const response = await this.#send('DELETE', key, { query: `uploadId=${encodeURIComponent(id)}` })
+    await this.#expect(response, key, 204, 200, 404)
+    await response.body?.cancel()
   }
 
   /** Makes one object of several parts; it appears as a whole. Each part but the last has at least 5 MiB. */
-  async assemble(key: string, parts: AsyncIterable<{ copy: string } | { bytes: Uint8Array }>): Promise<void> {
+  async assemble(key: string, parts: AsyncIterable<AssembledPart>): Promise<void> {
     const begun = await this.#send('POST', key, { query: 'uploads=', headers: this.#kind() })
     const id = element(await this.#expectXml(begun, key), 'UploadId')
     if (id === undefined) throw new Failure('unavailable', `S3 gives no upload id for ${key}`)
     const upload = encodeURIComponent(unescapeXml(id))
+    failpoint('multipart.begun')
     try {
       const etags: string[] = []
-      for await (const part of parts) etags.push(await this.#sendPart(key, upload, etags.length + 1, part))
+      for await (const part of parts) {
+        etags.push(await this.#sendPart(key, upload, etags.length + 1, part))
+        failpoint('multipart.part')
+      }
       const list = etags.map((etag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${etag}</ETag></Part>`)
       const body = `<CompleteMultipartUpload>${list.join('')}</CompleteMultipartUpload>`
       await this.#expectXml(
         await this.#send('POST', key, { query: `uploadId=${upload}`, body: Buffer.from(body) }),
         key,
       )
+      failpoint('multipart.completed')
     } catch (error) {
-      await this.#send('DELETE', key, { query: `uploadId=${upload}` }).catch(() => {}) // the bucket's own rules sweep it
+      await this.abortMultipart({ key, id: unescapeXml(id) }).catch(() => {}) // swept with what crashes leave
       throw error
     }
   }
 
-  async #sendPart(
-    key: string,
-    upload: string,
-    number: number,
-    part: { copy: string } | { bytes: Uint8Array },
-  ): Promise<string> {
+  async #sendPart(key: string, upload: string, number: number, part: AssembledPart): Promise<string> {
     const query = `partNumber=${number}&uploadId=${upload}`
     if ('copy' in part) {
-      const headers = { 'x-amz-copy-source': this.#source(part.copy) }
+      const headers = this.#source(part.copy)
       const text = await this.#expectXml(await this.#send('PUT', key, { query, headers }), key)
       return unescapeXml(element(text, 'ETag') ?? '')
     }
@@ -198,8 +252,9 @@ export class S3Client {
     return text
   }
 
-  #source(key: string): string {
-    return `/${this.#settings.bucket}/${encodeKey(this.#settings.prefix + key)}`
+  #source({ key, etag }: S3Version): Record<string, string> {
+    const source = `/${this.#settings.bucket}/${encodeKey(this.#settings.prefix + key)}`
+    return { 'x-amz-copy-source': source, 'x-amz-copy-source-if-match': etag }
   }
 
   #kind(): Record<string, string> {

@@ -16,6 +16,9 @@ import type { ByteRange, CondemnedBlob, Pardon, RegistryStore, UploadState } fro
 
 const MARKER = '.repository'
 
+/** The object that an upload begins and ends with. */
+const startedAt = (name: RepositoryName, id: UploadId): string => `${layout.uploadPath(name, id)}/startedat`
+
 export class S3Store implements RegistryStore {
   readonly #client: S3Client
 
@@ -32,9 +35,24 @@ export class S3Store implements RegistryStore {
     if (isTwice) throw new Failure('failed-precondition', 'the S3 server does not know conditional writes')
   }
 
-  /** An object is there as a whole or not at all; half an upload of several parts the bucket's own rules remove. */
-  async removeLeftovers(): Promise<number> {
-    return 0
+  /** Blobs that were being put together, and objects of uploads whose removal had begun. */
+  async removeLeftovers(before: number): Promise<number> {
+    let count = 0
+    for await (const multipart of this.#client.listMultiparts(`${layout.ROOT}/`)) {
+      if (multipart.startedAt >= before) continue
+      await this.#client.abortMultipart(multipart)
+      count++
+    }
+    for (const name of await this.#repositories(['_uploads']))
+      for await (const id of this.listUploads(name)) {
+        if (await this.#exists(startedAt(name, id))) continue
+        for await (const entry of this.#client.list(`${layout.uploadPath(name, id)}/`)) {
+          if (!('key' in entry) || entry.modifiedAt >= before) continue
+          await this.#client.remove(entry.key)
+          count++
+        }
+      }
+    return count
   }
 
   async statBlob(digest: Digest): Promise<number | undefined> {
@@ -42,7 +60,7 @@ export class S3Store implements RegistryStore {
   }
 
   async readBlob(digest: Digest, range?: ByteRange): Promise<Readable | undefined> {
-    return (await this.#client.get(layout.blobPath(digest), range))?.body
+    return this.#client.get(layout.blobPath(digest), range)
   }
 
   async writeBlob(digest: Digest, bytes: Uint8Array): Promise<void> {
@@ -149,11 +167,11 @@ export class S3Store implements RegistryStore {
   }
 
   async createUpload(name: RepositoryName, id: UploadId): Promise<void> {
-    await this.#client.put(`${layout.uploadPath(name, id)}/startedat`, new Date().toISOString())
+    await this.#client.put(startedAt(name, id), new Date().toISOString())
   }
 
   async statUpload(name: RepositoryName, id: UploadId): Promise<UploadState | undefined> {
-    const started = await this.#client.getText(`${layout.uploadPath(name, id)}/startedat`)
+    const started = await this.#client.getText(startedAt(name, id))
     if (started === undefined) return undefined
     return { size: sizeOf(await listParts(this.#client, name, id)), startedAt: Date.parse(started.text) }
   }
@@ -174,12 +192,17 @@ export class S3Store implements RegistryStore {
     return readParts(this.#client, await listParts(this.#client, name, id))
   }
 
-  async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest): Promise<void> {
-    await joinParts(this.#client, await listParts(this.#client, name, id), layout.blobPath(digest))
+  async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest, size: number): Promise<void> {
+    // Another node may be adding to the upload, or removing it, after which others' bytes could come to lie in the same places. Parts that
+    // are listed before the upload is seen to be there still are those that were verified; their versions are what is put together.
+    const parts = (await listParts(this.#client, name, id)).filter(({ offset }) => offset < size)
+    if (sizeOf(parts) !== size || !(await this.#exists(startedAt(name, id))))
+      throw new Failure('not-found', `upload ${id} has changed`)
+    await joinParts(this.#client, parts, layout.blobPath(digest))
   }
 
   async removeUpload(name: RepositoryName, id: UploadId): Promise<boolean> {
-    const removed = await this.#unlink(`${layout.uploadPath(name, id)}/startedat`)
+    const removed = await this.#unlink(startedAt(name, id))
     for await (const key of this.#keys(`${layout.uploadPath(name, id)}/`)) await this.#client.remove(key)
     return removed
   }

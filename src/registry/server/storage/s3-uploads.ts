@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { Failure } from '../../../base/failure.ts'
 import type { RepositoryName, UploadId } from '../names.ts'
 import * as layout from './layout.ts'
-import type { S3Client } from './s3-client.ts'
+import type { AssembledPart, S3Client } from './s3-client.ts'
 
 /** One object of an upload, and what an upload keeps in memory. */
 const PART_BYTES = 16 * 1024 * 1024
@@ -15,6 +15,7 @@ export interface Part {
   key: string
   offset: number
   size: number
+  etag: string
 }
 
 function partsPath(name: RepositoryName, id: UploadId): string {
@@ -29,7 +30,7 @@ export async function listParts(client: S3Client, name: RepositoryName, id: Uplo
     if (!('key' in entry)) continue
     const offset = Number(entry.key.slice(partsPath(name, id).length))
     if (offset !== end) break
-    parts.push({ key: entry.key, offset, size: entry.size })
+    parts.push({ key: entry.key, offset, size: entry.size, etag: entry.etag })
     end += entry.size
   }
   return parts
@@ -76,10 +77,10 @@ export function readParts(client: S3Client, parts: readonly Part[]): Readable {
 }
 
 async function* bytesOf(client: S3Client, parts: readonly Part[]): AsyncGenerator<Uint8Array> {
-  for (const { key } of parts) {
-    const found = await client.get(key)
+  for (const { key, etag } of parts) {
+    const found = await client.get(key, undefined, etag)
     if (found === undefined) throw new Failure('not-found', `${key} is gone`)
-    yield* found.body as AsyncIterable<Uint8Array>
+    yield* found as AsyncIterable<Uint8Array>
   }
 }
 
@@ -90,16 +91,16 @@ export async function joinParts(client: S3Client, parts: readonly Part[], target
     await client.put(target, '')
     return
   }
-  if (another === undefined) return client.copy(only.key, target)
+  if (another === undefined) return client.copy(only, target)
   const areLarge = parts.slice(0, -1).every(({ size }) => size >= COPIED_PART_MIN)
   await client.assemble(target, areLarge ? copies(parts) : rechunked(bytesOf(client, parts)))
 }
 
-async function* copies(parts: readonly Part[]): AsyncGenerator<{ copy: string }> {
-  for (const { key } of parts) yield { copy: key }
+async function* copies(parts: readonly Part[]): AsyncGenerator<AssembledPart> {
+  for (const { key, etag } of parts) yield { copy: { key, etag } }
 }
 
-async function* rechunked(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ bytes: Uint8Array }> {
+async function* rechunked(source: AsyncIterable<Uint8Array>): AsyncGenerator<AssembledPart> {
   let waiting: Uint8Array[] = []
   let size = 0
   for await (const part of source) {

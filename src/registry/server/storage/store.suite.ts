@@ -75,8 +75,9 @@ export function storeSuite(kind: string, open: () => Promise<RegistryStore>): vo
     const bytes = Buffer.concat(parts)
     assert.deepEqual(await collect(await store.readUpload(NAME, id)), bytes)
     const digest = digestOf(bytes)
-    await store.promoteUpload(NAME, id, digest)
-    await store.promoteUpload(NAME, id, digest)
+    await assert.rejects(store.promoteUpload(NAME, id, digest, bytes.length + 1), (e) => isFailure(e, 'not-found'))
+    await store.promoteUpload(NAME, id, digest, bytes.length)
+    await store.promoteUpload(NAME, id, digest, bytes.length)
     assert.deepEqual(await read(store, digest), bytes)
     assert.equal(await store.removeUpload(NAME, id), true)
     assert.equal(await store.removeUpload(NAME, id), false)
@@ -102,8 +103,20 @@ export function storeSuite(kind: string, open: () => Promise<RegistryStore>): vo
     await store.createUpload(NAME, id)
     await store.appendUpload(NAME, id, 0, from())
     const digest = digestOf('')
-    await store.promoteUpload(NAME, id, digest)
+    await store.promoteUpload(NAME, id, digest, 0)
     assert.equal(await store.statBlob(digest), 0)
+  })
+
+  it('what is added to an upload after its promotion does not come into the blob', async (store) => {
+    const id = newUploadId()
+    await store.createUpload(NAME, id)
+    const bytes = randomBytes(1000)
+    await store.appendUpload(NAME, id, 0, from(bytes))
+    const digest = digestOf(bytes)
+    await store.promoteUpload(NAME, id, digest, bytes.length)
+    assert.equal(await store.appendUpload(NAME, id, 1000, from(Buffer.alloc(500))), 1500)
+    assert.deepEqual(await read(store, digest), bytes)
+    assert.deepEqual(await collect(await store.readUpload(NAME, id)), Buffer.concat([bytes, Buffer.alloc(500)]))
   })
 
   it('two repositories see only what is linked into them', async (store) => {
@@ -186,7 +199,7 @@ export function storeSuite(kind: string, open: () => Promise<RegistryStore>): vo
       const id = newUploadId()
       await store.createUpload(NAME, id)
       await store.appendUpload(NAME, id, 0, from(bytes))
-      await store.promoteUpload(NAME, id, digest)
+      await store.promoteUpload(NAME, id, digest, bytes.length)
       await store.linkBlob(NAME, digest)
       await store.removeUpload(NAME, id)
     }

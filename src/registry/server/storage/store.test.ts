@@ -21,7 +21,7 @@ test('directory: a blob is one file, whoever pushed it, and nothing of an upload
     const id = newUploadId()
     await store.createUpload(name, id)
     await store.appendUpload(name, id, 0, oneByte())
-    await store.promoteUpload(name, id, digest)
+    await store.promoteUpload(name, id, digest, 1)
     await store.linkBlob(name, digest)
     await store.removeUpload(name, id)
   }

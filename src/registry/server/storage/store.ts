@@ -79,8 +79,11 @@ export interface RegistryStore extends AsyncDisposable {
    */
   appendUpload(name: RepositoryName, id: UploadId, offset: number, source: AsyncIterable<Uint8Array>): Promise<number>
   readUpload(name: RepositoryName, id: UploadId): Promise<Readable>
-  /** Makes the upload's bytes, whose digest the caller has verified, a blob. Can be repeated; the upload stays. */
-  promoteUpload(name: RepositoryName, id: UploadId, digest: Digest): Promise<void>
+  /**
+   * Makes the upload's bytes, whose size and digest the caller has verified, a blob. Can be repeated; the upload stays, and what is added
+   * to it after does not come into the blob. Throws Failure('not-found') where it has become another meanwhile.
+   */
+  promoteUpload(name: RepositoryName, id: UploadId, digest: Digest, size: number): Promise<void>
   removeUpload(name: RepositoryName, id: UploadId): Promise<boolean>
   listUploads(name: RepositoryName): AsyncIterable<UploadId>
 
