@@ -12,13 +12,14 @@ import { decodeLink, disableBridgePort, listLinks } from '../linux/netlink/route
 import { chooseAddress } from './address-pools.ts'
 import { type Bridge, ensureBridge, findLink } from './bridge.ts'
 import { connectEndpoint } from './endpoint-link.ts'
-import { Firewall, type PublishRule } from './firewall.ts'
+import { Firewall, type LinkRule, type PublishRule } from './firewall.ts'
 import { type HostPort, reserveHostPorts } from './host-ports.ts'
 import { formatIpv4, formatSubnet, isIpv4, macOf, parseIpv4 } from './ipv4.ts'
 import { LinkRemover } from './link-remover.ts'
 import { bridgeName, tableName } from './names.ts'
 import type {
   Endpoint,
+  EndpointPassage,
   EndpointRequest,
   Network,
   NetworkDescription,
@@ -118,6 +119,36 @@ class BridgeNetwork implements Network {
     return [...this.#endpoints.values()]
   }
 
+  setPassages(passages: readonly EndpointPassage[]): void {
+    const firewall = this.#firewall
+    if (firewall === undefined || this.#parts.options.interContainerCommunication) return
+    const addressOf = (key: string) => this.#endpoints.get(key)?.address
+    const links = passages.flatMap(({ from, to, protocol, port }): LinkRule[] => {
+      const [source, target] = [addressOf(from), addressOf(to)]
+      if (source === undefined || target === undefined) return []
+      return [{ protocol, from: parseIpv4(source), to: parseIpv4(target), port }]
+    })
+    this.#routeBetweenPorts(links.length > 0)
+    this.#throughTable(
+      () => firewall.setLinks(links),
+      () => this.#publishRules(),
+    )
+  }
+
+  /** The bridge passes nothing between isolated ports. Where it answers for those behind them, the host routes what they send, and the table has its say. */
+  #routeBetweenPorts(isOn: boolean): void {
+    if (!this.#isolatesPorts()) return
+    const { name } = this.#parts.bridge
+    writeSysctl(`net/ipv4/neigh/${name}/proxy_delay`, '0')
+    writeSysctl(`net/ipv4/conf/${name}/proxy_arp_pvlan`, isOn ? '1' : '0')
+  }
+
+  /** With bridge-netfilter the table sees what the bridge forwards, and knows published ports; isolation would stop those too. */
+  #isolatesPorts(): boolean {
+    const { interContainerCommunication } = this.#parts.options
+    return !interContainerCommunication && readSysctl('net.bridge.bridge-nf-call-iptables') !== '1'
+  }
+
   async attach(request: EndpointRequest): Promise<Endpoint> {
     const { kernel, log, bridge, options, records, socket } = this.#parts
     if (this.#endpoints.has(request.key) || this.#attaching.has(request.key))
@@ -148,8 +179,7 @@ class BridgeNetwork implements Network {
       prefixLength: bridge.subnet.prefixLength,
       gateway: bridge.gateway,
       sysctls: request.sysctls,
-      // With bridge-netfilter the table sees what the bridge forwards, and knows published ports; isolation would stop those too.
-      isIsolated: !options.interContainerCommunication && readSysctl('net.bridge.bridge-nf-call-iptables') !== '1',
+      isIsolated: this.#isolatesPorts(),
     }
     const hostInterface = connectEndpoint(kernel, socket, link, (name) => undo.defer(() => this.#remover.remove(name)))
 
@@ -261,14 +291,21 @@ class BridgeNetwork implements Network {
     this.#ports.set(record.key, ports)
   }
 
-  /** A table that was removed under us (`nft flush ruleset`) is made anew with everything that belongs in it. */
   #publish(rules: readonly PublishRule[]): void {
+    this.#throughTable(
+      () => this.#firewall?.publish(rules),
+      () => [...this.#publishRules(), ...rules],
+    )
+  }
+
+  /** A table that was removed under us (`nft flush ruleset`) is made anew with everything that belongs in it. */
+  #throughTable(change: () => void, published: () => readonly PublishRule[]): void {
     try {
-      this.#firewall?.publish(rules)
+      change()
     } catch (error) {
       if (!hasErrno(error, 'ENOENT')) throw error
       this.#parts.log.warn('the nftables table has gone; it is created again')
-      this.#firewall?.reconcile([...this.#publishRules(), ...rules])
+      this.#firewall?.reconcile(published())
     }
   }
 

@@ -39,6 +39,14 @@ export interface PublishRule {
   containerPort: number
 }
 
+/** A port of one endpoint that another one may use. */
+export interface LinkRule {
+  protocol: PortProtocol
+  from: number
+  to: number
+  port: number
+}
+
 export interface FirewalledNetwork {
   bridge: string
   subnet: Subnet
@@ -52,6 +60,7 @@ export class Firewall {
   readonly #socket: NetlinkSocket
   readonly #table: string
   readonly #network: FirewalledNetwork
+  #links: readonly LinkRule[] = []
 
   constructor(kernel: Kernel, table: string, network: FirewalledNetwork) {
     this.#socket = NetlinkSocket.open(kernel, NETLINK_NETFILTER)
@@ -59,7 +68,7 @@ export class Firewall {
     this.#network = network
   }
 
-  /** Makes the table as this version wants it, this network's elements and exactly these published ports. */
+  /** Makes the table as this version wants it, this network's elements, exactly these published ports, and the links that were set last. */
   reconcile(wanted: readonly PublishRule[]): void {
     if (this.#tableComment() !== layoutFingerprint(this.#table)) return this.#rebuild(wanted)
     try {
@@ -80,6 +89,7 @@ export class Firewall {
       ...tableRequests(table),
       ...this.#networkElements(addElements),
       ...this.#ruleElements(wanted, addElements),
+      ...this.#linkElements(this.#links.map(encodeLink), addElements),
     ])
   }
 
@@ -95,7 +105,39 @@ export class Firewall {
       if (stale.length > 0) changes.push(deleteElements(table, set, stale))
     }
     const missing = [...wantedKeys.values()]
-    this.#commit([...changes, ...this.#networkElements(addElements), ...this.#ruleElements(missing, addElements)])
+    const elements = [...this.#networkElements(addElements), ...this.#ruleElements(missing, addElements)]
+    this.#commit([...changes, ...elements, ...this.#linkChanges()])
+  }
+
+  /** Exactly these from now on; each once. Throws ENOENT where somebody has removed the table. */
+  setLinks(links: readonly LinkRule[]): void {
+    this.#links = links
+    const changes = this.#linkChanges()
+    if (changes.length > 0) this.#commit(changes)
+  }
+
+  #linkChanges(): NetlinkRequest[] {
+    const wanted = new Map(this.#links.map((link) => [encodeLink(link).toString('hex'), encodeLink(link)]))
+    const stale = this.#list(SET.linked)
+      .map(({ key }) => key)
+      .filter((key) => !wanted.delete(key.toString('hex')) && this.#isOurLink(key))
+    return [...this.#linkElements(stale, deleteElements), ...this.#linkElements([...wanted.values()], addElements)]
+  }
+
+  #linkElements(keys: readonly Buffer[], change: ElementChange): NetlinkRequest[] {
+    return keys.length === 0
+      ? []
+      : [
+          change(
+            this.#table,
+            SET.linked,
+            keys.map((key) => ({ key })),
+          ),
+        ]
+  }
+
+  #isOurLink(key: Buffer): boolean {
+    return contains(this.#network.subnet, key.readUInt32BE(LINK_SOURCE_OFFSET))
   }
 
   publish(rules: readonly PublishRule[]): void {
@@ -117,6 +159,7 @@ export class Firewall {
   /** Removes this network, and the table with the last of them. */
   remove(): void {
     ignoringMissing(() => this.#removePublished())
+    ignoringMissing(() => this.setLinks([]))
     for (const change of this.#networkElements(deleteElements)) ignoringMissing(() => this.#commit([change]))
     if (this.#tableComment() !== undefined && this.#list(SET.bridges).length === 0)
       this.#commit([deleteTable(this.#table)])
@@ -205,6 +248,13 @@ function encodeRule(rule: PublishRule): EncodedRule {
     set: SET.published,
     element: { key: concatenation(protocol, encodeIpv4(rule.hostAddress), hostPort), value },
   }
+}
+
+/** Behind the protocol, which is padded to four bytes. */
+const LINK_SOURCE_OFFSET = 4
+
+function encodeLink({ protocol, from, to, port }: LinkRule): Buffer {
+  return concatenation(Buffer.from([PROTOCOL_NUMBER[protocol]]), encodeIpv4(from), encodeIpv4(to), encodePort(port))
 }
 
 function keyOf({ set, element }: EncodedRule): string {

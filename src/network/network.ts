@@ -45,6 +45,14 @@ export interface Endpoint {
   ports: readonly PublishedPort[]
 }
 
+/** A port that one endpoint may use of another, both by their keys. */
+export interface EndpointPassage {
+  from: string
+  to: string
+  protocol: PortProtocol
+  port: number
+}
+
 export interface NetworkDescription {
   id: string
   name: string
@@ -61,6 +69,8 @@ export interface Network {
   /** Unpublishes, frees the address, removes the veth without waiting for the kernel's RCU. Unknown keys are no error. */
   detach(key: string): Promise<void>
   endpoints(): readonly Endpoint[]
+  /** Exactly these are open between endpoints that may not talk to each other otherwise; without effect where they may. Who is not there is left out. */
+  setPassages(passages: readonly EndpointPassage[]): void
   /** After a restart: keeps what belongs to `live` keys (ports listen again), removes every other trace of ours from the kernel. */
   reconcile(live: ReadonlySet<string>): Promise<void>
   /** Takes down nothing that containers use; closes sockets of this process. */

@@ -32,6 +32,8 @@ export const SET = {
   bridges: 'bridges',
   /** Pairs of bridges between which containers may talk: a bridge with itself. */
   connected: 'connected',
+  /** protocol . source . destination . port: what links open between containers that may not talk to each other. */
+  linked: 'linked',
   /** Every network's addresses. */
   subnets: 'subnets',
   /** Those that leave the host under the host's address. */
@@ -45,6 +47,7 @@ export const SET = {
 const SETS: readonly NftSet[] = [
   { name: SET.bridges, key: ['ifname'] },
   { name: SET.connected, key: ['ifname', 'ifname'] },
+  { name: SET.linked, key: ['inet_proto', 'ipv4_addr', 'ipv4_addr', 'inet_service'] },
   { name: SET.subnets, key: ['ipv4_addr'], isInterval: true },
   { name: SET.masqueraded, key: ['ipv4_addr'], isInterval: true },
   { name: SET.published, key: ['inet_proto', 'ipv4_addr', 'inet_service'], value: ['ipv4_addr', 'inet_service'] },
@@ -135,6 +138,20 @@ function rules(): Rule[] {
       chain: 'forward',
       comment: 'containers of one network',
       expressions: [loadMeta('iifname'), loadMeta('oifname', 2), lookup(SET.connected), verdict('accept')],
+    },
+    {
+      chain: 'forward',
+      comment: 'links between containers of a network that keeps them apart',
+      expressions: [
+        ...interfaceIn('iifname', SET.bridges),
+        ...interfaceIn('oifname', SET.bridges),
+        loadMeta('l4proto'),
+        loadAddress('saddr', 9),
+        loadAddress('daddr', 10),
+        loadDestinationPort(11),
+        lookup(SET.linked),
+        verdict('accept'),
+      ],
     },
     {
       chain: 'forward',

@@ -141,6 +141,7 @@ function networkOf({ endpoints }: MemoryMachine): Network {
       endpoints.delete(key)
     },
     endpoints: () => [...endpoints.values()],
+    setPassages: () => {},
     async reconcile(live) {
       for (const key of endpoints.keys()) if (!live.has(key)) endpoints.delete(key)
     },

@@ -83,12 +83,12 @@ export async function container(
   return { ...endpoint, netns }
 }
 
-export function serve(netns: string, name: string): void {
+export function serve(netns: string, name: string, port = 80): void {
   const server = createServer((socket) =>
     socket.on('error', () => {}).end(`${name} ${socket.remoteAddress?.replace('::ffff:', '')}`),
   )
   const fd = openSync(netns, 'r')
-  inNetns(kernel, fd, () => server.listen(80)) // without an address Node listens before it returns
+  inNetns(kernel, fd, () => server.listen(port)) // without an address Node listens before it returns
   closeSync(fd)
   servers.push(server)
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type TestEngine, startEngine } from '../harness/berth.ts'
+import { eventually, must } from '../harness/command.ts'
 import { pushBusybox } from '../harness/images.ts'
 import { type TestRegistry, startRegistry } from '../harness/registry.ts'
 
@@ -51,6 +52,41 @@ test('a link outlives the engine and the name of the other container, and hears 
   assert.equal(await linksOf('web'), '[]')
   await engine.ok('start', 'web')
   await engine.ok('rm', '-f', 'web', 'in-its-place')
+})
+
+test('with "icc": false the ports that are exposed are open to who is linked, across restarts of either and of the engine', async () => {
+  const apart = await startEngine({ args: ['--icc=false'] })
+  try {
+    await must(['sh', '-c', 'docker save "$0" | DOCKER_HOST=$1 docker load', image, apart.host], {
+      env: { DOCKER_HOST: engine.host },
+    })
+    const serving = 'for port in 80 81; do nc -ll -p $port -e echo hello $port & done; wait'
+    await apart.ok('run', '-d', '--name', 'db', '--expose', '80', image, 'sh', '-c', serving)
+    await apart.ok('run', '-d', '--name', 'web', '--link', 'db:store', image, 'sleep', '1000')
+    await apart.ok('run', '-d', '--name', 'other', image, 'sleep', '1000')
+    const ask = async (from: string, port: number) => {
+      const address = await apart.ok('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'db')
+      return (await apart.docker(['exec', from, 'nc', '-w', '1', address, String(port)])).stdout.trim()
+    }
+    const proveIt = async () => {
+      await eventually('what is exposed is open', 10_000, async () => (await ask('web', 80)) === 'hello 80')
+      assert.deepEqual([await ask('web', 81), await ask('other', 80)], ['', ''])
+    }
+    await proveIt()
+    await apart.ok('stop', '-t', '0', 'db')
+    await apart.ok('run', '-d', '--name', 'filler', image, 'sleep', '1000')
+    await apart.ok('start', 'db')
+    await proveIt()
+    await apart.killEngine()
+    await apart.start()
+    await proveIt()
+    await apart.ok('restart', '-t', '0', 'web')
+    await proveIt()
+    await apart.ok('rm', '--link', 'web/store')
+    assert.equal(await ask('web', 80), '')
+  } finally {
+    await apart[Symbol.asyncDispose]()
+  }
 })
 
 test('a link that was taken away is gone for good', async () => {

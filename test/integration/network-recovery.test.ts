@@ -18,6 +18,7 @@ import {
   root,
   ruleset,
   run,
+  serve,
   store,
   until,
 } from '../harness/network-host.ts'
@@ -104,6 +105,51 @@ test('without inter-container communication containers reach the host, but not e
   assert.equal(await ask(b.address, 80), `b1 ${apart.describe().gateway}`)
   await apart.destroy()
 })
+
+for (const [how, callsIptables] of [
+  ['by the bridge', '0'],
+  ['by bridge-netfilter', '1'],
+] as const) {
+  test(`kept apart ${how}, one container reaches exactly what was opened to it`, async () => {
+    run(`echo ${callsIptables} > /proc/sys/net/bridge/bridge-nf-call-iptables`)
+    let apart = await open({ instance: 'links', interContainerCommunication: false })
+    const [dbName, webName, otherName] = ['db', 'linked', 'stranger'].map((name) => `${name}${callsIptables}`) as [
+      string,
+      string,
+      string,
+    ]
+    const db = await container(dbName, [], apart)
+    const [web, other] = [await container(webName, [], apart), await container(otherName, [], apart)]
+    serve(db.netns, 'more', 81)
+    const open80 = [{ from: webName, to: dbName, protocol: 'tcp', port: 80 }] as const
+    assert.equal(await ask(db.address, 80, web.netns), undefined)
+    apart.setPassages([...open80, { from: 'nobody', to: dbName, protocol: 'tcp', port: 81 }])
+    const proveIt = async () => {
+      const answers = await Promise.all([
+        ask(db.address, 80, web.netns),
+        ask(db.address, 81, web.netns), // another port
+        ask(web.address, 80, db.netns), // the other way
+        ask(db.address, 80, other.netns), // somebody else
+        ask(other.address, 80, web.netns), // and to somebody else
+      ])
+      assert.deepEqual(answers, [`${dbName} ${web.address}`, undefined, undefined, undefined, undefined])
+    }
+    await proveIt()
+    await apart.close()
+    apart = await open({ instance: 'links', interContainerCommunication: false })
+    run('nft add element ip berth-links linked { tcp . 172.18.0.77 . 172.18.0.78 . 99 }')
+    await apart.reconcile(new Set([dbName, webName, otherName]))
+    apart.setPassages(open80)
+    await proveIt()
+    assert.doesNotMatch(ruleset(), /172\.18\.0\.77/)
+    run('nft delete table ip berth-links')
+    await container(`another${callsIptables}`, [{ hostPort: 8093 }], apart) // the table comes back, and the links with it
+    await proveIt()
+    apart.setPassages([])
+    assert.equal(await ask(db.address, 80, web.netns), undefined, 'closed again')
+    await apart.destroy()
+  })
+}
 
 test('without nftables the sockets carry published ports', async () => {
   const plain = await open({ instance: 'plain', iptables: false, bip: '10.77.0.1/24' })

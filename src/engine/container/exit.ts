@@ -6,6 +6,7 @@ import type { Engine } from '../engine.ts'
 import { endExecsOf } from '../exec/exec-exit.ts'
 import type { Container } from './container.ts'
 import { isAlive } from './container-state.ts'
+import { openLinks } from './links/open-links.ts'
 import { networkKind } from './network-settings.ts'
 import { releaseMounts } from './mounts/set-up-mounts.ts'
 import { publishContainerEvent, publishNetworkEvent } from './publish-event.ts'
@@ -99,6 +100,7 @@ export async function leaveNetwork(engine: Engine, container: Container): Promis
     .catch((error: unknown) =>
       engine.log.error('leaving the network failed', { container: container.id, error: messageOf(error) }),
     )
+  openLinks(engine)
   publishNetworkEvent(engine, container, 'disconnect')
 }
 

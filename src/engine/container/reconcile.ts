@@ -16,6 +16,7 @@ import { watchHealth } from './watch-health.ts'
 import { handleExit } from './exit.ts'
 import { adoptMounts, sweepVolumes } from './mounts/set-up-mounts.ts'
 import { sweepTemporaryMounts } from './mounts/temporary-mounts.ts'
+import { openLinks } from './links/open-links.ts'
 import { netnsDirectory, netnsPath } from './paths.ts'
 import { publishContainerEvent } from './publish-event.ts'
 import { removeContainer } from './remove.ts'
@@ -147,6 +148,7 @@ async function sweep(engine: Engine): Promise<void> {
   )
   const steps: readonly (readonly [subject: string, step: () => Promise<void>])[] = [
     ['network', () => engine.network.reconcile(live)],
+    ['links', async () => openLinks(engine)],
     ['tasks and records', () => sweepContainerd(engine)],
     ['snapshots', () => sweepSnapshots(engine, isOwned)],
     ['network namespaces', () => sweepNetns(engine, live)],

@@ -10,6 +10,7 @@ import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { adoptNames, buildSpec } from './build-spec.ts'
 import type { Container } from './container.ts'
 import { leaveNetwork } from './exit.ts'
+import { openLinks } from './links/open-links.ts'
 import { tellParents } from './links/linked-containers.ts'
 import { explainRunFailure } from './exit-code-of-failure.ts'
 import { writeHostsFile, writeNetworkFiles } from './network-files.ts'
@@ -217,6 +218,7 @@ async function joinNetwork(engine: Engine, container: Container, undo: UndoStack
     })
   writeHostsFile(engine, container)
   tellParents(engine, container)
+  openLinks(engine)
   publishNetworkEvent(engine, container, 'connect')
 }
 

@@ -10,6 +10,7 @@ import { ContainerStore } from '../container-store.ts'
 import { initialState } from '../container-state.ts'
 import { hostsOfLinked, variablesOfLinked } from './linked-containers.ts'
 import { linkVariables } from './link-variables.ts'
+import { findPassages } from './open-links.ts'
 import { parseLink } from './parse-link.ts'
 import { registerLinks, restoreLinks } from './register-links.ts'
 
@@ -43,6 +44,29 @@ function bringUp(container: Container, address: string): void {
     ...{ prefixLength: 16, gateway: '172.17.0.1', macAddress: '', ports: [] },
   }
 }
+
+test('where containers are kept apart a link opens what the other one exposes, in one direction, once, and while both have an address', () => {
+  withHost((host, add) => {
+    const [db, off] = [add('db'), add('off')]
+    db.record.config.ExposedPorts = { '80/tcp': {}, '53/UDP': {}, '9': {}, '0/tcp': {}, '70000/tcp': {}, '5/icmp': {} }
+    off.record.config.ExposedPorts = { '81/tcp': {} }
+    const web = add('web', { Links: ['db:a', 'db:b', 'off:c'] })
+    registerLinks(host, web)
+    const find = () =>
+      findPassages(host.containers.list(), host.containers.links).map(
+        ({ from, to, protocol, port }) => `${Number(from)} ${Number(to)} ${port}/${protocol}`,
+      )
+    assert.deepEqual(find(), [])
+    bringUp(web, '172.17.0.2')
+    assert.deepEqual(find(), [])
+    bringUp(db, '172.17.0.3')
+    assert.deepEqual(find().sort(), ['3 1 53/udp', '3 1 80/tcp', '3 1 9/tcp'])
+    host.containers.links.remove(web, 'a')
+    assert.equal(find().length, 3)
+    host.containers.links.remove(web, 'b')
+    assert.deepEqual(find(), [])
+  })
+})
 
 test('a link is a name and an alias, also as inspect shows it', () => {
   assert.deepEqual(parseLink('db'), { name: 'db', alias: 'db' })

@@ -4,6 +4,7 @@ import type { Engine } from '../../engine.ts'
 import type { Container, LinkRecord } from '../container.ts'
 import { isAlive } from '../container-state.ts'
 import { writeHostsFile } from '../network-files.ts'
+import { openLinks } from './open-links.ts'
 import { parseLink } from './parse-link.ts'
 
 type Host = Pick<Engine, 'containers' | 'log'>
@@ -72,6 +73,7 @@ export async function removeLink(engine: Engine, linkName: string): Promise<void
     engine.containers.links.remove(parent, alias)
     parent.record.links = (parent.record.links ?? []).filter((link) => link.alias !== alias)
     parent.save()
+    openLinks(engine)
     if (isAlive(parent.state)) writeHostsFile(engine, parent)
   })
 }
