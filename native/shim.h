@@ -110,7 +110,8 @@ step_function step_setns, step_setns_init, step_unshare, step_setsid, step_prctl
     step_fs_mount, step_open_tree, step_mount_setattr, step_move_mount, step_move_mount_to_path, step_mask, step_pivot_root, step_pty,
     step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of, step_clone, step_sync, step_run_hook,
     step_open_host, step_connect_unix, step_await_fifo, step_make_user_namespace, step_scheduler, step_io_priority, step_memory_policy,
-    step_personality, step_cpu_affinity, step_reconfigure, step_copy_tree, step_move_root, step_chroot, step_reopen_null;
+    step_personality, step_cpu_affinity, step_reconfigure, step_copy_tree, step_move_root, step_chroot, step_reopen_null,
+    step_own_streams;
 _Noreturn void run_steps(struct child *child, const struct process_plan *plan);
 int slot_fd(struct child *child, uint8_t slot);
 int fill_slot(struct child *child, uint8_t slot, int fd);

@@ -88,10 +88,19 @@ int step_umask(struct child *child, struct cursor *c) {
 }
 
 // A program that opens /dev/stdout opens the pipe anew, for which it must own it. /dev/null and terminals are not ours to give away.
-static void own_streams(uint32_t uid) {
+static void own_streams(uint32_t uid, uint32_t gid) {
   struct stat st;
   for (int fd = 0; fd < 3; fd++)
-    if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode)) fchown(fd, uid, (gid_t)-1);
+    if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode)) fchown(fd, uid, gid);
+}
+
+// A user namespace's root can give away only what belongs to its users, so that the host's root gives the pipes to it before.
+int step_own_streams(struct child *child, struct cursor *c) {
+  (void)child;
+  uint32_t uid = take_u32(c), gid = take_u32(c);
+  if (c->bad) return refuse(EINVAL);
+  own_streams(uid, gid);
+  return 0;
 }
 
 // By raw calls: libc would try to change the identity of threads that do not exist here, through memory shared with the shim's copy.
@@ -102,7 +111,7 @@ int step_set_ids(struct child *child, struct cursor *c) {
   if (c->bad || count % 4 != 0 || count / 4 > ID_LIMIT) return refuse(EINVAL);
   uint32_t groups[count / 4 + 1]; // at most 256 KiB of the child's own stack
   if (count) memcpy(groups, bytes, count);
-  own_streams(uid);
+  own_streams(uid, (uint32_t)-1);
   if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return -1;
   if (!keeps_groups && syscall(SYS_setgroups, (size_t)(count / 4), groups) < 0) return -1;
   if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0) return -1;

@@ -20,6 +20,7 @@ static step_function *const step_table[] = {
     step_chdir, step_resolve_exec, step_close_fds, step_await_start, step_exec, step_open_tree_of, step_clone, step_sync, step_run_hook,
     step_open_host, step_connect_unix, step_await_fifo, step_make_user_namespace, step_scheduler, step_io_priority, step_memory_policy,
     step_personality, step_cpu_affinity, step_reconfigure, step_copy_tree, step_move_root, step_chroot, step_reopen_null,
+    step_own_streams,
 };
 
 int refuse(int error) {

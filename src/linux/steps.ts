@@ -111,6 +111,7 @@ export type StepBody =
   | { op: 'move-root'; root: Slot } // --no-pivot: covers other /proc and /sys mounts, mount(".", "/", MS_MOVE), chroot
   | { op: 'chroot'; root: Slot } // without a mount namespace: fchdir, chroot, chdir("/")
   | { op: 'reopen-null' } // standard streams that are the host's /dev/null (char 1:3) become that of the present root
+  | { op: 'own-streams'; uid: number; gid: number } // fchown(2) of standard streams that are pipes
 
 export type StepOp = StepBody['op']
 

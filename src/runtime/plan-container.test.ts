@@ -217,6 +217,18 @@ test('sysctls outside the namespaces of the container are refused', () => {
   })
 })
 
+test("the streams of a user namespace's first process are its root's, unless they are the caller's", () => {
+  const edit = (spec: RuntimeSpec) => {
+    spec.linux!.namespaces!.push({ type: 'user' })
+    spec.linux!.uidMappings = [{ containerID: 0, hostID: 1000, size: 10 }]
+    spec.linux!.gidMappings = [{ containerID: 0, hostID: 2000, size: 10 }]
+  }
+  const described = plan({ edit })
+  assert.deepEqual(stepsOf(described, 'own-streams'), [{ op: 'own-streams', uid: 1000, gid: 2000 }])
+  assert.ok(indexOf(described, 'own-streams') < indexOf(described, 'clone'))
+  assert.equal(indexOf(plan(), 'own-streams'), -1)
+})
+
 test('a sysctl of an interface whose name has a dot is written with slashes', () => {
   const described = plan({
     edit: (spec) => {

@@ -55,6 +55,18 @@ test('it joins what the container has, and no more', () => {
   assert.equal(plan({}, hostPid).plan.joinInitPidNamespace, false)
 })
 
+test("streams are given to a user namespace's root before it is entered", () => {
+  const linux = {
+    namespaces: [{ type: 'mount' as const }, { type: 'user' as const }],
+    uidMappings: [{ containerID: 0, hostID: 1000, size: 10 }],
+    gidMappings: [{ containerID: 0, hostID: 2000, size: 10 }],
+  }
+  const { steps } = plan({}, { ...spec, linux }).plan
+  const given = steps.findIndex(({ op }) => op === 'own-streams')
+  assert.deepEqual(steps[given], { op: 'own-streams', uid: 1000, gid: 2000 })
+  assert.ok(given < steps.findIndex(({ op }) => op === 'setns-init'))
+})
+
 test("it has the container's OOM score unless it has its own", () => {
   const scoreOf = (process: Partial<ProcessSpec>) =>
     plan(process).plan.steps.find((step) => step.op === 'write-file' && step.path.endsWith('oom_score_adj'))

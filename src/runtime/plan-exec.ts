@@ -7,7 +7,7 @@ import { checkProcess } from './check-spec.ts'
 import { planKeyring } from './plan-container.ts'
 import { needsLabels, planLabels, planPrivateProcfs } from './plan-labels.ts'
 import { consoleSocketSlot, planHostOpenings } from './plan-launch.ts'
-import { hasUserNamespace, isNew, isOwn, NAMESPACE_FLAG, planBecomeRoot } from './plan-namespaces.ts'
+import { hasUserNamespace, isNew, isOwn, NAMESPACE_FLAG, planBecomeRoot, planGiveStreams } from './plan-namespaces.ts'
 import { planCredentials, planOomScore, planProcessEnd } from './plan-process.ts'
 import { planFinalAffinity, planInitialAffinity, planIoPriority, planScheduler } from './plan-scheduling.ts'
 import type { PlanExec } from './plan-types.ts'
@@ -27,6 +27,7 @@ export const planExec: PlanExec = (input) => {
   planOwnOomScore(list, process, launch?.rootless === true)
   const hasOwnRoot = isNew(spec, 'mount')
   if (!hasOwnRoot) planFindRoot(list, input.initPid)
+  if (hasUserNamespace(spec)) planGiveStreams(list, spec, launch)
   planJoins(list, input)
   if (!hasOwnRoot) list.add("change to the container's root", { op: 'chroot', root: ROOTFS_SLOT })
   planKeyring(list, process, launch?.noNewKeyring === true ? undefined : input.id)

@@ -12,8 +12,8 @@ import {
 } from '../linux/constants.ts'
 import { ERRNO } from '../linux/kernel-error.ts'
 import { SYNC } from '../linux/steps.ts'
-import type { NamespaceType, RuntimeSpec } from '../oci/runtime-spec.ts'
-import type { HostFacts, PlanContainer } from './plan-types.ts'
+import type { IdMapping, NamespaceType, RuntimeSpec } from '../oci/runtime-spec.ts'
+import type { HostFacts, Launch, PlanContainer } from './plan-types.ts'
 import { quoted, type StepList } from './step-list.ts'
 
 type Input = Parameters<PlanContainer>[0]
@@ -54,6 +54,7 @@ export function planNamespaces(list: StepList, { spec }: Input): void {
 export function planUserNamespace(list: StepList, input: Input): void {
   const { spec, launch } = input
   const isRootless = launch?.rootless === true
+  planGiveStreams(list, spec, launch)
   if (!isRootless) {
     planJoins(list, spec, isJoinedOnHost)
     planJoins(list, spec, ({ type }) => type === 'pid')
@@ -75,6 +76,21 @@ export function planUserNamespace(list: StepList, input: Input): void {
   }
   planBecomeRoot(list, input.host, isRootless)
   if (isNew(spec, 'network')) list.add('set the loopback interface up', { op: 'loopback-up' })
+}
+
+/** What the shim has made for the process is the host's root's, whom the namespace does not know. Streams of a caller's are the caller's affair. */
+export function planGiveStreams(
+  list: StepList,
+  { linux }: RuntimeSpec,
+  launch: Pick<Launch, 'rootless'> | undefined,
+): void {
+  const [uid, gid] = [rootOf(linux?.uidMappings), rootOf(linux?.gidMappings)]
+  if (launch !== undefined || uid === undefined || gid === undefined) return
+  list.add("give the streams to the user namespace's root", { op: 'own-streams', uid, gid })
+}
+
+function rootOf(mappings: readonly IdMapping[] | undefined): number | undefined {
+  return mappings?.find(({ containerID }) => containerID === 0)?.hostID
 }
 
 /** Whoever clones or joins a user namespace is nobody in it until he says who he is. */

@@ -58,6 +58,7 @@ export const STEP_NUMBER: Record<StepOp, number> = {
   'move-root': 52,
   chroot: 53,
   'reopen-null': 54,
+  'own-streams': 55,
 }
 
 type Encode<Op extends StepOp> = (step: Extract<StepBody, { op: Op }>, w: PlanWriter) => void
@@ -155,6 +156,7 @@ const ENCODE: { [Op in StepOp]: Encode<Op> } = {
   'move-root': (s, w) => w.slot(s.root),
   chroot: (s, w) => w.slot(s.root),
   'reopen-null': nothing,
+  'own-streams': (s, w) => w.u32(s.uid).u32(s.gid),
 }
 
 /** Writes the arguments of `step`. */
