@@ -1,6 +1,6 @@
 // User namespaces with given maps and nobody in them, for mounts that show other owners than the disk does (mount_setattr(2), MOUNT_ATTR_IDMAP).
 import { spawn } from 'node:child_process'
-import { openSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { Failure, messageOf } from '../base/failure.ts'
 import { AT_EMPTY_PATH, AT_RECURSIVE, MOUNT_ATTR_IDMAP } from './constants.ts'
 import type { Fd, Kernel } from './kernel.ts'
@@ -33,6 +33,25 @@ export function openUserNamespace(uidMap: string, gidMap: string): Fd {
   } finally {
     child.kill('SIGKILL')
   }
+}
+
+/** Making one takes a process and milliseconds, and a host has few maps. */
+const KEPT_MAX = 8
+const kept = new Map<string, Fd>()
+
+/** As `openUserNamespace`, kept for the next who asks: the descriptor is not the caller's to close, and good until it returns to the event loop if others ask for many maps. */
+export function sharedUserNamespace(uidMap: string, gidMap: string): Fd {
+  const key = `${uidMap} ${gidMap}`
+  const known = kept.get(key)
+  if (known !== undefined) return known
+  const opened = openUserNamespace(uidMap, gidMap)
+  const [oldest] = kept
+  if (kept.size >= KEPT_MAX && oldest !== undefined) {
+    closeSync(oldest[1])
+    kept.delete(oldest[0])
+  }
+  kept.set(key, opened)
+  return opened
 }
 
 /** From here on the mount shows the owners that the namespace's maps give. `tree` is a detached mount that nobody uses yet. */

@@ -8,7 +8,7 @@ import type { Ingest } from '../content/ingest.ts'
 import type { Mount } from '../snapshots/snapshotter.ts'
 import type { TreeThreads } from '../trees/tree-threads.ts'
 import { compressionOf, DEFAULT_LAYER_TYPE } from './layer-types.ts'
-import { type DiffPlan, planDiff, planWholeDiff } from './plan-diff.ts'
+import { type DiffPlan, isTurned, planDiff, planWholeDiff } from './plan-diff.ts'
 
 export interface CreateLayerDeps {
   threads: TreeThreads
@@ -45,6 +45,12 @@ export async function createLayer(deps: CreateLayerDeps, request: CreateLayerReq
       return deps.threads.diff(job, (bytes) => ingest.write(bytes), signal)
     }
     let made = await run(planDiff(left, right))
+    // A mount of both layers shows either the host's ids or the image's, and here each has its own.
+    if (made === 'needs-mount' && isTurned(left, right))
+      throw new Failure(
+        'failed-precondition',
+        'renamed directories of a user namespace are not comparable with layers without it',
+      )
     if (made === 'needs-mount') made = await run(planWholeDiff(left, right))
     if (made === 'needs-mount') throw new Failure('internal', 'a whole tree that needs a mount')
     const labels = compression === 'none' ? request.labels : { ...request.labels, [UNCOMPRESSED]: made.digest }

@@ -11,15 +11,43 @@ export interface DiffPlan {
 }
 
 export function planDiff(left: readonly Mount[], right: readonly Mount[]): DiffPlan {
-  const [upper, ...below] = layersOf(right) ?? []
+  const turned = turnedMaps(left, right)
+  const [upper, ...below] = layersOf(turned.length > 0 ? right.map(withoutMaps) : right) ?? []
   const lowers = layersOf(left)
   if (upper !== undefined && right[0]?.type === 'overlay' && lowers !== undefined && areSame(lowers, below))
     return {
       lower: left.map(readOnly),
-      upper: [{ type: 'bind', source: upper, options: ['ro', 'rbind'] }],
+      upper: [{ type: 'bind', source: upper, options: [...turned, 'ro', 'rbind'] }],
       overlayPrefix: right[0].options.includes('userxattr') ? 'user.overlay.' : 'trusted.overlay.',
     }
   return planWholeDiff(left, right)
+}
+
+/**
+ * An overlay for a user namespace, told against layers that are as they are: what it wrote has the host's ids, and a layer has an image's. So the map is
+ * turned around for it. (Two overlays of one map are compared as they are seen.)
+ */
+function turnedMaps(left: readonly Mount[], right: readonly Mount[]): string[] {
+  if (right[0]?.type !== 'overlay' || left.some(isMapped)) return []
+  return right[0].options.filter((option) => MAP.test(option)).map(turned)
+}
+
+export function isTurned(left: readonly Mount[], right: readonly Mount[]): boolean {
+  return turnedMaps(left, right).length > 0
+}
+
+const MAP = /^[ug]idmap=/
+
+function isMapped({ options }: Mount): boolean {
+  return options.some((option) => MAP.test(option))
+}
+
+function withoutMaps(mount: Mount): Mount {
+  return { ...mount, options: mount.options.filter((option) => !MAP.test(option)) }
+}
+
+function turned(option: string): string {
+  return option.replace(/(\d+):(\d+):(\d+)/g, '$2:$1:$3')
 }
 
 /** For what only the kernel can read: an upper directory with renamed directories. */
@@ -43,7 +71,7 @@ function following(mount: Mount): Mount {
 function layersOf(mounts: readonly Mount[]): string[] | undefined {
   const [mount, ...others] = mounts
   if (mount === undefined) return []
-  if (others.length > 0 || mount.options.some((option) => /^[ug]idmap=/.test(option))) return undefined
+  if (others.length > 0 || isMapped(mount)) return undefined
   if (mount.type === 'bind') return [mount.source]
   if (mount.type !== 'overlay') return undefined
   const upper = optionOf(mount, 'upperdir')

@@ -1,10 +1,10 @@
 // A container's root file system as a detached mount: it is in nobody's mount table until the container's own, and vanishes with its last descriptor.
 import { mkdirSync } from 'node:fs'
-import { Failure } from '../../base/failure.ts'
 import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from '../../linux/constants.ts'
 import { AT_FDCWD, type Fd, type Kernel } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
-import { mapIdsOf, openUserNamespace } from '../../linux/user-namespace.ts'
+import { withMappedLayers } from '../../linux/mapped-layers.ts'
+import { mapIdsOf, sharedUserNamespace } from '../../linux/user-namespace.ts'
 
 /** containerd.types.Mount. */
 export interface RootfsMount {
@@ -120,14 +120,9 @@ function withoutMaps(options: readonly string[]): string[] {
   return options.filter((option) => !/^[ug]idmap=/.test(option))
 }
 
-function withNamespaceOf<T>({ options }: RootfsMount, act: (userNamespace: Fd) => T, kernel: Kernel): T {
+function namespaceOf({ options }: RootfsMount): Fd {
   const [uids = '', gids = ''] = ['uidmap', 'gidmap'].map((key) => pairOf(options, key))
-  const userNamespace = openUserNamespace(uids, gids)
-  try {
-    return act(userNamespace)
-  } finally {
-    kernel.close(userNamespace)
-  }
+  return sharedUserNamespace(uids, gids)
 }
 
 function pairOf(options: readonly string[], key: string): string | undefined {
@@ -137,7 +132,7 @@ function pairOf(options: readonly string[], key: string): string | undefined {
 function openMappedBind(kernel: Kernel, mount: RootfsMount): Fd {
   const tree = openBind(kernel, { ...mount, options: withoutMaps(mount.options) })
   try {
-    withNamespaceOf(mount, (userNamespace) => mapIdsOf(kernel, tree, userNamespace), kernel)
+    mapIdsOf(kernel, tree, namespaceOf(mount))
     return tree
   } catch (error) {
     kernel.close(tree)
@@ -145,28 +140,12 @@ function openMappedBind(kernel: Kernel, mount: RootfsMount): Fd {
   }
 }
 
-/** overlayfs maps nothing itself: its lower layers are seen through one mapped, detached mount of the directory that they share. */
 function openMappedOverlay(kernel: Kernel, mount: RootfsMount): Fd {
   const layers = splitLowers(pairOf(mount.options, 'lowerdir') ?? '')
-  const shared = sharedDirectory(layers)
-  const tree = kernel.openTree(AT_FDCWD, shared, OPEN_TREE_CLONE)
-  try {
-    withNamespaceOf(mount, (userNamespace) => mapIdsOf(kernel, tree, userNamespace), kernel)
-    const others = withoutMaps(mount.options).filter((option) => !option.startsWith('lowerdir='))
-    const lowers = layers.map((path) => `/proc/self/fd/${tree}${path.slice(shared.length)}`)
-    return openOverlay(kernel, [`lowerdir=${lowers.join(':')}`, ...others])
-  } finally {
-    kernel.close(tree)
-  }
-}
-
-function sharedDirectory(paths: readonly string[]): string {
-  const [first = [], ...others] = paths.map((path) => path.split('/'))
-  const parts = first.slice(0, -1)
-  const differs = parts.findIndex((part, index) => others.some((other) => other[index] !== part))
-  const shared = (differs < 0 ? parts : parts.slice(0, differs)).join('/')
-  if (shared === '') throw new Failure('invalid-argument', `invalid common directory: ${paths.join(':')}`)
-  return shared
+  const others = withoutMaps(mount.options).filter((option) => !option.startsWith('lowerdir='))
+  return withMappedLayers(kernel, layers, namespaceOf(mount), (lowers) =>
+    openOverlay(kernel, [`lowerdir=${lowers.join(':')}`, ...others]),
+  )
 }
 
 /** Lower layers go in one by one (`lowerdir+`, kernel 6.7), free of the one-page limit; older kernels get the joined list. */
