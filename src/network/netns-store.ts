@@ -38,20 +38,40 @@ export function openNetnsStore(kernel: Kernel): NetnsStore {
       }
     },
 
-    async remove(path) {
-      for (;;) {
-        try {
-          kernel.umount(path, MNT_DETACH | UMOUNT_NOFOLLOW)
-        } catch (error) {
-          if (hasErrno(error, 'EINVAL', 'ENOENT')) break // not a mount point (any more), or no file
-          throw error
-        }
+    async adopt(path, source) {
+      removeAt(kernel, path) // another's, of a run that could not be cleared away
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+      closeSync(openSync(path, 'w', 0o600))
+      const netns = openSync(source, 'r')
+      try {
+        inNetns(kernel, netns, () => configure(kernel, {}))
+        kernel.mount(`/proc/thread-self/fd/${netns}`, path, undefined, MS_BIND)
+      } catch (error) {
+        rmSync(path, { force: true })
+        throw error
+      } finally {
+        closeSync(netns)
       }
-      rmSync(path, { force: true })
+    },
+
+    async remove(path) {
+      removeAt(kernel, path)
     },
 
     close: () => spares.close(),
   }
+}
+
+function removeAt(kernel: Kernel, path: string): void {
+  for (;;) {
+    try {
+      kernel.umount(path, MNT_DETACH | UMOUNT_NOFOLLOW)
+    } catch (error) {
+      if (hasErrno(error, 'EINVAL', 'ENOENT')) break // not a mount point (any more), or no file
+      throw error
+    }
+  }
+  rmSync(path, { force: true })
 }
 
 /** The mount is the last step: a namespace that has a file is complete. */

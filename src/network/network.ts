@@ -99,6 +99,8 @@ export interface NetworkOptions {
 /** Network namespaces as files (bind mounts of nsfs) that outlive their makers; loopback is up. Both are idempotent. */
 export interface NetnsStore {
   create(path: string, sysctls?: Readonly<Record<string, string>>): Promise<void>
+  /** Gives the namespace of another's making a file: `source` leads to it. As it would be, had it been made here. */
+  adopt(path: string, source: string): Promise<void>
   remove(path: string): Promise<void>
   /** Lets go of what this process holds; the files stay. */
   close(): void

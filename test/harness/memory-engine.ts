@@ -155,6 +155,9 @@ function netnsOf({ netns }: MemoryMachine): NetnsStore {
     async create(path) {
       netns.add(path)
     },
+    async adopt(path) {
+      netns.add(path)
+    },
     async remove(path) {
       netns.delete(path)
     },
