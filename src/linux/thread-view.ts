@@ -5,6 +5,7 @@ import { constants, mkdirSync, openSync, readFileSync, closeSync, statSync } fro
 import { dirname } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import {
+  AT_EMPTY_PATH,
   AT_RECURSIVE,
   CLONE_FS,
   CLONE_NEWNS,
@@ -78,6 +79,41 @@ export function enterNamespaceRoot(kernel: Kernel, namespace: Fd, upperDirectory
   closeDevices(kernel)
 }
 
+/**
+ * As `enterNamespace` or `enterNamespaceRoot`, of a namespace that belongs to another user namespace than ours. A copy of it would have all its mounts
+ * locked to each other, so that its trees are copied instead and laid into a namespace of this thread.
+ */
+export function enterForeignNamespace(
+  kernel: Kernel,
+  namespace: Fd,
+  upperDirectory: string,
+  isRootOnly: boolean,
+): void {
+  withProc((proc) => {
+    const own = kernel.openat2(proc, 'thread-self/ns/mnt', { flags: constants.O_RDONLY })
+    kernel.unshare(CLONE_FS) // a mount namespace is joined by who shares root and working directory with nobody
+    let tree: Fd
+    let hasDev: boolean
+    try {
+      kernel.setns(namespace, CLONE_NEWNS)
+      const mounts = ownMounts(kernel, proc)
+      requireRoot(mounts, upperDirectory)
+      hasDev = mounts.findLast(({ mountPoint }) => mountPoint === '/dev')?.fstype === 'tmpfs'
+      tree = kernel.openTree(AT_FDCWD, '/', OPEN_TREE_CLONE | (isRootOnly ? 0 : AT_RECURSIVE))
+      kernel.setns(own, CLONE_NEWNS)
+    } finally {
+      kernel.close(own)
+    }
+    kernel.mountSetattr(tree, '', AT_EMPTY_PATH | AT_RECURSIVE, { set: 0n, clear: 0n, propagation: BigInt(MS_PRIVATE) })
+    enterTrees(kernel, { [ROOT]: [{ mount: tree, target: '' }] })
+    enterDirectory(`/${ROOT}`)
+    if (isRootOnly) return
+    if (hasDev) detach(kernel, '/dev')
+    detachKernelFilesystems(kernel, proc)
+  })
+  closeDevices(kernel)
+}
+
 /** The host's procfs, by which a thread knows its mounts: what it sees itself may have none, or none of the kernel's. */
 export function withProc<T>(work: (proc: Fd) => T): T {
   const proc = openSync('/proc', O_PATH | O_DIRECTORY)
@@ -94,10 +130,14 @@ function joinNamespace(kernel: Kernel, proc: Fd, namespace: Fd, upperDirectory: 
   kernel.unshare(CLONE_NEWNS)
   kernel.mount(undefined, '/', undefined, MS_REC | MS_PRIVATE)
   const mounts = ownMounts(kernel, proc)
+  requireRoot(mounts, upperDirectory)
+  return mounts
+}
+
+function requireRoot(mounts: readonly MountLine[], upperDirectory: string): void {
   const root = mounts.findLast(({ mountPoint }) => mountPoint === '/')
   if (!root?.superOptions.includes(`upperdir=${upperDirectory}`))
     throw new Failure('failed-precondition', "the process's root is not the container's")
-  return mounts
 }
 
 /**

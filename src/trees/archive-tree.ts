@@ -6,6 +6,7 @@ import { hasErrno } from '../linux/kernel-error.ts'
 import { BLOCK_SIZE, type ByteString, NO_XATTRS, type TarEntry } from '../wire/tar/entry.ts'
 import { DEFAULT_TAR_LIMITS } from '../wire/tar/tar-parser.ts'
 import { encodeTarHeader } from '../wire/tar/write-tar.ts'
+import type { OwnerMap } from './owner-map.ts'
 import { contentOf, openRegular } from './file-content.ts'
 import { childOf, type FileFacts, factsOf, namesIn, type TreePath } from './file-facts.ts'
 
@@ -16,13 +17,15 @@ export interface ArchiveRequest {
   name: ByteString
   /** Whether `path`'s own entry is in the archive; that of a directory whose children stand at the root need not be. */
   hasRoot: boolean
+  /** Left out: entries have the owners that files have. */
+  owners?: OwnerMap | undefined
 }
 
 const CAPABILITY = 'security.capability'
 
 /** The archive's bytes in pieces; each is the caller's. What goes away or can't be read meanwhile is left out, as with any archiver. */
 export function* archiveTree(request: ArchiveRequest): Generator<Buffer> {
-  const archive = new TreeArchive()
+  const archive = new TreeArchive(request.owners)
   const root = factsOf('', request.path)
   if (root !== undefined) yield* walk(archive, request, root)
   yield Buffer.alloc(2 * BLOCK_SIZE)
@@ -49,18 +52,28 @@ function* walk(archive: TreeArchive, { path, name, hasRoot }: ArchiveRequest, ro
 
 class TreeArchive {
   /** The first name of each file that has several, by inode. */
-  readonly #sources = new Map<string, ByteString>();
+  readonly #sources = new Map<string, ByteString>()
+
+  readonly #owners: OwnerMap | undefined
+
+  constructor(owners: OwnerMap | undefined) {
+    this.#owners = owners
+  }
 
   *add(name: ByteString, facts: FileFacts): Generator<Buffer> {
     if (facts.kind === 'socket') return // no archive can hold one
     const source = facts.isLinked ? this.#sources.get(facts.inode) : undefined
     if (source !== undefined) {
-      const entry = entryIfReadable(name, facts)
+      const entry = entryIfReadable(name, facts, this.#owners)
       const header = entry && headerOf({ ...entry, type: 'hardlink', linkName: source })
       if (header !== undefined) yield header
       return
     }
-    const entry = entryIfReadable(facts.kind === 'directory' && !name.endsWith('/') ? `${name}/` : name, facts)
+    const entry = entryIfReadable(
+      facts.kind === 'directory' && !name.endsWith('/') ? `${name}/` : name,
+      facts,
+      this.#owners,
+    )
     if (entry === undefined) return
     if (facts.isLinked) this.#sources.set(facts.inode, name)
     if (facts.kind === 'file') yield* this.#addContent(entry, facts)
@@ -86,12 +99,13 @@ class TreeArchive {
 }
 
 /** Undefined where it has gone since it was seen, or is of another kind by now. */
-export function entryIfReadable(name: ByteString, facts: FileFacts): TarEntry | undefined {
-  return ifReadable(() => entryOf(name, facts))
+export function entryIfReadable(name: ByteString, facts: FileFacts, owners?: OwnerMap): TarEntry | undefined {
+  return ifReadable(() => entryOf(name, facts, owners))
 }
 
-function entryOf(name: ByteString, facts: FileFacts): TarEntry {
-  const { kind, mode, uid, gid, device } = facts
+function entryOf(name: ByteString, facts: FileFacts, owners: OwnerMap | undefined): TarEntry {
+  const { kind, mode, device } = facts
+  const { uid, gid } = owners?.told(facts) ?? facts
   const isDevice = kind === 'character-device' || kind === 'block-device'
   const capability = kind === 'file' ? facts.xattr(CAPABILITY) : undefined
   return {

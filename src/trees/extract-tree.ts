@@ -21,6 +21,7 @@ import { Failure } from '../base/failure.ts'
 import { lsetxattrBytes, mknodBytes, setTimesBytes } from '../linux/byte-path.ts'
 import { hasErrno } from '../linux/kernel-error.ts'
 import { type ByteString, displayName, type TarEntry, type TarTime } from '../wire/tar/entry.ts'
+import type { OwnerMap } from './owner-map.ts'
 import type { TarSink } from '../wire/tar/tar-parser.ts'
 
 export interface ExtractOptions {
@@ -32,6 +33,8 @@ export interface ExtractOptions {
   keepsKinds: boolean
   /** Entries may lie behind symlinks that came out of the same archive. */
   followsLinks: boolean
+  /** Left out: files have the owners that are said. Not with `mine`. */
+  owners?: OwnerMap | undefined
 }
 
 const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
@@ -167,7 +170,9 @@ export class TreeExtractor implements TarSink {
   }
 
   #ownerOf(entry: TarEntry): { uid: number; gid: number } {
-    return typeof this.#options.owner === 'object' ? this.#options.owner : entry
+    const { owner, owners } = this.#options
+    const said = typeof owner === 'object' ? owner : entry
+    return owners?.given(said) ?? said
   }
 
   #makeParents(path: ByteString): void {
@@ -175,7 +180,11 @@ export class TreeExtractor implements TarSink {
     if (lstatIfThere(parent) !== undefined) return
     const missing: ByteString[] = []
     for (let at = parent; lstatIfThere(at) === undefined; at = posix.dirname(at)) missing.push(at)
-    for (const directory of missing.reverse()) mkdirSync(bytesOf(directory), { mode: IMPLIED_MODE })
+    for (const directory of missing.reverse()) {
+      mkdirSync(bytesOf(directory), { mode: IMPLIED_MODE })
+      const owner = this.#options.owners?.given({ uid: 0, gid: 0 })
+      if (owner !== undefined) lchownSync(bytesOf(directory), owner.uid, owner.gid)
+    }
   }
 
   #refuseLinkedParents(path: ByteString): void {
