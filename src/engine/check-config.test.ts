@@ -86,7 +86,11 @@ test('values that make no sense are refused in dockerd’s words', () => {
       [],
       'You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true',
     ],
-    ['{"userns-remap":"default"}', [], 'the following directives are not supported: userns-remap'],
+    [
+      '{"userns-remap":"default","containerd":"/x.sock"}',
+      [],
+      'userns-remap: not supported together with --containerd, whose snapshots may not be mapped',
+    ],
     ['{"selinux-enabled":true}', [], 'the following directives are not supported: selinux-enabled'],
     [
       '{"cgroup-parent":"/x","exec-opts":["native.cgroupdriver=systemd"]}',

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { isIPv4 } from 'node:net'
 import { API_VERSION, API_VERSION_MIN, compareVersions } from '../api/versions.ts'
 import { Failure } from '../base/failure.ts'
+import { canMapOverlays } from '../linux/user-namespace.ts'
 import type { EngineConfig } from './config.ts'
 import { parseProfile } from './container/spec/seccomp-profile.ts'
 import { parseListenAddress } from './http/listen-address.ts'
@@ -179,12 +180,20 @@ function checkRuntime({ defaultRuntime, runtimes }: Pick<EngineConfig, 'defaultR
 function checkPartsThatAreNotHere(config: EngineConfig, values: ReadonlyMap<string, SettingValue>): void {
   const isSet = (key: string) => Boolean(values.get(key))
   if (isSet('cpu-rt-period') || isSet('cpu-rt-runtime')) refuseRealtime()
-  if (config.usernsRemap !== '') throw notHere('userns-remap')
+  if (config.usernsRemap !== '') checkRemap(config)
   for (const key of ['cri-containerd', 'rootless', 'selinux-enabled']) if (isSet(key)) throw notHere(key)
   const driver = (values.get('storage-driver') as string | undefined) ?? ''
   if (!STORAGE_DRIVERS.includes(driver))
     throw invalid(`error initializing graphdriver: driver not supported: ${driver}`)
   for (const option of (values.get('storage-opts') as string[] | undefined) ?? []) checkStorageOption(option)
+}
+
+/** Images stay as they are and are seen through mounts that map; with another containerd that would be up to its snapshotter, its shim and its runc. */
+function checkRemap({ containerdAddress }: EngineConfig): void {
+  if (containerdAddress !== undefined)
+    throw invalid('userns-remap: not supported together with --containerd, whose snapshots may not be mapped')
+  if (!canMapOverlays())
+    throw invalid('userns-remap: the kernel cannot map the ids of overlays; Linux 6.15 or newer is needed')
 }
 
 function refuseRealtime(): never {

@@ -3,6 +3,7 @@
 import type { LogFormat, LogLevel } from '../base/log.ts'
 import type { ProxySettings } from './settings/proxy-setting.ts'
 import type { RuntimeSetting } from './settings/runtime-setting.ts'
+import type { IdMap } from './userns/id-map.ts'
 
 export interface TlsSettings {
   /** Undefined: nobody said a word about TLS. */
@@ -81,6 +82,8 @@ export interface EngineConfig {
   seccompProfile: string
   /** `user[:group]`, `default`; empty: containers have the host's users. */
   usernsRemap: string
+  /** What that comes to; undefined: containers have the host's users. */
+  idMap: IdMap | undefined
   liveRestore: boolean
   dns: string[]
   dnsSearch: string[]

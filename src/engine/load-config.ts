@@ -16,6 +16,9 @@ import { aboutFile, type ConfigFile, readConfigFile } from './settings/read-conf
 import { OWN_RUNTIMES, type RuntimeSetting } from './settings/runtime-setting.ts'
 import { SETTINGS } from './settings/setting-table.ts'
 import type { SettingValue, Ulimit } from './settings/setting-value.ts'
+import { addRemapUser } from './userns/add-remap-user.ts'
+import { type IdMap, mappedRoot } from './userns/id-map.ts'
+import { hostDatabase, resolveRemap } from './userns/resolve-remap.ts'
 
 export const CONFIG_FILE = '/etc/berth/daemon.json'
 const CDI_DIRECTORIES = ['/etc/cdi', '/var/run/cdi']
@@ -46,13 +49,17 @@ export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv = pro
     else checkConfig(config)
     checkStart(config, values)
   }
+  const idMap = flags.action === 'run' ? resolveRemap(config.usernsRemap, hostDatabase(addRemapUser)) : undefined
+  const isRootItself = flags.action === 'run' && config.usernsRemap !== '' && idMap === undefined
   const inert = SETTINGS.filter(({ key, hasNoEffect }) => hasNoEffect && flags.values.has(key))
   const warnings = [
     ...flags.warnings,
+    ...(isRootItself ? ['User namespaces: root cannot be remapped with itself; user namespaces are OFF'] : []),
     ...inert.map(({ flag }) => `--${flag} has no effect`),
     ...file.ignored.map((key) => `the directive ${key} of the configuration file has no effect`),
   ]
-  return { action: flags.action, config, warnings, flags, file, configFile }
+  const mapped = idMap === undefined ? config : buildConfig(values, env, idMap)
+  return { action: flags.action, config: mapped, warnings, flags, file, configFile }
 }
 
 function checkMerged(config: EngineConfig): void {
@@ -75,11 +82,15 @@ function mergeRuntimes(
   return new Map([...flags, ['runtimes', { ...fromFile, ...fromFlags }]])
 }
 
-/** Nothing is checked yet but what cannot be expressed otherwise. */
-export function buildConfig(values: ReadonlyMap<string, SettingValue>, env: NodeJS.ProcessEnv): EngineConfig {
+/** Nothing is checked yet but what cannot be expressed otherwise. @param idMap of `userns-remap`: such an engine has a data root of its own below, as with Docker. */
+export function buildConfig(
+  values: ReadonlyMap<string, SettingValue>,
+  env: NodeJS.ProcessEnv,
+  idMap?: IdMap,
+): EngineConfig {
   const get = <T extends SettingValue>(key: string, fallback: T): T => (values.get(key) as T | undefined) ?? fallback
   const optional = (key: string) => get(key, '') || undefined
-  const dataRoot = get('data-root', DEFAULT_DATA_ROOT)
+  const dataRoot = dataRootOf(get('data-root', DEFAULT_DATA_ROOT), idMap)
   const tls = tlsSettings(values, env)
   const cgroupDriver = parseExecOptions(get<string[]>('exec-opts', [])).cgroupDriver
   return {
@@ -104,6 +115,7 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>, env: Node
     logDriver: get('log-driver', 'json-file'),
     logOptions: get<Record<string, string>>('log-opts', {}),
     ...containerDefaults(get),
+    idMap,
     labels: [...new Set(get<string[]>('labels', []))],
     features: get<Record<string, boolean>>('features', {}),
     isExperimental: get('experimental', false),
@@ -134,6 +146,12 @@ export function buildConfig(values: ReadonlyMap<string, SettingValue>, env: Node
     hostGatewayAddresses: get<string[]>('host-gateway-ips', [get('host-gateway-ip', '')].filter(Boolean)),
     resolvConf: get('resolv-conf', ''),
   }
+}
+
+function dataRootOf(directory: string, idMap: IdMap | undefined): string {
+  if (idMap === undefined) return directory
+  const { uid, gid } = mappedRoot(idMap)
+  return join(directory, `${uid}.${gid}`)
 }
 
 type Get = <T extends SettingValue>(key: string, fallback: T) => T

@@ -1,6 +1,6 @@
 // Builds the engine out of its parts, in the order in which they need each other.
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readTextIfExists, replaceFileSync } from '../base/atomic-file.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
@@ -50,6 +50,7 @@ import type { FifoStreamsDeps } from './streams/fifo-streams.ts'
 import { openShimStreams } from './streams/shim-streams.ts'
 import { systemHandlers } from './system/handlers.ts'
 import { volumeHandlers } from './volume/handlers.ts'
+import { mappedRoot } from './userns/id-map.ts'
 import { openFileSystemMounter } from './volume/mount-file-system.ts'
 import { openPluginDrivers } from './volume/plugin-driver.ts'
 import { VolumeStore } from './volume/volume-store.ts'
@@ -78,6 +79,8 @@ export async function openEngine(options: {
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 })
   // One that was there may be wider: what containers write must not be reached, set-user-ID programs above all (CVE-2021-41091).
   chmodSync(config.dataRoot, 0o710)
+  // The host's root owns it: containers' root, whoever it is on the host, must not change what is in there (CVE-2021-21284).
+  if (config.idMap !== undefined) chownSync(config.dataRoot, 0, mappedRoot(config.idMap).gid)
   mkdirSync(config.execRoot, { recursive: true, mode: 0o711 })
   const kernel = openNativeKernel()
   const network = await openBridgeNetwork(kernel, log, networkOptions(config))
@@ -97,7 +100,7 @@ export async function openEngine(options: {
       logs: new ContainerLogs({ kernel, clock, log }),
       containers: ContainerStore.open(join(config.dataRoot, 'containers'), log),
       images,
-      volumes: openVolumes(config.dataRoot, kernel, plugins, clock, log),
+      volumes: openVolumes(config, kernel, plugins, clock, log),
       network,
       netns: openNetnsStore(kernel),
       events: new EventLog(clock, openJournal(config, log)),
@@ -152,9 +155,16 @@ async function openStreams(deps: FifoStreamsDeps, peer: ContainerdPeer): Promise
   return new FifoStreams(deps)
 }
 
-function openVolumes(dataRoot: string, kernel: Kernel, plugins: PluginRegistry, clock: Clock, log: Log): VolumeStore {
+function openVolumes(
+  { dataRoot, idMap }: EngineConfig,
+  kernel: Kernel,
+  plugins: PluginRegistry,
+  clock: Clock,
+  log: Log,
+): VolumeStore {
   return VolumeStore.open({
     directory: join(dataRoot, 'volumes'),
+    dataOwner: idMap && mappedRoot(idMap),
     mounter: openFileSystemMounter(kernel),
     others: openPluginDrivers(plugins),
     clock,

@@ -19,7 +19,7 @@ const DIRECTORIES = {
 /** Everything of the engine's that can be counted. The engine and its containerd must be up. */
 export async function listLeavings(engine: TestEngine): Promise<string[]> {
   const files = Object.entries(DIRECTORIES).flatMap(([word, path]) =>
-    readNames(join(engine.directory, path)).map((name) => `${word} ${name}`),
+    readNames(placeOf(engine, path)).map((name) => `${word} ${name}`),
   )
   const snapshots = await snapshotDirectories(engine)
   return [
@@ -42,6 +42,12 @@ export async function nothingBut(before: readonly string[], engine: TestEngine, 
   })
 }
 
+/** An engine with `userns-remap` has its data one directory further down. */
+function placeOf(engine: TestEngine, path: string): string {
+  const mapped = readNames(join(engine.directory, 'data')).find((name) => /^\d+\.\d+$/.test(name))
+  return join(engine.directory, mapped === undefined ? path : path.replace(/^data/, `data/${mapped}`))
+}
+
 function readNames(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : []
 }
@@ -50,7 +56,7 @@ function readNames(directory: string): string[] {
 async function snapshotDirectories(engine: TestEngine): Promise<string[]> {
   const names = (await must([...ctrOf(engine), 'snapshots', '--snapshotter', 'overlayfs', 'ls'])).split('\n')
   const initLayers = names.filter((line) => /^init-\S+ .*Committed/.test(line)).length
-  const directories = readNames(join(engine.directory, 'data/containerd/overlayfs/snapshots'))
+  const directories = readNames(placeOf(engine, 'data/containerd/overlayfs/snapshots'))
   return directories.slice(initLayers).map((_, at) => `snapshot number ${at + 1}`)
 }
 

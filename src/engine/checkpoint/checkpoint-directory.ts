@@ -30,3 +30,8 @@ export function requireCheckpoint(container: Container, name: string, given: str
   if (!found.isDirectory()) throw new Failure('unknown', `${path} exists and is not a directory`)
   return path
 }
+
+/** Processes would come back into namespaces that are others. */
+export function notWithUsers(): Failure {
+  return new Failure('invalid-argument', 'checkpoints are not supported for containers in a user namespace')
+}

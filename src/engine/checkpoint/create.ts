@@ -11,7 +11,8 @@ import { notRunning } from '../container/container.ts'
 import { isAlive } from '../container/container-state.ts'
 import { publishContainerEvent } from '../container/publish-event.ts'
 import type { Engine } from '../engine.ts'
-import { checkpointsDirectory, requireCheckpointId, UNFINISHED } from './checkpoint-directory.ts'
+import { mapOf } from '../userns/map-of-container.ts'
+import { checkpointsDirectory, notWithUsers, requireCheckpointId, UNFINISHED } from './checkpoint-directory.ts'
 
 export interface CheckpointRequest {
   id: string
@@ -35,6 +36,7 @@ export async function createCheckpoint(
   request: CheckpointRequest,
 ): Promise<void> {
   if (!isAlive(container.state)) throw notRunning(container)
+  if (mapOf(engine, container) !== undefined) throw notWithUsers()
   requireCheckpointId(request.id)
   const path = join(checkpointsDirectory(container, request.directory), request.id)
   const draft = `${path}${UNFINISHED}`

@@ -6,6 +6,7 @@ import type { Container, SnapshotMount } from './container.ts'
 import { isRestarting, notRunning } from './container.ts'
 import { isAlive } from './container-state.ts'
 import { variablesOfLinked } from './links/linked-containers.ts'
+import { makesNetnsItself, usersOf } from './join-users.ts'
 import { networkKind } from './network-settings.ts'
 import { hostnamePath, hostsPath, netnsPath, resolvConfPath } from './paths.ts'
 import { readUserFiles } from './read-user-files.ts'
@@ -37,6 +38,7 @@ export function buildSpec(
     mounts,
     linkVariables: variablesOfLinked(engine, container),
     network: networkOf(engine, container),
+    ...usersIn(engine, container),
     pidOf: {
       ...joined('pid', pidOwner(engine, container)?.state.pid),
       ...joined('ipc', ipcOwner(engine, container)?.state.pid),
@@ -54,8 +56,20 @@ function networkOf(engine: Engine, container: Container): SpecInput['network'] {
     case 'container':
       return { kind: 'path', path: `/proc/${networkOwner(engine, container)?.state.pid}/ns/net` }
     default:
-      return { kind: 'path', path: netnsPath(engine, container.id) }
+      return makesNetnsItself(engine, container)
+        ? { kind: 'new' }
+        : { kind: 'path', path: netnsPath(engine, container.id) }
   }
+}
+
+function usersIn(engine: Engine, container: Container): Pick<SpecInput, 'users'> {
+  const others = [networkOwner, ipcOwner, pidOwner].map((ownerOf) => ownerOf(engine, container))
+  const users = usersOf(
+    engine,
+    container,
+    others.filter((other) => other !== undefined),
+  )
+  return users === undefined ? {} : { users }
 }
 
 function nameFiles(owner: Container): SpecInput['files'] {

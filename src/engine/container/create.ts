@@ -10,6 +10,7 @@ import type { Platform } from '../../oci/platform.ts'
 import type { Engine } from '../engine.ts'
 import { understoodName } from '../image/find-image.ts'
 import type { Image } from '../image/image-store.ts'
+import { mapOf } from '../userns/map-of-container.ts'
 import type { Container, ContainerRecord } from './container.ts'
 import { initialState } from './container-state.ts'
 import { generateName } from './generate-name.ts'
@@ -71,7 +72,7 @@ export async function createContainer(
   undo.defer(() => engine.containers.delete(container))
   checkLate(hostConfig)
   registerLinks(engine, container)
-  const prepared = prepareContainerLayer(engine, id, image.chainId)
+  const prepared = prepareContainerLayer(engine, id, image.chainId, mapOf(engine, container))
   undo.defer(async () => {
     await prepared.catch(() => {})
     await removeSnapshot(engine, id)

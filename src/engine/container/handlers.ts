@@ -6,7 +6,8 @@ import { parseFilters } from '../http/filters.ts'
 import { isTrue, parseInteger } from '../http/query.ts'
 import type { ApiRequest, ApiResponse, Handlers } from '../http/route.ts'
 import { logsHandler } from '../logs/handler.ts'
-import { requireCheckpoint } from '../checkpoint/checkpoint-directory.ts'
+import { mapOf } from '../userns/map-of-container.ts'
+import { notWithUsers, requireCheckpoint } from '../checkpoint/checkpoint-directory.ts'
 import { adaptRequest, adaptUpdate, versionWarnings } from './adapt-request.ts'
 import { attachHandlers } from './attach-handlers.ts'
 import type { Container } from './container.ts'
@@ -124,6 +125,7 @@ async function start(engine: Engine, request: ApiRequest): Promise<ApiResponse> 
   const name = request.params['id'] ?? ''
   const container = engine.containers.require(name)
   if (request.query.get('checkpoint-dir')) throw new Failure('forbidden', 'custom checkpointdir is not supported')
+  if (checkpoint !== '' && mapOf(engine, container) !== undefined) throw notWithUsers()
   const saved = checkpoint === '' ? {} : { checkpoint: requireCheckpoint(container, container.name, '', checkpoint) }
   await startContainer(engine, container, { isAutomatic: false, isJudged: true, ...saved })
   return NO_CONTENT

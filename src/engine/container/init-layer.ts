@@ -8,9 +8,10 @@ import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } 
 import type { Fd, Kernel } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
 import type { Engine } from '../engine.ts'
+import type { IdMap } from '../userns/id-map.ts'
 import { takeLease } from '../image/lease.ts'
 import type { SnapshotMount } from './container.ts'
-import { layersOf, openLayers, overlayOptions } from './read-user-files.ts'
+import { layersOf, mappedFrom, openLayers, overlayOptions } from './read-user-files.ts'
 import { prepareSnapshot, SNAPSHOTTER } from './tasks.ts'
 
 const DIRECTORIES = ['/dev/pts', '/dev/shm', '/proc', '/sys']
@@ -30,17 +31,18 @@ export async function prepareContainerLayer(
   engine: Engine,
   id: string,
   chainId: string | undefined,
+  map?: IdMap,
 ): Promise<SnapshotMount[]> {
   const parent = initLayerName(chainId)
   try {
-    return await prepareSnapshot(engine, id, parent)
+    return await prepareSnapshot(engine, id, parent, map)
   } catch (error) {
     if (!isFailure(error, 'not-found')) throw error
   }
   // Held until there is a container on it: a crash in the middle leaves a lease, which goes at the next start.
   await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
   await makeInitLayer(engine.kernel, lease.client, chainId)
-  return await prepareSnapshot(engine, id, parent)
+  return await prepareSnapshot(engine, id, parent, map)
 }
 
 async function makeInitLayer(kernel: Kernel, client: ContainerdClient, chainId: string | undefined): Promise<void> {
@@ -80,11 +82,11 @@ function fill(kernel: Kernel, mounts: readonly Pick<SnapshotMount, 'type' | 'sou
   }
 }
 
-/** The caller closes it, and with it the mount. */
-export function openWritable(kernel: Kernel, mounts: readonly SnapshotMount[]): Fd {
+/** The caller closes it, and with it the mount. @param map of the snapshot's own */
+export function openWritable(kernel: Kernel, mounts: readonly SnapshotMount[], map?: IdMap): Fd {
   const lowers = layersOf(mounts, false)
   const options = overlayOptions(mounts)
-  if (options.length > 0) return openLayers(kernel, lowers, options)
+  if (options.length > 0) return openLayers(kernel, lowers, options, mappedFrom(0, map))
   return kernel.openat2(AT_FDCWD, mounts[0]?.source ?? '', { flags: O_PATH | O_DIRECTORY })
 }
 

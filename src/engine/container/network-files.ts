@@ -1,11 +1,12 @@
 // /etc/hostname, /etc/hosts and /etc/resolv.conf of a container, written before each start.
 // They are changed in place: the container has them mounted one by one.
-import { writeFileSync } from 'node:fs'
+import { chownSync, writeFileSync } from 'node:fs'
 import { hostname as hostHostname } from 'node:os'
 import { readTextIfExists } from '../../base/atomic-file.ts'
 import { formatHostNetworkHostsFile, formatHostnameFile, formatHostsFile } from '../../network/hosts-file.ts'
 import { containerResolvConf, hostResolvConf } from '../../network/resolv-conf.ts'
 import type { Engine } from '../engine.ts'
+import { rootOf } from '../userns/map-of-container.ts'
 import type { Container } from './container.ts'
 import { hostsOfLinked } from './links/linked-containers.ts'
 import { networkKind } from './network-settings.ts'
@@ -17,6 +18,10 @@ export function writeNetworkFiles(engine: Engine, container: Container): void {
   writeFileSync(hostnamePath(container), formatHostnameFile(hostnameOf(container)), { mode: FILE_MODE })
   writeHostsFile(engine, container)
   writeFileSync(resolvConfPath(container), resolvConf(engine, container), { mode: FILE_MODE })
+  const owner = rootOf(engine, container)
+  if (owner === undefined) return
+  for (const path of [hostnamePath(container), hostsPath(container), resolvConfPath(container)])
+    chownSync(path, owner.uid, owner.gid)
 }
 
 /** Again when the container has got an address. */

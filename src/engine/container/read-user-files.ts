@@ -1,11 +1,15 @@
 // The image's user database, read before the container exists: /etc/passwd and /etc/group through descriptors, resolved inside the root.
 //
 // The files are an image author's or a running container's, so: regular files only, bounded, no waiting on a fifo, no way out over links.
-import { AT_FDCWD, O_DIRECTORY, O_PATH } from '../../linux/constants.ts'
+import { AT_FDCWD, O_DIRECTORY, O_PATH, OPEN_TREE_CLONE } from '../../linux/constants.ts'
 import type { Fd, Kernel } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
+import { withMappedLayers } from '../../linux/mapped-layers.ts'
 import { readFileInRoot } from '../../linux/read-file-in-root.ts'
+import { mapIdsOf } from '../../linux/user-namespace.ts'
 import type { Engine } from '../engine.ts'
+import type { IdMap } from '../userns/id-map.ts'
+import { namespaceOf } from '../userns/map-of-container.ts'
 import type { Container, SnapshotMount } from './container.ts'
 
 export interface UserFiles {
@@ -65,21 +69,45 @@ export function layersOf(mounts: readonly SnapshotMount[], withUpper: boolean): 
   return upper === undefined ? lowers : [upper, ...lowers]
 }
 
+const MAP = /^[ug]idmap=/
+
 export type OverlayOption = readonly [key: string, value: string | undefined]
 
 /** What an overlay is mounted with beside its lower directories; nothing of a mount of another type. */
 export function overlayOptions(mounts: readonly SnapshotMount[]): OverlayOption[] {
   const [mount] = mounts
   if (mount?.type !== 'overlay') return []
-  const own = mount.options.filter((option) => !option.startsWith('lowerdir=') && option !== 'rw')
+  const own = mount.options.filter((option) => !option.startsWith('lowerdir=') && option !== 'rw' && !MAP.test(option))
   return own.map((option): OverlayOption => {
     const equals = option.indexOf('=')
     return equals < 0 ? [option, undefined] : [option.slice(0, equals), option.slice(equals + 1)]
   })
 }
 
+/** Layers from `first` on are an image's, and seen as the container has them. */
+export interface MappedLayers {
+  first: number
+  userNamespace: Fd
+}
+
+export function mappedFrom(first: number, map: IdMap | undefined): MappedLayers | undefined {
+  return map && { first, userNamespace: namespaceOf(map) }
+}
+
 /** A union of them all that nobody else sees, read-only unless `options` name an upper directory; a single layer without options needs no mount. */
-export function openLayers(kernel: Kernel, layers: readonly string[], options: readonly OverlayOption[] = []): Fd {
+export function openLayers(
+  kernel: Kernel,
+  layers: readonly string[],
+  options: readonly OverlayOption[] = [],
+  mapped?: MappedLayers,
+): Fd {
+  const [own, images] = [layers.slice(0, mapped?.first), layers.slice(mapped?.first)]
+  if (mapped !== undefined && images.length > 0) {
+    if (layers.length === 1 && options.length === 0) return openMapped(kernel, images[0]!, mapped.userNamespace)
+    return withMappedLayers(kernel, images, mapped.userNamespace, (paths) =>
+      openLayers(kernel, [...own, ...paths], options),
+    )
+  }
   if (layers.length === 1 && options.length === 0)
     return kernel.openat2(AT_FDCWD, layers[0]!, { flags: O_PATH | O_DIRECTORY })
   const mount = (directories: readonly (readonly [string, string])[]) =>
@@ -89,5 +117,17 @@ export function openLayers(kernel: Kernel, layers: readonly string[], options: r
   } catch (error) {
     if (!hasErrno(error, 'EINVAL')) throw error
     return mount([['lowerdir', layers.join(':')]])
+  }
+}
+
+/** A mount, unlike a single layer that is as it is. */
+function openMapped(kernel: Kernel, layer: string, userNamespace: Fd): Fd {
+  const tree = kernel.openTree(AT_FDCWD, layer, OPEN_TREE_CLONE)
+  try {
+    mapIdsOf(kernel, tree, userNamespace)
+    return tree
+  } catch (error) {
+    kernel.close(tree)
+    throw error
   }
 }

@@ -34,7 +34,12 @@ export function specHost(engine: Engine): SpecHost {
 
 /** Runtimes may change while the engine runs. */
 export function validationFacts(engine: Engine): ValidationFacts {
-  return { ...factsOf(engine).validation, runtimes: [...OWN_RUNTIMES, ...Object.keys(engine.config.runtimes)] }
+  const mapsUsers = engine.config.idMap !== undefined
+  return {
+    ...factsOf(engine).validation,
+    mapsUsers,
+    runtimes: [...OWN_RUNTIMES, ...Object.keys(engine.config.runtimes)],
+  }
 }
 
 export function specDefaults(engine: Engine): SpecDefaults {

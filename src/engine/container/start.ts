@@ -17,6 +17,8 @@ import { writeHostsFile, writeNetworkFiles } from './network-files.ts'
 import { setUpMounts } from './mounts/set-up-mounts.ts'
 import { removeTemporaryMounts } from './mounts/temporary-mounts.ts'
 import { networkKind, requireNetwork } from './network-settings.ts'
+import { makesNetnsItself } from './join-users.ts'
+import { interfaceSysctls } from './spec/interface-sysctls.ts'
 import { netnsPath } from './paths.ts'
 import { publishRequests } from './port-bindings.ts'
 import { judgeStored } from './prepare-config.ts'
@@ -86,9 +88,10 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
       await deleteContainerdRecord(engine, container.id)
     })
     await nextTurn()
-    await makeNetns(engine, container, undo)
+    const isNetworkInside = makesNetnsItself(engine, container)
+    if (!isNetworkInside) await makeNetns(engine, container, undo)
     // Sysctls of an interface are written as the task is created: only then must it be there before. Otherwise the two go side by side.
-    const isNetworkFirst = Object.keys(container.record.hostConfig.Sysctls ?? {}).length > 0
+    const isNetworkFirst = !isNetworkInside && Object.keys(container.record.hostConfig.Sysctls ?? {}).length > 0
     if (isNetworkFirst) await joinNetwork(engine, container, undo)
     writeNetworkFiles(engine, container)
     await recorded
@@ -99,6 +102,7 @@ async function run(engine: Engine, container: Container, checkpoint?: string): P
       await deleteTask(engine, container.id)
       await engine.streams.close(container.id)
     })
+    if (isNetworkInside) await adoptNetns(engine, container, await explained(container, CREATE_SUBJECT, created), undo)
     if (!isNetworkFirst) {
       await nextTurn()
       await joinNetwork(engine, container, undo)
@@ -133,7 +137,7 @@ async function withRequestedDevices(engine: Engine, container: Container, spec: 
 async function runTask(
   engine: Engine,
   container: Container,
-  created: Promise<void>,
+  created: Promise<unknown>,
   isBroughtBack: boolean,
 ): Promise<void> {
   container.state.oomKilled = false
@@ -194,6 +198,13 @@ async function makeNetns(engine: Engine, container: Container, undo: UndoStack):
   await engine.netns.create(path)
 }
 
+/** The task has made it, in its own user namespace: only whose root that is may set up an interface, or mount a sysfs of it. */
+async function adoptNetns(engine: Engine, container: Container, pid: number, undo: UndoStack): Promise<void> {
+  const path = netnsPath(engine, container.id)
+  undo.defer(() => engine.netns.remove(path))
+  await engine.netns.adopt(path, `/proc/${pid}/ns/net`)
+}
+
 async function joinNetwork(engine: Engine, container: Container, undo: UndoStack): Promise<void> {
   if (networkKind(container) !== 'bridge') {
     undo.defer(async () => publishNetworkEvent(engine, container, 'disconnect'))
@@ -211,7 +222,7 @@ async function joinNetwork(engine: Engine, container: Container, undo: UndoStack
       netnsPath: netnsPath(engine, container.id),
       ports: publishRequests(config, hostConfig),
       macAddress: config.MacAddress || undefined,
-      sysctls: {},
+      sysctls: makesNetnsItself(engine, container) ? interfaceSysctls(hostConfig) : {},
     })
     .catch((error: unknown) => {
       throw withSubject('failed to set up container networking', error)

@@ -3,6 +3,7 @@ import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { isFailure } from '../../base/failure.ts'
 import { RUNTIME_SPEC_TYPE } from '../../containerd/client/any.ts'
 import type { Engine } from '../engine.ts'
+import { type IdMap, snapshotLabels } from '../userns/id-map.ts'
 import type { Container, SnapshotMount } from './container.ts'
 import { containerdRuntime, restoreOptions, specFor } from './containerd-runtime.ts'
 import { formatRuntimeSpec } from './spec/format-runtime-spec.ts'
@@ -16,18 +17,24 @@ export async function prepareSnapshot(
   engine: Engine,
   id: string,
   parent: string | undefined,
+  map?: IdMap,
 ): Promise<SnapshotMount[]> {
-  return describeMounts((await engine.containerd.snapshots.prepare(snapshotRequest(engine, id, parent))).mounts)
+  return describeMounts((await engine.containerd.snapshots.prepare(snapshotRequest(engine, id, parent, map))).mounts)
 }
 
 /** Read-only, and kept like a writable layer. */
-export async function viewSnapshot(engine: Engine, key: string, parent: string | undefined): Promise<void> {
-  await engine.containerd.snapshots.view(snapshotRequest(engine, key, parent))
+export async function viewSnapshot(
+  engine: Engine,
+  key: string,
+  parent: string | undefined,
+  map?: IdMap,
+): Promise<void> {
+  await engine.containerd.snapshots.view(snapshotRequest(engine, key, parent, map))
 }
 
-function snapshotRequest(engine: Engine, key: string, parent = '') {
+function snapshotRequest(engine: Engine, key: string, parent = '', map?: IdMap) {
   const root = new Date(engine.clock.now()).toISOString()
-  const labels = { 'containerd.io/gc.root': root, [OWNER_LABEL]: engine.id }
+  const labels = { 'containerd.io/gc.root': root, [OWNER_LABEL]: engine.id, ...snapshotLabels(map) }
   return { snapshotter: SNAPSHOTTER, key, parent, labels }
 }
 
@@ -77,15 +84,15 @@ export async function deleteContainerdRecord(engine: Engine, id: string): Promis
   await ignoreMissing(engine.containerd.containers.delete({ id }))
 }
 
-/** The process exists and waits. `checkpoint`: the directory of the images that it is brought back from; then it is not there before the start. */
+/** The process exists and waits; its pid. `checkpoint`: the directory of the images that it is brought back from; then it is not there before the start. */
 export async function createTask(
   engine: Engine,
   container: Container,
   rootfs: SnapshotMount[],
   checkpoint?: string,
-): Promise<void> {
+): Promise<number> {
   await engine.logs.prepare(container)
-  await engine.containerd.tasks.create({
+  const { pid } = await engine.containerd.tasks.create({
     containerId: container.id,
     rootfs,
     ...(await engine.streams.open(container)),
@@ -94,6 +101,7 @@ export async function createTask(
       ? {}
       : { options: restoreOptions(engine, container.record.hostConfig.Runtime ?? '', checkpoint) }),
   })
+  return pid
 }
 
 /** Returns the pid of the first process: what is brought back from a checkpoint has none before. */

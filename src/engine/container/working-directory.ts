@@ -1,15 +1,17 @@
 // The working directory of a container that is being created: where its image has none, the container's own layer gets one, root's, as in Docker.
 import { Failure, isFailure } from '../../base/failure.ts'
-import { O_DIRECTORY, O_NOFOLLOW, O_PATH, RESOLVE_IN_ROOT } from '../../linux/constants.ts'
+import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from '../../linux/constants.ts'
 import type { Fd, Kernel } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
 import type { Engine } from '../engine.ts'
+import { mappedRoot, type Owner } from '../userns/id-map.ts'
+import { mapOf } from '../userns/map-of-container.ts'
 import { followLinks } from '../files/stat-path.ts'
 import type { Container, SnapshotMount } from './container.ts'
 import { openWritable } from './init-layer.ts'
+import { makeDirectoriesBelow } from './make-directories.ts'
 import { layersOf, openLayers } from './read-user-files.ts'
 
-const MODE = 0o755
 const KNOWN_MAX = 256
 /** Directories that images have, with the images' chain ids: layers never change. */
 const known = new WeakMap<Engine, Set<string>>()
@@ -28,9 +30,10 @@ export function makeWorkingDirectory(engine: Engine, container: Container, mount
     seen.add(key)
     return
   }
-  const root = openWritable(engine.kernel, mounts)
+  const map = mapOf(engine, container)
+  const root = openWritable(engine.kernel, mounts, map)
   try {
-    makeDirectories(engine.kernel, root, directory)
+    makeDirectories(engine.kernel, root, directory, map && mappedRoot(map))
   } finally {
     engine.kernel.close(root)
   }
@@ -53,28 +56,14 @@ function isInImage(kernel: Kernel, mounts: readonly SnapshotMount[], directory: 
 }
 
 /** Links lead to where they point inside of the root, also if nothing is there yet. */
-function makeDirectories(kernel: Kernel, root: Fd, directory: string): void {
+function makeDirectories(kernel: Kernel, root: Fd, directory: string, owner: Owner | undefined): void {
   const path = followLinks(directory, (each) => linkAt(kernel, root, each))
   const parts = path.split('/').filter((part) => part !== '')
-  const opened: Fd[] = []
   try {
-    for (const part of parts) opened.push(openOrMake(kernel, opened.at(-1) ?? root, part))
+    makeDirectoriesBelow(kernel, root, parts, owner)
   } catch (error) {
     if (!hasErrno(error, 'ENOTDIR')) throw error
     throw new Failure('unknown', `Cannot mkdir: ${directory} is not a directory`, { cause: error })
-  } finally {
-    for (const fd of opened) kernel.close(fd)
-  }
-}
-
-function openOrMake(kernel: Kernel, parent: Fd, name: string): Fd {
-  const open = () => kernel.openat2(parent, name, { flags: O_PATH | O_DIRECTORY | O_NOFOLLOW })
-  try {
-    return open()
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) throw error
-    kernel.mkdirat(parent, name, MODE)
-    return open()
   }
 }
 

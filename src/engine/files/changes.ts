@@ -2,6 +2,7 @@
 import type { Container } from '../container/container.ts'
 import { layersOf } from '../container/read-user-files.ts'
 import { requireMounts } from '../container/tasks.ts'
+import { turnedNamespaceOf, mapOf } from '../userns/map-of-container.ts'
 import type { Engine } from '../engine.ts'
 
 export interface ContainerChange {
@@ -20,9 +21,13 @@ export async function listContainerChanges(
   const [mount] = mounts
   const [upper = '', ...lowers] = layersOf(mounts, true)
   const overlayPrefix = mount?.options.includes('userxattr') ? 'user.overlay.' : 'trusted.overlay.'
+  const map = mapOf(engine, container)
+  const turned = map === undefined ? {} : { userNamespace: turnedNamespaceOf(map) }
   const changes =
-    (mount?.type === 'overlay' ? await engine.files.compare({ upper, lowers, overlayPrefix }, signal) : undefined) ??
-    (await engine.files.compare({ upper, lowers, overlayPrefix: undefined }, signal)) ??
+    (mount?.type === 'overlay'
+      ? await engine.files.compare({ upper, lowers, overlayPrefix, ...turned }, signal)
+      : undefined) ??
+    (await engine.files.compare({ upper, lowers, overlayPrefix: undefined, ...turned }, signal)) ??
     []
   return changes.map(({ path, kind }) => ({ Path: Buffer.from(path, 'latin1').toString('utf8'), Kind: kind }))
 }

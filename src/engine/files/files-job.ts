@@ -2,12 +2,13 @@
 // off what it does.
 import type { FailureCode } from '../../base/failure.ts'
 import type { Fd } from '../../linux/kernel.ts'
+import type { IdMap } from '../userns/id-map.ts'
 import type { OverlayOption } from '../container/read-user-files.ts'
 import type { FileChange } from '../../trees/list-changes.ts'
 
 export type View =
   /** A running container's. */
-  | { kind: 'namespace'; namespace: Fd; upperDirectory: string; isRootOnly: boolean }
+  | { kind: 'namespace'; namespace: Fd; upperDirectory: string; isRootOnly: boolean; ids?: IdMap }
   | {
       kind: 'layers'
       /** Directories from the topmost down. */
@@ -15,6 +16,9 @@ export type View =
       /** How the topmost one is mounted to be written to; undefined where it is not. */
       writable: readonly OverlayOption[] | undefined
       mounts: readonly SourceMount[]
+      /** The container's, where its ids are not the host's, and a namespace that has it. */
+      ids?: IdMap
+      userNamespace?: Fd
     }
 
 /** A volume, a bind or a file of the engine's own. */
@@ -37,6 +41,8 @@ export interface ComparedLayers {
   lowers: readonly string[]
   /** Of the marks in `upper`; undefined compares whole trees. */
   overlayPrefix: string | undefined
+  /** By which `upper` shows ids as `lowers` have them; undefined: it does so by itself. */
+  userNamespace?: Fd
 }
 
 export interface ExtractRules {

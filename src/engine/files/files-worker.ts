@@ -5,8 +5,10 @@ import { parentPort } from 'node:worker_threads'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import { errnoText, hasErrno, KernelError } from '../../linux/kernel-error.ts'
 import { openNativeKernel } from '../../linux/native-kernel.ts'
+import { ownersOf } from '../userns/id-map.ts'
 import { archiveTree } from '../../trees/archive-tree.ts'
 import { TreeExtractor } from '../../trees/extract-tree.ts'
+import type { OwnerMap } from '../../trees/owner-map.ts'
 import { listChanges } from '../../trees/list-changes.ts'
 import { NeedsMount } from '../../trees/overlay-marks.ts'
 import { TarParser } from '../../wire/tar/tar-parser.ts'
@@ -24,6 +26,9 @@ import { baseName, statPath } from './stat-path.ts'
 const kernel = openNativeKernel()
 const CHUNK_SIZE = 512 * 1024
 
+/** Of a container whose ids are not the host's. */
+let owners: OwnerMap | undefined
+
 /** Acknowledgements come as messages; each lets one more chunk go. */
 let allowance = CHUNKS_IN_FLIGHT
 let wake: () => void = () => {}
@@ -38,6 +43,7 @@ async function work(request: FilesRequest): Promise<void> {
   switch (request.kind) {
     case 'open':
       openView(kernel, request.view)
+      owners = request.view.ids && ownersOf(request.view.ids)
       answer({ kind: 'opened' })
       return
     case 'compare':
@@ -71,7 +77,7 @@ async function run(job: FilesJob): Promise<void> {
       await archive(absolutePath(job.path))
       return
     case 'export':
-      await send(archiveTree({ path: '/', name: '', hasRoot: false }))
+      await send(archiveTree({ path: '/', name: '', hasRoot: false, owners }))
       return
     case 'extract':
       await extract(job.path, job.rules)
@@ -91,7 +97,7 @@ async function archive(path: string): Promise<void> {
   const base = baseName(path)
   const bytes = Buffer.from(path).toString('latin1')
   await send(
-    archiveTree({ path: bytes, name: base === '/' ? '' : Buffer.from(base).toString('latin1'), hasRoot: true }),
+    archiveTree({ path: bytes, name: base === '/' ? '' : Buffer.from(base).toString('latin1'), hasRoot: true, owners }),
   )
 }
 
@@ -129,6 +135,7 @@ async function extract(path: string, rules: ExtractRules): Promise<void> {
     owner: rules.user === undefined ? 'archived' : userIn(rules.user),
     keepsKinds: rules.keepsKinds,
     followsLinks: true,
+    owners,
   })
   const parser = new TarParser(extractor)
   try {

@@ -12,6 +12,8 @@ import { hostnamePath, hostsPath, resolvConfPath } from '../container/paths.ts'
 import { layersOf, overlayOptions } from '../container/read-user-files.ts'
 import { requireMounts } from '../container/tasks.ts'
 import type { Engine } from '../engine.ts'
+import type { IdMap } from '../userns/id-map.ts'
+import { mapOf, namespaceOf } from '../userns/map-of-container.ts'
 import type { SourceMount } from './files-job.ts'
 import type { FilesView } from './files-threads.ts'
 
@@ -29,7 +31,8 @@ export async function viewContainer(engine: Engine, container: Container, signal
 export async function viewContainerRoot(engine: Engine, container: Container, signal: AbortSignal): Promise<FilesView> {
   if (isAlive(container.state)) return await viewRunning(engine, container, true, signal)
   const layers = layersOf(await requireMounts(engine, container), true)
-  return await engine.files.open({ kind: 'layers', layers, writable: undefined, mounts: [] }, signal)
+  const ids = mappedIds(engine, container)
+  return await engine.files.open({ kind: 'layers', layers, writable: undefined, mounts: [], ...ids }, signal)
 }
 
 /** To write to, for as long as `work` takes. A container that does not run can't be started meanwhile: its layer is in use. */
@@ -70,7 +73,9 @@ async function viewRunning(
   const upperDirectory = mount?.options.find((option) => option.startsWith(UPPER))?.slice(UPPER.length) ?? ''
   const namespace = openNamespace(container)
   try {
-    return await engine.files.open({ kind: 'namespace', namespace, upperDirectory, isRootOnly }, signal)
+    const map = mapOf(engine, container)
+    const ids = map === undefined ? {} : { ids: map }
+    return await engine.files.open({ kind: 'namespace', namespace, upperDirectory, isRootOnly, ...ids }, signal)
   } finally {
     closeSync(namespace)
   }
@@ -104,9 +109,15 @@ async function viewStopped(
       layers: layersOf(mounts, true),
       writable: isWritable ? overlayOptions(mounts) : undefined,
       mounts: await sourceMounts(engine, container, undo),
+      ...mappedIds(engine, container),
     },
     signal,
   )
+}
+
+function mappedIds(engine: Engine, container: Container): { ids?: IdMap; userNamespace?: Fd } {
+  const ids = mapOf(engine, container)
+  return ids === undefined ? {} : { ids, userNamespace: namespaceOf(ids) }
 }
 
 /** From the root down, so that one in another comes after it. */

@@ -164,6 +164,7 @@ function securityOptions(engine: Engine, cgroups: CgroupFacts): string[] {
   return [
     ...(specHost(engine).hasAppArmor === true ? ['name=apparmor'] : []),
     `name=seccomp,profile=${engine.config.seccompProfile}`,
+    ...(engine.config.idMap === undefined ? [] : ['name=userns']),
     ...(isPrivate ? ['name=cgroupns'] : []),
     ...(engine.config.noNewPrivileges ? ['name=no-new-privileges'] : []),
   ]

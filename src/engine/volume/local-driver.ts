@@ -24,10 +24,17 @@ export class LocalDriver implements VolumeDriver {
   readonly #directory: string
   /** The same without links, as the kernel names mount points. */
   readonly #realDirectory: string
+  readonly #dataOwner: { uid: number; gid: number } | undefined
   readonly #mounter: FileSystemMounter
   readonly #volumes = new Map<string, LocalVolume>()
 
-  constructor(directory: string, mounter: FileSystemMounter, records: readonly VolumeRecord[]) {
+  constructor(
+    directory: string,
+    mounter: FileSystemMounter,
+    records: readonly VolumeRecord[],
+    dataOwner?: { uid: number; gid: number },
+  ) {
+    this.#dataOwner = dataOwner
     this.#directory = directory
     this.#realDirectory = realpathSync(directory)
     this.#mounter = mounter
@@ -43,7 +50,7 @@ export class LocalDriver implements VolumeDriver {
     checkLocalOptions(record.options ?? {})
     if (this.#volumes.has(record.name)) return
     try {
-      makeLocalVolume(this.#directory, record, unclaimedBy)
+      makeLocalVolume(this.#directory, record, unclaimedBy, this.#dataOwner)
     } catch (error) {
       if (isFailure(error)) throw error
       throw new Failure(

@@ -5,6 +5,7 @@
 import { randomBytes, createHash } from 'node:crypto'
 import {
   chmodSync,
+  chownSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -108,13 +109,19 @@ function parseRecord(text: string): VolumeRecord {
 }
 
 /** Durable when it returns. Throws already-exists where something of that name is there. */
-export function makeLocalVolume(directory: string, record: VolumeRecord, unclaimedBy: string | undefined): void {
+export function makeLocalVolume(
+  directory: string,
+  record: VolumeRecord,
+  unclaimedBy: string | undefined,
+  owner?: { uid: number; gid: number },
+): void {
   const draft = join(directory, `${MAKING}${randomBytes(12).toString('hex')}`)
   const path = join(directory, record.name)
   try {
     mkdirSync(draft, { mode: 0o701 })
     mkdirSync(join(draft, DATA))
     chmodSync(join(draft, DATA), DATA_MODE) // whatever the umask is: containers' users read there
+    if (owner !== undefined) chownSync(join(draft, DATA), owner.uid, owner.gid)
     writeSynced(join(draft, RECORD), JSON.stringify(record))
     if (unclaimedBy !== undefined) writeSynced(join(draft, UNCLAIMED), unclaimedBy)
     syncDirectorySync(draft)

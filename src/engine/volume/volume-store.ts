@@ -33,6 +33,8 @@ export interface NewVolume {
 export interface StoreOptions {
   directory: string
   mounter: FileSystemMounter
+  /** Of what local volumes hold; left out: root. */
+  dataOwner?: { uid: number; gid: number } | undefined
   others: OtherDrivers
   clock: Clock
   log: Log
@@ -61,7 +63,7 @@ export class VolumeStore {
     this.#leftovers = leftovers
     const local = records.filter(({ driver }) => driver === LOCAL_DRIVER)
     this.#held = new HeldMounts(join(options.directory, HELD))
-    this.#local = new LocalDriver(options.directory, options.mounter, local)
+    this.#local = new LocalDriver(options.directory, options.mounter, local, options.dataOwner)
   }
 
   static open(options: StoreOptions): VolumeStore {

@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads'
 import { Failure, type FailureCode } from '../../../base/failure.ts'
 import { AT_EMPTY_PATH, OPEN_TREE_CLONE } from '../../../linux/constants.ts'
 import type { Fd, Kernel } from '../../../linux/kernel.ts'
-import { openLayers } from '../read-user-files.ts'
+import type { IdMap } from '../../userns/id-map.ts'
+import { mappedFrom, openLayers } from '../read-user-files.ts'
 
 export interface CopyUpJob {
   /** Detached mounts, which the thread closes. */
@@ -16,8 +17,14 @@ export interface CopyUpJob {
 export type CopyUpAnswer = { kind: 'done' } | { kind: 'failed'; code: FailureCode; message: string }
 
 /** `volume` is the directory to fill, by a descriptor that stays the caller's. */
-export async function copyUp(kernel: Kernel, layers: readonly string[], path: string, volume: Fd): Promise<void> {
-  const job = openTrees(kernel, layers, volume, path)
+export async function copyUp(
+  kernel: Kernel,
+  layers: readonly string[],
+  path: string,
+  volume: Fd,
+  map?: IdMap,
+): Promise<void> {
+  const job = openTrees(kernel, openDetached(kernel, layers, map), volume, path)
   const worker = new Worker(new URL('./copy-up-worker.js', import.meta.url), { workerData: job })
   const answer = await new Promise<CopyUpAnswer>((resolve, reject) => {
     worker.once('message', resolve)
@@ -27,8 +34,7 @@ export async function copyUp(kernel: Kernel, layers: readonly string[], path: st
   if (answer.kind === 'failed') throw new Failure(answer.code, answer.message)
 }
 
-function openTrees(kernel: Kernel, layers: readonly string[], volume: Fd, path: string): CopyUpJob {
-  const image = openDetached(kernel, layers)
+function openTrees(kernel: Kernel, image: Fd, volume: Fd, path: string): CopyUpJob {
   try {
     return { image, volume: cloneTree(kernel, volume), path }
   } catch (error) {
@@ -37,9 +43,9 @@ function openTrees(kernel: Kernel, layers: readonly string[], volume: Fd, path: 
   }
 }
 
-function openDetached(kernel: Kernel, layers: readonly string[]): Fd {
-  const opened = openLayers(kernel, layers)
-  if (layers.length > 1) return opened // a mount already
+function openDetached(kernel: Kernel, layers: readonly string[], map: IdMap | undefined): Fd {
+  const opened = openLayers(kernel, layers, [], mappedFrom(0, map))
+  if (layers.length > 1 || map !== undefined) return opened // a mount already
   try {
     return cloneTree(kernel, opened)
   } finally {

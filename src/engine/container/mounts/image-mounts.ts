@@ -3,7 +3,8 @@ import type { UndoStack } from '../../../base/undo-stack.ts'
 import { AT_EMPTY_PATH, OPEN_TREE_CLONE } from '../../../linux/constants.ts'
 import type { Engine } from '../../engine.ts'
 import type { Container } from '../container.ts'
-import { layersOf, openLayers } from '../read-user-files.ts'
+import { mapOf } from '../../userns/map-of-container.ts'
+import { layersOf, mappedFrom, openLayers } from '../read-user-files.ts'
 import { describeMounts, removeSnapshot, SNAPSHOTTER, viewSnapshot } from '../tasks.ts'
 import type { ContainerMount } from './container-mount.ts'
 import { openBelow } from './open-below.ts'
@@ -24,7 +25,7 @@ export async function makeImageMounts(engine: Engine, container: Container, undo
     const image = await engine.images.require(mount.name)
     const key = snapshotKey(container, mount)
     undo.defer(() => removeSnapshot(engine, key))
-    await viewSnapshot(engine, key, image.chainId)
+    await viewSnapshot(engine, key, image.chainId, mapOf(engine, container))
     mount.source = temporaryMountPath(engine, container.id, key.slice(container.id.length + 1))
   }
 }
@@ -37,9 +38,10 @@ export async function mountImage(engine: Engine, container: Container, mount: Co
     key: snapshotKey(container, mount),
   })
   const layers = layersOf(describeMounts(mounts), false)
-  const opened = openLayers(kernel, layers)
+  const map = mapOf(engine, container)
+  const opened = openLayers(kernel, layers, [], mappedFrom(0, map))
   try {
-    const isMount = layers.length > 1
+    const isMount = layers.length > 1 || map !== undefined
     const tree = isMount ? opened : kernel.openTree(opened, '', OPEN_TREE_CLONE | AT_EMPTY_PATH)
     try {
       mountTemporarily(engine, mount.source, tree)

@@ -7,6 +7,7 @@ import type { Fd, Kernel } from '../../../linux/kernel.ts'
 import { hasErrno } from '../../../linux/kernel-error.ts'
 import type { Engine } from '../../engine.ts'
 import { asAnonymous, createVolume } from '../../volume/create.ts'
+import { mapOf } from '../../userns/map-of-container.ts'
 import { removeVolume } from '../../volume/remove.ts'
 import { LOCAL_DRIVER } from '../../volume/volume.ts'
 import type { Container, SnapshotMount } from '../container.ts'
@@ -81,7 +82,8 @@ async function fill(engine: Engine, container: Container, mount: ContainerMount,
     const target = openIfThere(() => openBelow(kernel, data, mount.spec.VolumeOptions?.Subpath || '.'))
     if (target === undefined) return // a subpath that is not there is an error at the start
     try {
-      if (readdirSync(`/proc/self/fd/${target}`).length === 0) await copyUp(kernel, image.layers, path, target)
+      if (readdirSync(`/proc/self/fd/${target}`).length === 0)
+        await copyUp(kernel, image.layers, path, target, mapOf(engine, container))
     } finally {
       kernel.close(target)
     }

@@ -1,12 +1,18 @@
 // The mounts of a container that starts: volumes are mounted, missing sources of binds made, subpaths opened; and the way back when it has ended.
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname, relative } from 'node:path'
 import { Failure, isFailure, messageOf, withSubject } from '../../../base/failure.ts'
 import type { UndoStack } from '../../../base/undo-stack.ts'
+import { AT_FDCWD, O_DIRECTORY, O_PATH } from '../../../linux/constants.ts'
+import type { Kernel } from '../../../linux/kernel.ts'
+import { hasErrno } from '../../../linux/kernel-error.ts'
 import type { Engine } from '../../engine.ts'
+import { mappedRoot, type Owner } from '../../userns/id-map.ts'
 import { publishVolumeEvent } from '../../volume/publish-event.ts'
 import { referencesOf } from '../../volume/references.ts'
 import type { Container } from '../container.ts'
 import { isBuiltInRuntime } from '../containerd-runtime.ts'
+import { makeDirectoriesBelow } from '../make-directories.ts'
 import { type BindFacts, bindMount, tmpfsMount } from '../spec/spec-mount.ts'
 import type { SpecMount } from '../spec/spec-input.ts'
 import { specHost } from '../spec-facts.ts'
@@ -51,7 +57,7 @@ async function setUpBind(
 async function sourceOf(engine: Engine, container: Container, mount: ContainerMount, undo: UndoStack): Promise<string> {
   if (mount.type === 'image') return await mountImage(engine, container, mount)
   if (mount.type === 'bind') {
-    if (mount.makesSource) makeDirectory(mount.source)
+    if (mount.makesSource) makeSource(engine, mount.source)
     return mount.source
   }
   const path = await mountVolume(engine, container, mount)
@@ -71,16 +77,29 @@ async function mountVolume(engine: Engine, container: Container, mount: Containe
   }
 }
 
-/** `-v` makes a missing directory on the host, root's, as Docker always has. */
-function makeDirectory(path: string): void {
+/** `-v` makes a missing directory on the host, root's, as Docker always has; of the containers' root where that is another. */
+function makeSource({ config, kernel }: Engine, path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o755 })
+    if (config.idMap === undefined) mkdirSync(path, { recursive: true, mode: 0o755 })
+    else makeOwned(kernel, path, mappedRoot(config.idMap))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' || code === 'ENOTDIR') return // a file or a socket is bound
+    if (code === 'EEXIST' || code === 'ENOTDIR' || hasErrno(error, 'EEXIST', 'ENOTDIR')) return // a file or a socket is bound
     throw new Failure('unknown', `error while creating mount source path '${path}': ${messageOf(error)}`, {
       cause: error,
     })
+  }
+}
+
+function makeOwned(kernel: Kernel, path: string, owner: Owner): void {
+  if (existsSync(path)) return
+  let base = dirname(path)
+  while (!existsSync(base)) base = dirname(base)
+  const root = kernel.openat2(AT_FDCWD, base, { flags: O_PATH | O_DIRECTORY })
+  try {
+    makeDirectoriesBelow(kernel, root, relative(base, path).split('/'), owner)
+  } finally {
+    kernel.close(root)
   }
 }
 

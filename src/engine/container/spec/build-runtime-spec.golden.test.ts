@@ -74,6 +74,7 @@ function inputOf({ inspect, spec }: Golden): SpecInput {
       hostname: 'vm',
       hasSeccomp: true,
       maskedSystemPaths: [],
+      hasMqueue: true,
       findDevices: (path) => DEVICES.filter((device) => device.path === path),
     },
     defaults: { cgroupParent: '', noNewPrivileges: false, init: false, initPath: '/usr/bin/docker-init', ulimits: {} },

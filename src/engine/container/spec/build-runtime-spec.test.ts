@@ -28,6 +28,7 @@ function inputOf(hostConfig: HostConfig, more: Partial<SpecInput> = {}): SpecInp
       hostname: 'host',
       hasSeccomp: true,
       maskedSystemPaths: ['/sys/devices/system/cpu/cpu0/thermal_throttle'],
+      hasMqueue: true,
       findDevices: (path) => (path === '/dev' ? [NULL] : []),
     },
     defaults: { cgroupParent: '', noNewPrivileges: false, init: false, initPath: undefined, ulimits: {} },
@@ -48,6 +49,77 @@ test('a privileged container gets all devices and capabilities and nothing hidde
   assert.equal(spec.linux?.readonlyPaths, undefined)
   for (const destination of ['/sys', '/sys/fs/cgroup'])
     assert.ok(!spec.mounts?.find((mount) => mount.destination === destination)?.options?.includes('ro'))
+})
+
+test('a user namespace: its maps, what it can’t do itself, and devices under other names', () => {
+  const map = {
+    uid: [{ containerID: 0, hostID: 100_000, size: 1000 }],
+    gid: [
+      { containerID: 0, hostID: 200_000, size: 10 },
+      { containerID: 10, hostID: 300_000, size: 20 },
+    ],
+  }
+  const fuse: HostDevice = { path: '/dev/fuse', type: 'c', major: 10, minor: 229, mode: 0o666, uid: 0, gid: 0 }
+  const given = inputOf({
+    Devices: [
+      { PathOnHost: '/dev/null', PathInContainer: '/dev/null', CgroupPermissions: 'r' },
+      { PathOnHost: '/dev/fuse', PathInContainer: '/dev/other', CgroupPermissions: 'rw' },
+    ],
+    Sysctls: { 'net.ipv4.conf.eth0.log_martians': '1', 'net.ipv4.ip_local_port_range': '2000 3000' },
+  })
+  const host = { ...given.host, findDevices: (path: string) => [NULL, fuse].filter((device) => device.path === path) }
+  const input: SpecInput = {
+    ...given,
+    host,
+    config: { ...given.config, Domainname: 'example.org' },
+    network: { kind: 'new' },
+  }
+  const { linux, mounts, domainname } = buildRuntimeSpec({ ...input, users: { kind: 'new', map } })
+  assert.deepEqual(linux?.namespaces?.slice(0, 3), [{ type: 'mount' }, { type: 'user' }, { type: 'network' }])
+  assert.deepEqual([linux?.uidMappings, linux?.gidMappings], [map.uid, map.gid])
+  assert.deepEqual(linux?.sysctl, {
+    'net.ipv4.ip_unprivileged_port_start': '0',
+    'net.ipv4.ping_group_range': '0 29',
+    'net.ipv4.ip_local_port_range': '2000 3000',
+  })
+  assert.equal(domainname, 'example.org')
+  assert.deepEqual(
+    linux?.devices?.map(({ path }) => path),
+    ['/dev/null'],
+  )
+  assert.deepEqual(mounts?.at(-1), {
+    destination: '/dev/other',
+    type: 'bind',
+    source: '/dev/fuse',
+    options: ['bind', 'rprivate'],
+  })
+  assert.deepEqual(
+    linux?.resources?.devices?.slice(-2).map(({ minor, access }) => [minor, access]),
+    [
+      [3, 'r'],
+      [229, 'rw'],
+    ],
+  )
+  const shared = buildRuntimeSpec({ ...input, users: { kind: 'path', map, path: '/proc/7/ns/user' } })
+  assert.deepEqual(shared.linux?.namespaces?.[1], { type: 'user', path: '/proc/7/ns/user' })
+  const hosts = buildRuntimeSpec({ ...input, network: { kind: 'path', path: '/run/netns/x' } })
+  assert.deepEqual(
+    hosts.linux?.devices?.map(({ path }) => path),
+    ['/dev/null', '/dev/other'],
+  )
+  assert.equal(hosts.domainname, undefined)
+  assert.equal(hosts.linux?.sysctl?.['net.ipv4.conf.eth0.log_martians'], '1')
+})
+
+test('message queues of the host’s are bound into a user namespace, which could not mount them', () => {
+  const map = { uid: [{ containerID: 0, hostID: 1000, size: 1 }], gid: [{ containerID: 0, hostID: 1000, size: 1 }] }
+  const mqueueOf = (IpcMode: string, more: Partial<SpecInput>) =>
+    buildRuntimeSpec(inputOf({ IpcMode }, more)).mounts?.find(({ destination }) => destination === '/dev/mqueue')?.type
+  assert.equal(mqueueOf('host', { users: { kind: 'new', map } }), 'bind')
+  assert.equal(mqueueOf('private', { users: { kind: 'new', map } }), 'mqueue')
+  assert.equal(mqueueOf('host', {}), 'mqueue')
+  const host = { ...inputOf({}).host, hasMqueue: false }
+  assert.equal(mqueueOf('host', { users: { kind: 'new', map }, host }), undefined)
 })
 
 test('an explicit profile holds for a privileged container, too', () => {

@@ -2,13 +2,15 @@
 import { posix } from 'node:path'
 import { Failure } from '../../../base/failure.ts'
 import type { LinuxSpec, RuntimeSpec, SeccompSpec } from '../../../oci/runtime-spec.ts'
-import { buildDevices } from './devices.ts'
+import { buildDevices, type Devices } from './devices.ts'
+import { otherSysctls } from './interface-sysctls.ts'
 import { buildMounts } from './mounts.ts'
 import { buildProcess, containerCapabilities, containerHostname } from './process-spec.ts'
 import { buildResources } from './resources.ts'
 import { defaultProfile } from './seccomp-default.ts'
 import { filterProfile, parseProfile } from './seccomp-profile.ts'
 import { parseSecurityOptions, type SecurityOptions } from './security-options.ts'
+import type { IdMap } from '../../userns/id-map.ts'
 import type { SpecInput } from './spec-input.ts'
 
 const OCI_VERSION = '1.2.1'
@@ -43,27 +45,30 @@ export function buildRuntimeSpec(input: SpecInput): RuntimeSpec {
   const process = buildProcess(input, security)
   const hasUts = hostConfig.UTSMode !== 'host'
   const annotations = hostConfig.Annotations ?? {}
+  const devices = buildDevices(input)
   return {
     ociVersion: OCI_VERSION,
     process,
     root: { path: input.rootfsPath, ...(hostConfig.ReadonlyRootfs === true ? { readonly: true } : {}) },
     ...(hasUts ? { hostname: containerHostname(input) } : {}),
-    mounts: buildMounts(input, security),
+    // The sysctl is for the host's root alone.
+    ...(hasUts && input.users && input.config.Domainname ? { domainname: input.config.Domainname } : {}),
+    mounts: [...buildMounts(input, security), ...devices.binds],
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
-    linux: buildLinux(input, security),
+    linux: buildLinux(input, security, devices),
   }
 }
 
-function buildLinux(input: SpecInput, security: SecurityOptions): LinuxSpec {
+function buildLinux(input: SpecInput, security: SecurityOptions, devices: Devices): LinuxSpec {
   const { hostConfig } = input
   const privileged = hostConfig.Privileged === true
-  const devices = buildDevices(input)
   const seccomp = chooseSeccomp(input, security)
   const sysctl = buildSysctls(input)
   const masked = hostConfig.MaskedPaths ?? [...DEFAULT_MASKED_PATHS, ...input.host.maskedSystemPaths]
   const readonly = hostConfig.ReadonlyPaths ?? [...DEFAULT_READONLY_PATHS]
   return {
     namespaces: buildNamespaces(input),
+    ...(input.users ? mappings(input.users.map) : {}),
     ...(devices.nodes.length === 0 ? {} : { devices: devices.nodes }),
     cgroupsPath: cgroupsPath(input),
     resources: { devices: devices.rules, ...buildResources(hostConfig, input.host.findDevices) },
@@ -76,8 +81,9 @@ function buildLinux(input: SpecInput, security: SecurityOptions): LinuxSpec {
 }
 
 function buildNamespaces(input: SpecInput): NonNullable<LinuxSpec['namespaces']> {
-  const { hostConfig, network, pidOf } = input
+  const { hostConfig, network, pidOf, users } = input
   const namespaces: NonNullable<LinuxSpec['namespaces']> = [{ type: 'mount' }]
+  if (users !== undefined) namespaces.push(users.kind === 'new' ? { type: 'user' } : { type: 'user', path: users.path })
   if (network.kind === 'path') namespaces.push({ type: 'network', path: network.path })
   if (network.kind === 'new') namespaces.push({ type: 'network' })
   if (hostConfig.UTSMode !== 'host') namespaces.push({ type: 'uts' })
@@ -95,6 +101,10 @@ function buildNamespaces(input: SpecInput): NonNullable<LinuxSpec['namespaces']>
   return namespaces
 }
 
+function mappings(map: IdMap): Pick<LinuxSpec, 'uidMappings' | 'gidMappings'> {
+  return { uidMappings: [...map.uid], gidMappings: [...map.gid] }
+}
+
 function hasPrivateCgroupns({ hostConfig, host }: SpecInput): boolean {
   const mode = hostConfig.CgroupnsMode ?? ''
   return mode === 'private' || (mode === '' && host.cgroupVersion === 2)
@@ -108,9 +118,13 @@ function cgroupsPath({ id, hostConfig, defaults }: SpecInput): string {
   return posix.join('/', parent, id)
 }
 
-const UNPRIVILEGED_NETWORK = {
-  'net.ipv4.ip_unprivileged_port_start': '0',
-  'net.ipv4.ping_group_range': '0 2147483647',
+/** A user namespace knows only its own groups. */
+function unprivilegedNetwork({ users }: SpecInput): Record<string, string> {
+  const groups = users?.map.gid.reduce((sum, { size }) => sum + size, 0)
+  return {
+    'net.ipv4.ip_unprivileged_port_start': '0',
+    'net.ipv4.ping_group_range': `0 ${groups === undefined ? 2147483647 : Math.min(groups - 1, 2147483647)}`,
+  }
 }
 
 /** Those of a namespace that the container has for itself; anything else would change the host. */
@@ -123,9 +137,11 @@ function buildSysctls(input: SpecInput): Record<string, string> {
   const joined = hostConfig.NetworkMode?.startsWith('container:') === true
   for (const name of Object.keys(hostConfig.Sysctls ?? {})) checkSysctl(input, name, ownNetwork)
   return {
-    ...(ownNetwork && !joined ? UNPRIVILEGED_NETWORK : {}),
-    ...(config.Domainname && hostConfig.UTSMode !== 'host' ? { 'kernel.domainname': config.Domainname } : {}),
-    ...hostConfig.Sysctls,
+    ...(ownNetwork && !joined ? unprivilegedNetwork(input) : {}),
+    ...(config.Domainname && hostConfig.UTSMode !== 'host' && input.users === undefined
+      ? { 'kernel.domainname': config.Domainname }
+      : {}),
+    ...(input.network.kind === 'new' ? otherSysctls(hostConfig) : hostConfig.Sysctls),
   }
 }
 

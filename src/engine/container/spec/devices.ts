@@ -1,12 +1,14 @@
 // The devices of a runtime spec and the rules of its devices cgroup.
 import { Failure } from '../../../base/failure.ts'
-import type { DeviceRule, DeviceSpec } from '../../../oci/runtime-spec.ts'
+import type { DeviceRule, DeviceSpec, MountSpec } from '../../../oci/runtime-spec.ts'
 import type { HostDevice, SpecInput } from './spec-input.ts'
 
 const RULE = /^([acb]) (\d+|\*):(\d+|\*) ([rwm]{1,3})$/
 
 export interface Devices {
   nodes: DeviceSpec[]
+  /** Instead of nodes: no user namespace can make one, and runtimes bind the host's of the same name. */
+  binds: MountSpec[]
   rules: DeviceRule[]
 }
 
@@ -37,6 +39,7 @@ export function buildDevices(input: SpecInput): Devices {
       )
     const target = mapping.PathInContainer || path
     return found.map((device) => ({
+      source: device.path,
       node: deviceNode(device, target + device.path.slice(path.length)),
       rule: deviceRule(device, mapping.CgroupPermissions || 'rwm'),
     }))
@@ -45,10 +48,12 @@ export function buildDevices(input: SpecInput): Devices {
     const all = host.findDevices('/dev').map((device) => deviceNode(device, device.path))
     const known = new Set(all.map((node) => node.path))
     const renamed = mapped.map(({ node }) => node).filter((node) => !known.has(node.path))
-    return { nodes: [...all, ...renamed], rules: [{ allow: true, access: 'rwm' }] }
+    return { nodes: [...all, ...renamed], binds: [], rules: [{ allow: true, access: 'rwm' }] }
   }
+  const isBound = ({ source, node }: (typeof mapped)[number]) => input.users !== undefined && source !== node.path
   return {
-    nodes: mapped.map(({ node }) => node),
+    nodes: mapped.filter((each) => !isBound(each)).map(({ node }) => node),
+    binds: mapped.filter(isBound).map(({ source, node }) => bindDevice(source, node.path)),
     rules: [
       ...DEFAULT_RULES,
       ...mapped.map(({ rule }) => rule),
@@ -68,6 +73,10 @@ export function parseDeviceRule(text: string): DeviceRule {
 function deviceNode(device: HostDevice, path: string): DeviceSpec {
   const { type, major, minor, mode, uid, gid } = device
   return { path, type, major, minor, fileMode: mode, uid, gid }
+}
+
+function bindDevice(source: string, destination: string): MountSpec {
+  return { destination, type: 'bind', source, options: ['bind', 'rprivate'] }
 }
 
 function deviceRule(device: HostDevice, access: string): DeviceRule {

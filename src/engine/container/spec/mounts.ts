@@ -44,11 +44,18 @@ function defaultMounts(input: SpecInput, security: SecurityOptions): MountSpec[]
     mount('/dev/pts', 'devpts', 'devpts', 'nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'),
     mount('/sys', 'sysfs', 'sysfs', 'nosuid', 'noexec', 'nodev', ...sysMode),
     mount('/sys/fs/cgroup', 'cgroup', 'cgroup', ...cgroupMode, 'nosuid', 'noexec', 'nodev'),
-    mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'),
+    ...mqueueMounts(input),
     ...(hasOwnShm
       ? [mount('/dev/shm', 'tmpfs', 'shm', 'nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmBytes}`)]
       : []),
   ]
+}
+
+/** Only the host's root can mount that of the host's ipc namespace: a user namespace gets what the host has mounted. */
+function mqueueMounts({ users, hostConfig, host }: SpecInput): MountSpec[] {
+  const own = { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] }
+  if (users === undefined || hostConfig.IpcMode !== 'host') return [own]
+  return host.hasMqueue ? [bindMount('/dev/mqueue', '/dev/mqueue', true)] : []
 }
 
 function userMounts(input: SpecInput): MountSpec[] {

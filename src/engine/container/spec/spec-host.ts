@@ -19,6 +19,7 @@ export function readSpecHost(facts: { cgroupVersion: 1 | 2; hasAppArmor: boolean
     hostname: hostname(),
     hasSeccomp: /^Seccomp_filters:/m.test(status) || /^Seccomp:/m.test(status),
     maskedSystemPaths: findThermalThrottle(),
+    hasMqueue: statSync('/dev/mqueue', { throwIfNoEntry: false }) !== undefined,
     findDevices,
   }
 }

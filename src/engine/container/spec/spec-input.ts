@@ -1,5 +1,6 @@
 // What a runtime spec is made of: everything that has to be looked up has been looked up, so that making it is pure.
 import type { ContainerConfig, HostConfig } from '../../../api/container-types.ts'
+import type { IdMap } from '../../userns/id-map.ts'
 import type { ResolvedUser } from './resolve-user.ts'
 
 /** A device node of the host. */
@@ -27,6 +28,8 @@ export interface SpecHost {
   hasAppArmor?: boolean
   /** Paths of /sys that show other tenants' CPU timing, of those that exist. */
   maskedSystemPaths: readonly string[]
+  /** Whether /dev/mqueue is there. */
+  hasMqueue: boolean
   /** The node at the path, or all nodes below it if it is a directory; empty if there is nothing. Privileged asks for `/dev`. */
   findDevices(path: string): HostDevice[]
 }
@@ -73,6 +76,8 @@ export interface SpecInput {
   /** Of containers that this one is linked to; its own count more. */
   linkVariables?: readonly string[]
   network: { kind: 'host' } | { kind: 'path'; path: string } | { kind: 'new' }
+  /** Left out: the host's users. `path` leads to a namespace that the container shares. */
+  users?: { kind: 'new'; map: IdMap } | { kind: 'path'; map: IdMap; path: string }
   /** Of `container:` modes: the other container's process. */
   pidOf?: { pid?: number; ipc?: number }
   /** What /dev/shm is for the ipc modes that share it; a shareable container without one gets a tmpfs of its own. */

@@ -10,6 +10,8 @@ import { type ResourceFacts, validateResources } from './validate-resources.ts'
 export interface ValidationFacts extends ResourceFacts {
   /** Names under `--runtime`. */
   runtimes: readonly string[]
+  /** The daemon has an id map. */
+  mapsUsers?: boolean
   /** What the daemon can hand on; left out, every capability that exists. */
   capabilities?: readonly string[]
 }
@@ -50,6 +52,7 @@ export function validateHostConfig(hostConfig: HostConfig, facts: ValidationFact
     refuse('invalid Annotations: the empty string is not permitted as an annotation key')
   warnings.push(...validateResources(hostConfig, facts, isUpdate))
   checkModes(hostConfig)
+  if (facts.mapsUsers === true && !isUpdate) checkMapped(hostConfig)
   const score = hostConfig.OomScoreAdj ?? 0
   if (score < -1000 || score > 1000) refuse(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`)
   if (hostConfig.NetworkMode === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0)
@@ -116,6 +119,17 @@ function checkModes({ IpcMode = '', PidMode = '', UTSMode = '', UsernsMode = '',
   if (ShmSize < 0) refuse('SHM size can not be less than 0')
   if (!['', 'host'].includes(UTSMode)) refuse(`invalid UTS mode: ${UTSMode}`)
   if (!['', 'host'].includes(UsernsMode)) refuse(`invalid USER mode: ${UsernsMode}`)
+}
+
+/** What only the host's root may do is nothing for containers whose root is another. */
+function checkMapped({ UsernsMode, Privileged, NetworkMode, PidMode }: HostConfig): void {
+  if (UsernsMode === 'host') return
+  if (Privileged === true)
+    refuse(
+      'privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode',
+    )
+  if (NetworkMode === 'host') refuse("cannot share the host's network namespace when user namespaces are enabled")
+  if (PidMode === 'host') refuse('cannot share the host PID namespace when user namespaces are enabled')
 }
 
 function checkRestartPolicy({ RestartPolicy: policy, AutoRemove: autoRemove }: HostConfig): void {
