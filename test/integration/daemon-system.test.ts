@@ -134,13 +134,38 @@ test('system df counts what there is, in the form of the client’s version', as
 })
 
 test('both clients print the same of system df', async () => {
-  const formats = ['', 'raw', 'json', '{{.Type}}: {{.Size}}', 'table {{.Type}}\t{{.Reclaimable}}', '{{.Nope}}']
+  // What HTML gives a meaning: rows escape it, wherever they are, and texts do not.
+  await engine.ok('create', '--name', 'odd', '--label', 'of=<x>&y', image, 'sh', '-c', 'echo "<a>" & \u2028')
+  await engine.ok('volume', 'create', '--label', 'of=<&>', 'odd')
+  const formats = [
+    '',
+    'raw',
+    'json',
+    '{{.Type}}: {{.Size}}',
+    'table {{.Type}}\t{{.Reclaimable}}',
+    '{{.Nope}}',
+    '{{json .}}',
+    'table {{json .}}',
+    'table {{upper .Type}}',
+  ]
   const lines = formats.map((format) => (format === '' ? [] : ['--format', format]))
   const verbose = [
     [],
     ['--format', '{{range .Volumes}}{{.Name}} {{.Size}} {{.Links}}{{end}}'],
     ['--format', '{{json .Images}}'],
-    ['--format', 'json'],
+    ...[
+      ['--format', 'json'],
+      ['--format', 'raw'],
+      ['--format', '{{.Nope}}'],
+      ['--format', '{{'],
+    ],
+    ...['', '.Images', '.Containers', '.Volumes', '.BuildCache'].map((field) => [
+      '--format',
+      `{{json ${field || '.'}}}`,
+    ]),
+    ['--format', '{{range .Containers}}{{json .}} {{json .Command}} {{.Labels}} {{upper (json .Labels)}}{{end}}'],
+    ...['Images', 'Containers', 'Volumes'].map((field) => ['--format', `{{range .${field}}}{{.Nope}}{{end}}`]),
+    ['--format', 'table {{len .Images}}\\t{{(index .Containers 0).Names}}'],
   ]
   for (const line of [...lines, ...verbose.map((each) => ['-v', ...each])]) {
     const both = () => Promise.all([engine.berth, engine.docker].map((client) => client(['system', 'df', ...line])))

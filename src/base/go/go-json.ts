@@ -1,18 +1,31 @@
 // JSON as Go's encoder writes it.
 
-/** Compact. `isForHtml`: the encoder's own habit of escaping what HTML gives a meaning. */
+/**
+ * Compact. `isForHtml`: the encoder's own habit of escaping what HTML gives a meaning. Values that marshal themselves (`toJSON`) have it whatever
+ * the encoder around them was told, however deep they are.
+ */
 export function goJson(value: unknown, isForHtml = false): string {
-  // JSON.stringify has no way to write an integer that a number can't hold: it is written as a string that nobody else has, and bared.
+  // JSON.stringify has no way to write an integer that a number can't hold, or a part that is written already: each is written as a string that nobody
+  // else has, and put in its place.
   let mark: string | undefined
-  const bare = (_key: string, item: unknown) => {
-    if (typeof item !== 'bigint') return item
-    mark ??= `bare-${Math.random().toString(36).slice(2)}:`
-    return `${mark}${item}`
+  const pieces: string[] = []
+  const hold = (text: string) => {
+    mark ??= `held-${Math.random().toString(36).slice(2)}:`
+    return `${mark}${pieces.push(text) - 1}`
   }
-  const raw = JSON.stringify(value ?? null, bare) ?? 'null'
-  const exact = mark === undefined ? raw : raw.replace(new RegExp(`"${mark}(-?\\d+)"`, 'g'), '$1')
+  function replace(this: Record<string, unknown>, key: string, item: unknown): unknown {
+    if (typeof item === 'bigint') return hold(String(item))
+    return !isForHtml && marshalsItself(this[key]) ? hold(goJson(item, true)) : item
+  }
+  const raw = JSON.stringify(value ?? null, replace) ?? 'null'
+  const fill = (_match: string, at: string) => pieces[Number(at)] ?? ''
+  const exact = mark === undefined ? raw : raw.replace(new RegExp(`"${mark}(\\d+)"`, 'g'), fill)
   const text = exact.replace(/\u2028/g, '\\u2028').replace(/\u2029/g, '\\u2029')
   return isForHtml ? escapeForHtml(text) : text
+}
+
+function marshalsItself(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'toJSON' in value
 }
 
 /** JSON with what HTML gives a meaning as escapes: outside strings JSON has none of these. */

@@ -1,6 +1,9 @@
 // Values as Go's fmt and reflect see them: how they print, and what their types are called.
 import { GoFloat } from './go-float.ts'
 
+/** Property of a value: what its type is called in Go, for messages about fields that it lacks. */
+export const GO_TYPE = Symbol('type in Go')
+
 /** As %v prints it. */
 export function toText(value: unknown): string {
   if (value === undefined) return '<no value>'

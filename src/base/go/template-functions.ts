@@ -55,7 +55,7 @@ export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   print: variadic(0, (...args) => sprint(args)),
   println: variadic(0, (...args) => `${args.map(toText).join(' ')}\n`),
   printf: { min: 1, types: ['string', ''], call: (format, ...args) => formatPrintf(format as string, args) },
-  json: fixed([''], (value) => goJson(value instanceof GoFloat ? value.value : value, hasMarshaler(value))),
+  json: fixed([''], (value) => goJson(value instanceof GoFloat ? value.value : value)),
   upper: ofText((text) => text.toUpperCase()),
   lower: ofText((text) => text.toLowerCase()),
   title: ofText((text) => text.replace(/(?<![\p{L}\p{Nd}_])\p{L}/gu, (letter) => letter.toUpperCase())),
@@ -67,9 +67,12 @@ export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   truncate: fixed(['string', 'int'], (text, length) => truncate(text as string, length as number)),
 }
 
-/** Functions that change text, where a table's header is made: it stays as it is. */
+/** Functions that change text, where a table's header is made: it stays as it is. The whole row is no text. */
 export const HEADER_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = Object.fromEntries(
-  ['json', 'split', 'join', 'title', 'lower', 'upper', 'truncate'].map((name) => [name, variadic(1, (text) => text)]),
+  ['json', 'split', 'join', 'title', 'lower', 'upper', 'truncate'].map((name): [string, TemplateFunction] => [
+    name,
+    { min: 1, types: ['string', ''], call: (text) => text },
+  ]),
 )
 
 /** Between two operands a space stands where neither is a text. */
@@ -190,9 +193,4 @@ export function mismatch(value: unknown, wanted: string): string | undefined {
   if (value === null || value === undefined) return `invalid value; expected ${wanted}`
   const type = typeof value === 'object' && !Array.isArray(value) && isStruct(value) ? 'struct' : goType(value)
   return `wrong type for value; expected ${wanted}; got ${type}`
-}
-
-/** What encodes itself does so by json.Marshal, which escapes for HTML; the client's own encoder has that switched off. */
-function hasMarshaler(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'toJSON' in value
 }

@@ -1,6 +1,6 @@
 // Go's text/template: a template over data. Templates may be a stranger's: what they may do is bounded.
 import { messageOf } from '../failure.ts'
-import { isStruct, goType, isTrue, toText } from './go-values.ts'
+import { GO_TYPE, isStruct, goType, isTrue, toText } from './go-values.ts'
 import { FUNCTIONS, HEADER_FUNCTIONS, mismatch, type TemplateFunction } from './template-functions.ts'
 import { TemplateError } from './template-error.ts'
 import type { Block, Expression, Node, Pipeline, Place, Template } from './template-nodes.ts'
@@ -315,10 +315,11 @@ class Evaluation {
     const missing = this.#options.missing?.(name)
     if (missing !== undefined) return missing.value
     if (this.#options.isHeader) return undefined
-    const { type } = this.#options
+    const own = (holder as { [GO_TYPE]?: string })[GO_TYPE]
+    const type = own ?? (depth === 0 ? this.#options.type : undefined)
     throw this.#fail(
       place,
-      type !== undefined && depth === 0
+      type !== undefined
         ? `can't evaluate field ${name} in type ${type}`
         : `map has no entry for key ${JSON.stringify(name)}`,
     )

@@ -22,7 +22,7 @@ export interface ImageSummary {
 const SINCE = '{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}'
 const TABLE = `{{.Repository}}\t{{.Tag}}\t{{.ID}}\t${SINCE}\t{{.Size}}`
 const TABLE_WITH_DIGEST = `{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t${SINCE}\t{{.Size}}`
-const raw = (digest: string) =>
+export const imageRaw = (digest: string) =>
   `repository: {{ .Repository }}\ntag: {{.Tag}}\n${digest}image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n`
 export const IMAGE_HEADERS = {
   ...{ ID: 'IMAGE ID', Repository: 'REPOSITORY', Tag: 'TAG', Digest: 'DIGEST', CreatedSince: 'CREATED' },
@@ -90,7 +90,7 @@ async function printTree(shell: Shell, flags: FlagValues, filters: string | unde
 
 function formatOf(given: string, isQuiet: boolean, digests: boolean): string {
   if (given === 'table') return isQuiet ? '{{.ID}}' : 'table'
-  if (given === 'raw') return isQuiet ? 'image_id: {{.ID}}' : raw(digests ? 'digest: {{.Digest}}\n' : '')
+  if (given === 'raw') return isQuiet ? 'image_id: {{.ID}}' : imageRaw(digests ? 'digest: {{.Digest}}\n' : '')
   return digests && isTable(given) && !given.includes('{{.Digest}}') ? `${given}\t{{.Digest}}` : given
 }
 

@@ -32,8 +32,9 @@ export interface ContainerSummary {
 
 const TYPE = '*formatter.ContainerContext'
 const TABLE = '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}'
-const RAW =
+export const CONTAINER_RAW =
   'container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n'
+export const SIZE_RAW = 'size: {{.Size}}\n'
 export const CONTAINER_HEADERS = {
   ...{ ID: 'CONTAINER ID', Names: 'NAMES', Image: 'IMAGE', Command: 'COMMAND', CreatedAt: 'CREATED AT' },
   ...{ RunningFor: 'CREATED', Ports: 'PORTS', State: 'STATE', Status: 'STATUS', Size: 'SIZE', Labels: 'LABELS' },
@@ -75,7 +76,7 @@ export const ps: Command = {
     if (isQuiet && given !== '' && given !== 'table' && given !== 'raw')
       shell.printError('WARNING: Ignoring custom format, because both --format and --quiet are set.\n')
     const isWhole = flags.boolean('no-trunc') ?? false
-    const format = isQuiet ? '{{.ID}}' : given === 'raw' ? RAW + (size ? 'size: {{.Size}}\n' : '') : given
+    const format = isQuiet ? '{{.ID}}' : given === 'raw' ? CONTAINER_RAW + (size ? SIZE_RAW : '') : given
     const defaultTable = flags.boolean('size') ? `${TABLE}\t{{.Size}}` : TABLE
     const rows = summaries.map((summary) => containerRow(summary, isWhole))
     shell.print(formatRows(rows, { format, defaultTable, headers: CONTAINER_HEADERS, type: TYPE }))

@@ -2,14 +2,15 @@
 import type { VolumeSummary } from '../../api/volume-types.ts'
 import { isFailure, withSubject } from '../../base/failure.ts'
 import { goJson } from '../../base/go/go-json.ts'
+import { TemplateError } from '../../base/go/template-error.ts'
 import { compileTemplate } from '../../base/go/template.ts'
 import type { Command, Shell } from '../command.ts'
 import { formatAge, formatSize } from '../format/moments.ts'
-import { formatRows, isTable, type Row, withJson } from '../format/rows.ts'
+import { formatRows, isTable, readEscapes, type Row, withJson } from '../format/rows.ts'
 import { FORMAT } from '../options/format-flags.ts'
-import { IMAGE_HEADERS, imageNames, imageRow, type ImageSummary } from './images.ts'
-import { CONTAINER_HEADERS, type ContainerSummary, containerRow } from './ps.ts'
-import { VOLUME_HEADERS, volumeRow } from './volume.ts'
+import { IMAGE_HEADERS, imageNames, imageRaw, imageRow, type ImageSummary } from './images.ts'
+import { CONTAINER_HEADERS, CONTAINER_RAW, SIZE_RAW, type ContainerSummary, containerRow } from './ps.ts'
+import { VOLUME_HEADERS, VOLUME_RAW, volumeRow } from './volume.ts'
 
 interface CacheRecord {
   ID: string
@@ -20,6 +21,8 @@ interface CacheRecord {
   UsageCount: number
   CreatedAt: string
   LastUsedAt: string | null
+  Parents?: string[] | null
+  Description?: string
 }
 
 interface DiskUsage {
@@ -47,6 +50,20 @@ const CACHE_HEADERS = {
   ...{ UsageCount: 'USAGE', Shared: 'SHARED' },
 }
 
+const CACHE_RAW =
+  'build_cache_id: {{.ID}}\nparent_id: {{.Parent}}\nbuild_cache_type: {{.CacheType}}\ndescription: {{.Description}}\ncreated_at: {{.CreatedAt}}\ncreated_since: {{.CreatedSince}}\nlast_used_at: {{.LastUsedAt}}\nlast_used_since: {{.LastUsedSince}}\nusage_count: {{.UsageCount}}\nin_use: {{.InUse}}\nshared: {{.Shared}}\n'
+
+/** The four kinds of things, one after another: the field of the value, what `raw` calls and shows each, and Go's name of its type. */
+const KINDS = [
+  ['Images', 'Image', imageRaw('digest: {{.Digest}}\n'), '*formatter.imageContext'],
+  ['Containers', 'Container', CONTAINER_RAW + SIZE_RAW, '*formatter.ContainerContext'],
+  ['Volumes', 'Volume', VOLUME_RAW, '*formatter.volumeContext'],
+  ['BuildCache', 'Build Cache', CACHE_RAW, '*formatter.buildCacheContext'],
+] as const
+const THINGS_RAW = KINDS.map(
+  ([field, title, format]) => `{{range .${field}}}type: ${title}\n${format}\n{{end -}}`,
+).join('\n')
+
 export const systemDf: Command = {
   flags: [FORMAT, { name: 'verbose', short: 'v', kind: 'boolean', usage: 'Show detailed information on space usage' }],
   args: { min: 0, max: 0 },
@@ -57,7 +74,8 @@ export const systemDf: Command = {
       if (flags.boolean('verbose')) printThings(shell, usage, format)
       else printSummary(shell, usage, format)
     } catch (error) {
-      throw isFailure(error) ? withSubject('template parsing error', error) : error
+      const isPlain = flags.boolean('verbose') && error instanceof TemplateError && error.stage === 'execute'
+      throw isFailure(error) && !isPlain ? withSubject('template parsing error', error) : error
     }
     return 0
   },
@@ -136,8 +154,10 @@ function printThings(shell: Shell, usage: DiskUsage, format: string): void {
     BuildCache: (usage.BuildCache ?? []).map(cacheThing),
   }
   if (format === 'table') return printTables(shell, things, usage)
-  for (const row of Object.values(things).flat()) withJson(row)
-  shell.print(format === 'json' ? goJson(things, true) : compileTemplate(format)(things))
+  for (const [field, , , type] of KINDS) for (const row of things[field]) withJson(row, type)
+  if (format === 'json') return shell.print(goJson(things))
+  const template = format === 'raw' ? THINGS_RAW : format.replace(/^table/, '').trim()
+  shell.print(compileTemplate(readEscapes(template))(things, { type: '*formatter.diskUsageContext' }))
 }
 
 interface Things {
@@ -172,16 +192,25 @@ function firstName(image: ImageSummary) {
   return { repository: '<none>', tag: '<none>', ...name, digest: '' }
 }
 
-function cacheThing({ ID, Type, Size, InUse, Shared, UsageCount, CreatedAt, LastUsedAt }: CacheRecord): Row {
+function cacheThing(record: CacheRecord): Row {
+  const { ID, Type, Size, InUse, Shared, UsageCount, CreatedAt, LastUsedAt, Parents, Description = '' } = record
   const age = (moment: string) => formatAge(Math.floor(Date.parse(moment) / 1000))
   return {
     ID: InUse ? `${ID}*` : ID,
     CacheType: Type,
     Size: formatSize(Size),
     CreatedSince: age(CreatedAt),
+    ...{ Parent: (Parents ?? []).join(', '), Description },
+    CreatedAt: momentText(CreatedAt),
+    LastUsedAt: LastUsedAt === null ? '' : momentText(LastUsedAt),
     LastUsedSince: LastUsedAt === null ? '' : age(LastUsedAt),
     ...{ UsageCount: String(UsageCount), InUse: String(InUse), Shared: String(Shared) },
   }
+}
+
+/** As Go prints a time in UTC: `2026-11-24 00:16:15.5 +0000 UTC`. */
+function momentText(moment: string): string {
+  return moment.replace('T', ' ').replace(/(?:\.0+|(\.\d*[1-9])0*)?Z$/, '$1 +0000 UTC')
 }
 
 function sum(numbers: readonly number[]): number {

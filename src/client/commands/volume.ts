@@ -62,8 +62,10 @@ export const volumeList: Command = {
 function formatOf(given: string, isQuiet: boolean): string {
   if (given === 'table') return isQuiet ? '{{.Name}}' : 'table'
   if (given !== 'raw') return given
-  return isQuiet ? 'name: {{.Name}}' : 'name: {{.Name}}\ndriver: {{.Driver}}\n'
+  return isQuiet ? 'name: {{.Name}}' : VOLUME_RAW
 }
+
+export const VOLUME_RAW = 'name: {{.Name}}\ndriver: {{.Driver}}\n'
 
 const NOT_KNOWN = 'N/A'
 

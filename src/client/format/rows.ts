@@ -1,5 +1,6 @@
 // Lists of rows by `--format`: a table (ours or the user's columns), json, or a template per row.
 import { goJson, sortKeys } from '../../base/go/go-json.ts'
+import { GO_TYPE } from '../../base/go/go-values.ts'
 import { formatTable } from './table.ts'
 import { TemplateError } from '../../base/go/template-error.ts'
 import { compileTemplate } from '../../base/go/template.ts'
@@ -18,7 +19,7 @@ export interface RowFormat {
 /** A row's fields in any order; functions are methods with an argument. */
 export type Row = Record<string, unknown>
 
-const readEscapes = (text: string) => text.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
+export const readEscapes = (text: string) => text.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
 
 export function isTable(format: string | undefined): boolean {
   return format === undefined || format === '' || format.startsWith('table')
@@ -64,9 +65,13 @@ function rowJson(row: Row): string {
   return goJson(sortKeys(Object.fromEntries(fields)), true)
 }
 
-/** `{{json .}}` of a row is its JSON, with the keys in order. Fields stay getters: what no template shows is not computed. */
-export function withJson(row: Row): Row {
+/**
+ * `{{json .}}` of a row is its JSON, with the keys in order. Fields stay getters: what no template shows is not computed.
+ * @param type Go's name of its type, for rows within another value.
+ */
+export function withJson(row: Row, type?: string): Row {
   const toJSON = () =>
     sortKeys(Object.fromEntries(Object.entries(row).filter(([, value]) => typeof value !== 'function')))
+  if (type !== undefined) Object.defineProperty(row, GO_TYPE, { value: type })
   return Object.defineProperty(row, 'toJSON', { value: toJSON, enumerable: false, configurable: true })
 }
