@@ -60,7 +60,7 @@ async function snapshotDirectories(engine: TestEngine): Promise<string[]> {
   return directories.slice(initLayers).map((_, at) => `snapshot number ${at + 1}`)
 }
 
-function ctrOf(engine: TestEngine): string[] {
+export function ctrOf(engine: TestEngine): string[] {
   return ['ctr', '-a', join(engine.directory, 'exec/containerd/containerd.sock'), '-n', 'moby']
 }
 

@@ -121,6 +121,7 @@ function imagesOf(): ImageStore {
     sizeBytes: async () => 0,
     layerSizeBytes: async () => undefined,
     tag: async () => {},
+    repack: async () => {},
     untag: async () => {},
   }
 }

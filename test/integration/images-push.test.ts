@@ -1,6 +1,9 @@
 // Pushes to Debian's registry: what dockerd pulls from there is the same image; words, marks and aux as Docker's clients want them.
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -8,6 +11,7 @@ import { eventually, must, run } from '../harness/command.ts'
 import { type EnginePair, startEnginePair } from '../harness/engine-pair.ts'
 import { makeImageArchive } from '../harness/image-archive.ts'
 import { pushBusybox } from '../harness/images.ts'
+import { ctrOf } from '../harness/leavings.ts'
 import { writePlatformImage } from '../harness/platform-image.ts'
 import { startRegistry } from '../harness/registry.ts'
 
@@ -241,3 +245,178 @@ test('a client that goes away ends the push', async () => {
   assert.equal(cut.code, 124, 'it was cut off, not finished')
   assert.match(await ours('push', `${host}/big:1`), /\n1: digest: sha256:/)
 })
+
+const isLarge = (blob: string, sizeBytes: number) =>
+  statSync(join(pair.ours.directory, 'data/containerd/content/blobs/sha256', blob)).size > sizeBytes
+const content = (folder: string) => readdirSync(join(pair.ours.directory, 'data/containerd/content', folder))
+const layersOf = async (name: string) => {
+  const manifest = JSON.parse(await must(['skopeo', 'inspect', '--raw', '--tls-verify=false', `docker://${name}`])) as {
+    layers: { mediaType: string; digest: string; size: number }[]
+  }
+  return manifest.layers
+}
+const digestIn = (output: string) => /digest: (sha256:[0-9a-f]{64})/.exec(output)?.[1]
+
+/** An image of `two/layers:1` and one file, committed under all of the names. */
+async function commit(container: string, file: string, ...names: [string, ...string[]]): Promise<void> {
+  await ours('create', '--name', container, '--net', 'none', 'two/layers:1', '/x')
+  await ours('cp', file, `${container}:/written`)
+  await ours('commit', container, names[0])
+  for (const name of names.slice(1)) await ours('tag', names[0], name)
+  await ours('rm', container)
+}
+
+test('a committed layer is plain until its first push, which compresses it once and for all of its tags', async () => {
+  const name = `${host}/committed/app:1`
+  await ours('create', '--name', 'writer', '--net', 'none', 'two/layers:1', '/x')
+  const file = join(directory, 'written')
+  writeFileSync(file, 'much of the same '.repeat(100_000))
+  await ours('cp', file, 'writer:/written')
+  await ours('commit', 'writer', name)
+  await ours('tag', name, `${host}/committed/other:1`)
+  const id = await idOf(ours, name)
+  const typesOf = async (archive: string) => {
+    const [{ Layers: layers }] = JSON.parse(await must(['tar', '-xOf', archive, 'manifest.json'])) as [
+      { Layers: string[] },
+    ]
+    const kinds = layers.map((layer) => must(['sh', '-c', `tar -xOf ${archive} ${layer} | head -c 2 | od -An -tx1`]))
+    return (await Promise.all(kinds)).map((kind) => (kind.includes('1f 8b') ? 'gzip' : 'tar'))
+  }
+  const saved = join(directory, 'committed.tar')
+  await ours('save', '-o', saved, name)
+  assert.equal((await typesOf(saved)).at(-1), 'tar')
+  await theirs('load', '-i', saved)
+  assert.equal(await idOf(theirs, name), id)
+  await theirs('rmi', name)
+  await must([
+    'skopeo',
+    '--insecure-policy',
+    'copy',
+    '-q',
+    `docker-archive:${saved}`,
+    `dir:${join(directory, 'copied')}`,
+  ])
+
+  const podman = ['podman', '--root', join(directory, 'podman'), '--runroot', join(directory, 'podman-run')]
+  await must([...podman, '--storage-driver', 'vfs', 'load', '-q', '-i', saved])
+  assert.equal(await must([...podman, '--storage-driver', 'vfs', 'images', '-q', '--no-trunc', name]), id)
+  const unlike = `${host}/committed/plain:1`
+  await must([...ctrOf(pair.ours), 'images', 'push', '--plain-http', unlike, name])
+  assert.match((await layersOf(unlike)).at(-1)?.mediaType ?? '', /tar$/)
+  await theirs('pull', '-q', unlike)
+  assert.equal(await idOf(theirs, unlike), id)
+
+  const told = async () => {
+    const [{ RepoDigests: _digests, Descriptor: _descriptor, ...image }] = JSON.parse(
+      await ours('image', 'inspect', name),
+    ) as [Record<string, unknown>]
+    return [image, await ours('history', '--no-trunc', '--human=false', name)]
+  }
+  const unpushed = await told()
+  const digest = digestIn(await ours('push', name))
+  assert.deepEqual(await told(), unpushed)
+  const top = (await layersOf(name)).at(-1)
+  assert.match(top?.mediaType ?? '', /tar[.+]gzip$/)
+  assert.ok((top?.size ?? Infinity) < 100_000, `${top?.size} bytes`)
+  const again = await ours('push', name)
+  assert.equal(digestIn(again), digest)
+  assert.equal(again.match(/: Layer already exists/g)?.length, (await layersOf(name)).length)
+  assert.equal(digestIn(await ours('push', `${host}/committed/other:1`)), digest)
+  assert.equal(await idOf(ours, name), id)
+  const digests = JSON.parse(await ours('image', 'inspect', '-f', '{{json .RepoDigests}}', name)) as string[]
+  assert.deepEqual(digests.sort(), [`${host}/committed/app@${digest}`, `${host}/committed/other@${digest}`])
+  await ours('save', '-o', saved, name)
+  assert.equal((await typesOf(saved)).at(-1), 'gzip')
+  assert.equal(await ours('images', '-q', '-f', 'dangling=true'), '')
+  await theirs('pull', '-q', name)
+  assert.equal(await idOf(theirs, name), id)
+
+  // One on top of it takes what is packed already.
+  await ours('create', '--name', 'higher', '--net', 'none', name, '/x')
+  await ours('cp', file, 'higher:/higher')
+  await ours('commit', 'higher', `${host}/committed/app:2`)
+  const lines = await pushed(`${host}/committed/app`, 'tag=2')
+  assert.equal(lines.filter(({ status }) => status === 'Pushed').length, 1)
+  await ours('rm', 'writer', 'higher')
+})
+
+test('all tags of a committed image, one after the other and at once, are one image in the registry', async () => {
+  const file = join(directory, 'of-many-tags')
+  writeFileSync(file, randomBytes(3_000_000).toString('hex'))
+  const names = ['a', 'b', 'c'].map((tag) => `${host}/committed/many:${tag}`) as [string, ...string[]]
+  await commit('many', file, ...names)
+  const output = await ours('push', '-a', `${host}/committed/many`)
+  const digests = [...output.matchAll(/digest: (sha256:[0-9a-f]{64})/g)].map(([, digest]) => digest)
+  assert.equal(digests.length, 3)
+  assert.equal(new Set(digests).size, 1)
+
+  const others = ['a', 'b', 'c'].map((repository) => `${host}/committed/${repository}:1`) as [string, ...string[]]
+  await commit('at-once', file, ...others)
+  const outputs = await Promise.all(others.map((name) => ours('push', name)))
+  assert.equal(new Set(outputs.map(digestIn)).size, 1)
+  assert.equal(await ours('images', '-q', '-f', 'dangling=true'), '')
+})
+
+test('what a push has packed goes with its image, and so does the plain layer', async () => {
+  const file = join(directory, 'to-go')
+  writeFileSync(file, randomBytes(1_000_000).toString('hex'))
+  const before = content('blobs/sha256').sort()
+  const name = `${host}/committed/gone:1`
+  await commit('to-go', file, name)
+  const [plain] = content('blobs/sha256').filter((blob) => !before.includes(blob) && isLarge(blob, 2_000_000))
+  assert.ok(plain)
+  await ours('push', name)
+  await eventually('the plain layer goes', 30_000, () => !content('blobs/sha256').includes(plain))
+  const packed = (await layersOf(name)).at(-1)
+  assert.ok(packed && content('blobs/sha256').includes(packed.digest.slice(7)))
+  // A container of it is made, and committed, out of what there is now.
+  await ours('create', '--name', 'of-packed', '--net', 'none', name, '/x')
+  await ours('cp', file, 'of-packed:/more')
+  await ours('commit', 'of-packed', `${host}/committed/more:1`)
+  await ours('push', `${host}/committed/more:1`)
+  assert.deepEqual((await layersOf(`${host}/committed/more:1`)).at(-2), packed)
+  await ours('rm', 'of-packed')
+  await ours('rmi', name, `${host}/committed/more:1`)
+  await eventually('nothing is left', 30_000, () => content('blobs/sha256').sort().join() === before.join())
+})
+
+/** What an engine or its containerd is killed over; the image is whole then, packed or not, and so is the next push. */
+const MOMENTS = {
+  'while it is packed': (packed: () => boolean) => !packed() && content('ingest').length > 0,
+  'when it has been packed': (packed: () => boolean) => packed(),
+} as const
+
+for (const [moment, isNow] of Object.entries(MOMENTS))
+  for (const victim of ['engine', 'containerd'] as const)
+    test(`a push whose ${victim} is killed ${moment} loses nothing, and the next one is whole`, async () => {
+      const file = join(directory, 'large')
+      writeFileSync(file, randomBytes(30_000_000).toString('hex'))
+      const before = content('blobs/sha256').sort()
+      const name = `${host}/committed/large:1`
+      await commit('large', file, name, `${host}/committed/large:2`)
+      const [id, committed] = [await idOf(ours, name), content('blobs/sha256').sort()]
+      const push = spawn('docker', ['push', name], {
+        env: { ...process.env, DOCKER_HOST: pair.ours.host },
+        stdio: 'ignore',
+      })
+      const ended = once(push, 'exit')
+      const packed = () =>
+        content('blobs/sha256').some((blob) => !committed.includes(blob) && isLarge(blob, 10_000_000))
+      for (const bound = Date.now() + 60_000; !isNow(packed); ) {
+        assert.ok(Date.now() < bound, `never came to: ${moment}`)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      if (victim === 'engine') await pair.ours.killEngine()
+      else await pair.ours.killContainerd()
+      await ended
+      if (victim === 'engine') await pair.ours.start()
+      await eventually('no upload is left', 60_000, () => content('ingest').length === 0)
+      await eventually('it answers', 60_000, async () => (await idOf(ours, name)) === id)
+      assert.equal(await idOf(ours, `${host}/committed/large:2`), id)
+      const digest = digestIn(await ours('push', name))
+      assert.equal(await digestOf(name), digest)
+      assert.match((await layersOf(name)).at(-1)?.mediaType ?? '', /tar[.+]gzip$/)
+      assert.equal(digestIn(await ours('push', `${host}/committed/large:2`)), digest)
+      await ours('rmi', name, `${host}/committed/large:2`)
+      await eventually('nothing is left', 30_000, () => content('blobs/sha256').sort().join() === before.join())
+    })

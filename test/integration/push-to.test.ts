@@ -115,6 +115,43 @@ test('push-to sends an image, and of the next one only what is missing', async (
   await target.ok('rmi', 'team/app:1', 'team/app:2')
 })
 
+test('a layer that was committed is compressed before it is served for the first time, or goes to another engine', async () => {
+  const note = join(source.directory, 'long-note')
+  await writeFile(note, 'much of the same '.repeat(100_000))
+  const id = await source.ok('create', '--name', 'long', 'team/app:1', 'true')
+  await source.ok('cp', note, `${id}:/note`)
+  await source.ok('commit', 'long', 'team/packed:1')
+  await source.ok('cp', note, `${id}:/other`)
+  await source.ok('commit', 'long', 'team/packed:2')
+  await source.ok('rm', 'long')
+  const imageId = await source.ok('image', 'inspect', '-f', '{{.Id}}', 'team/packed:1')
+  const accept = ['-H', 'Accept: application/vnd.oci.image.manifest.v1+json']
+  const manifests = await Promise.all(
+    [1, 2, 3].map(async () => (await answers('/v2/team/packed/manifests/1', ...accept)).body),
+  )
+  assert.equal(new Set(manifests).size, 1)
+  const { layers } = JSON.parse(manifests[0] ?? '') as { layers: { mediaType: string; digest: string; size: number }[] }
+  const top = layers.at(-1)
+  assert.match(top?.mediaType ?? '', /gzip$/)
+  assert.ok((top?.size ?? Infinity) < 100_000, `${top?.size} bytes`)
+  const blob = join(source.directory, 'blob')
+  assert.equal((await answers(`/v2/team/packed/blobs/${top?.digest}`, '-o', blob)).status, '200')
+  assert.equal((await must(['sha256sum', blob])).slice(0, 64), top?.digest.slice(7))
+  assert.equal(await source.ok('image', 'inspect', '-f', '{{.Id}}', 'team/packed:1'), imageId)
+  const sent = await pushTo(target.host, 'team/packed:2')
+  assert.equal(sent.code, 0, sent.stderr)
+  for (const engine of [source, target]) {
+    const saved = join(source.directory, 'saved.tar')
+    await engine.ok('save', '-o', saved, 'team/packed:2')
+    const [{ Layers }] = JSON.parse(await must(['tar', '-xOf', saved, 'manifest.json'])) as [{ Layers: string[] }]
+    const start = await must(['sh', '-c', `tar -xOf ${saved} ${Layers.at(-1)} | head -c 2 | od -An -tx1`])
+    assert.equal(start.trim(), '1f 8b')
+  }
+  assert.equal(await digestIn(target, 'team/packed:2'), await digestIn(source, 'team/packed:2'))
+  for (const engine of [source, target]) await engine.ok('rmi', 'team/packed:2')
+  await source.ok('rmi', 'team/packed:1')
+})
+
 test('skopeo copies an image out of the engine with its digest, and so does crane', async () => {
   const digest = await digestIn(source, 'team/app:2')
   assert.ok(digest)

@@ -14,9 +14,11 @@ import type { HistoryEntry, ImageConfig } from '../../oci/parse-image-config.ts'
 import type { Reference } from '../../oci/reference.ts'
 import type { Engine } from '../engine.ts'
 import { applyChanges } from '../image/changes/apply-changes.ts'
+import { holdImage } from '../image/hold-image.ts'
 import { danglingName, recordNameOf } from '../image/image-names.ts'
 import type { Image } from '../image/image-store.ts'
 import { takeLease } from '../image/lease.ts'
+import { PACKED_AT_PUSH } from '../image/pack-layers.ts'
 import { publishImageEvent } from '../image/publish-image-event.ts'
 import { storeImage } from '../image/store-image.ts'
 import { mergeCommitConfig } from './commit-config.ts'
@@ -45,8 +47,8 @@ export async function commitContainer(
   requireCommittable(container)
   const own = container.record.config
   const config = mergeCommitConfig(applyChanges(options.config ?? own, options.changes), own)
-  const parent = await engine.images.require(container.record.image.id)
   await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+  const parent = await holdImage(lease, () => engine.images.require(container.record.image.id))
   const layer = await paused(engine, container, options.pauses, () =>
     makeLayer(engine, lease.client, container, parent),
   )
@@ -137,21 +139,17 @@ async function makeLayer(
     below === '' ? [] : (await snapshots.view({ snapshotter: SNAPSHOTTER, key, parent: below, labels: {} })).mounts
   try {
     const isDocker = parent.manifest.mediaType === MEDIA_TYPE.dockerManifest
-    const { diff } = await client.diff.diff({ left, right, mediaType: MEDIA_TYPE.ociLayerGzip, ref: '', labels: {} })
+    // As it is: a push compresses it, if there ever is one (image/pack-layers.ts).
+    const labels = { [PACKED_AT_PUSH]: 'commit' }
+    const { diff } = await client.diff.diff({ left, right, mediaType: MEDIA_TYPE.ociLayer, ref: '', labels })
     if (diff === undefined) throw new Failure('internal', 'containerd made no layer')
     const digest = parseDigest(diff.digest)
-    const { info: blob } = await client.content.info({ digest })
-    const mediaType = isDocker ? MEDIA_TYPE.dockerLayerGzip : MEDIA_TYPE.ociLayerGzip
-    return {
-      descriptor: { mediaType, digest, size: Number(diff.size) },
-      diffId: parseDigest(blob?.labels[UNCOMPRESSED] ?? ''),
-    }
+    const mediaType = isDocker ? MEDIA_TYPE.dockerLayer : MEDIA_TYPE.ociLayer
+    return { descriptor: { mediaType, digest, size: Number(diff.size) }, diffId: digest }
   } finally {
     if (below !== '') await snapshots.remove({ snapshotter: SNAPSHOTTER, key }).catch(() => {}) // the lease lets go of it
   }
 }
-
-const UNCOMPRESSED = 'containerd.io/uncompressed'
 
 interface Description {
   container: Container

@@ -3,6 +3,7 @@ import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt'
 import type { Clock } from '../../base/clock.ts'
 import { isFailure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
+import { Mutex } from '../../base/mutex.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import type { Image as ImageRecord } from '../../gen/services/images_pb.ts'
 import type { Descriptor as DescriptorMessage } from '../../gen/types/descriptor_pb.ts'
@@ -17,6 +18,8 @@ import { watchImageChanges } from './watch-image-changes.ts'
 
 /** On an image record: which manifest of the index was pulled last, and so is meant by the name. */
 const MANIFEST_LABEL = 'berth.image.manifest'
+/** On one whose target was packed otherwise since: when it was tagged, as RFC 3339. containerd tells of the last change. */
+const TAGGED_LABEL = 'berth.image.tagged'
 
 export interface OpenImageStore extends ImageStore {
   /** Ends the subscription. */
@@ -34,6 +37,8 @@ class ContainerdImageStore implements OpenImageStore {
   readonly #contents = new Map<string, Promise<ImageContent>>()
   readonly #layerSizes = new Map<Digest, number>()
   readonly #closing = new AbortController()
+  /** What a name points at is read and then changed: nobody changes it in between. */
+  readonly #naming = new Mutex()
   /** Dropped at every change; kept only while containerd tells us of changes. */
   #images: Promise<readonly Image[]> | undefined
   #isWatching = false
@@ -100,12 +105,36 @@ class ContainerdImageStore implements OpenImageStore {
   }
 
   async tag(image: ImageContent, recordName: string): Promise<void> {
+    await this.#naming.run(() => this.#tag(image, recordName))
+  }
+
+  async #tag(image: ImageContent, recordName: string): Promise<void> {
     const before = (await this.list()).find((other) => other.recordNames.includes(recordName))
     // Kept before its name goes, so that no collection in between finds it without one.
     if (before && before.target.digest !== image.target.digest && before.recordNames.length === 1)
       await this.#put(danglingName(before.target.digest), before)
     await this.#put(recordName, image)
     if (!isDanglingName(recordName)) await this.#delete(danglingName(image.target.digest))
+    this.#images = undefined
+  }
+
+  async repack(from: ImageContent, to: ImageContent): Promise<void> {
+    await this.#naming.run(() => this.#repack(from, to))
+  }
+
+  async #repack(from: ImageContent, to: ImageContent): Promise<void> {
+    const image = (await this.list()).find(({ id }) => id === from.id)
+    if (image === undefined) return
+    for (const [name, { target }] of image.contents) {
+      if (target.digest !== from.target.digest || name.includes('@')) continue // a digest in a name is the target's
+      const record = this.#recordOf(name, to)
+      record.labels[TAGGED_LABEL] = new Date(image.taggedAtMs).toISOString()
+      try {
+        await this.#client.images.update({ image: record, updateMask: { paths: ['target', 'labels'] } })
+      } catch (error) {
+        if (!isFailure(error, 'not-found')) throw error
+      }
+    }
     this.#images = undefined
   }
 
@@ -116,16 +145,18 @@ class ContainerdImageStore implements OpenImageStore {
     this.#images = undefined
   }
 
-  async #put(name: string, image: ImageContent): Promise<void> {
+  #recordOf(name: string, { target, manifest }: ImageContent) {
     const now = timestampFromMs(this.#clock.now())
-    const { mediaType, digest, size } = image.target
-    const record = {
-      name,
+    const { mediaType, digest, size } = target
+    return {
+      ...{ name, createdAt: now, updatedAt: now },
       target: { mediaType, digest, size: BigInt(size) },
-      labels: { [MANIFEST_LABEL]: image.manifest.digest },
-      createdAt: now,
-      updatedAt: now,
+      labels: { [MANIFEST_LABEL]: manifest.digest } as Record<string, string>,
     }
+  }
+
+  async #put(name: string, image: ImageContent): Promise<void> {
+    const record = this.#recordOf(name, image)
     try {
       await this.#client.images.create({ image: record })
     } catch (error) {
@@ -198,8 +229,12 @@ function makeImage(named: readonly NamedContent[]): Image {
     contents: new Map(named.map((one) => [one.record.name, one.content])),
     repoTags: repoTagsOf(names),
     repoDigests: repoDigestsOf(names, content.target.digest),
-    taggedAtMs: Math.max(...records.map(({ updatedAt }) => (updatedAt ? timestampMs(updatedAt) : 0))),
+    taggedAtMs: Math.max(...records.map(taggedAtMs)),
   }
+}
+
+function taggedAtMs({ labels, updatedAt }: ImageRecord): number {
+  return Date.parse(labels[TAGGED_LABEL] ?? '') || (updatedAt ? timestampMs(updatedAt) : 0)
 }
 
 function newestFirst(a: Image, b: Image): number {

@@ -17,6 +17,7 @@ import type { ImageContent } from './image-store.ts'
 import { holdTree, readImageTree, requirePlatform, type TreeNode } from './image-tree.ts'
 import { labelSource, labelsOf } from './label-content.ts'
 import { takeLease } from './lease.ts'
+import { packHeld } from './pack-layers.ts'
 import { answerWithProgress, type SendProgress } from './progress-response.ts'
 import { publishImageEvent } from './publish-image-event.ts'
 import { PushReporter } from './push-progress.ts'
@@ -45,7 +46,7 @@ export async function pushImages(engine: Engine, request: ApiRequest): Promise<A
     send({ status: `The push refers to repository [${reference.domain}/${reference.path}]` })
     const push: Push = { platform, auth, version, signal, send }
     const pushed = await findTagged(engine, reference)
-    for (const one of pushed) await pushTag(engine, push, one)
+    for (const one of pushed) await pushTag(engine, push, one.reference)
     publishImageEvent(engine, 'push', familiarReference(reference), familiarName(reference), pushed[0]?.image)
   })
 }
@@ -57,6 +58,14 @@ interface Tagged {
 
 /** The one that is named, or all of the repository. Throws in Docker's words. */
 async function findTagged(engine: Engine, wanted: Reference): Promise<Tagged[]> {
+  const tagged = await taggedOf(engine, wanted)
+  if (wanted.tag !== undefined) return [requireTag(tagged, wanted)]
+  if (tagged.length === 0) throw new Failure('not-found', `no tags to push for ${familiarName(wanted)}`)
+  return tagged.sort((a, b) => (a.reference.tag < b.reference.tag ? -1 : 1))
+}
+
+/** All tags of the repository. Throws where it has no image at all, and for a reference that is a digest. */
+async function taggedOf(engine: Engine, wanted: Reference): Promise<Tagged[]> {
   const all = (await engine.images.list()).flatMap((image) =>
     image.recordNames.flatMap((name) => {
       const known = parseRecordName(name)
@@ -67,22 +76,23 @@ async function findTagged(engine: Engine, wanted: Reference): Promise<Tagged[]> 
   if (all.length === 0)
     throw new Failure('not-found', `An image does not exist locally with the tag: ${familiarName(wanted)}`)
   if (wanted.digest !== undefined) throw new Failure('invalid-argument', 'cannot push a digest reference')
-  const tagged = all.flatMap(({ reference: { tag, digest, ...place }, image }): Tagged[] =>
+  return all.flatMap(({ reference: { tag, digest, ...place }, image }): Tagged[] =>
     tag === undefined || digest !== undefined ? [] : [{ reference: { ...place, tag, digest: undefined }, image }],
   )
-  if (wanted.tag === undefined) {
-    if (tagged.length === 0) throw new Failure('not-found', `no tags to push for ${familiarName(wanted)}`)
-    return tagged.sort((a, b) => (a.reference.tag < b.reference.tag ? -1 : 1))
-  }
-  const one = tagged.find(({ reference }) => reference.tag === wanted.tag)
-  if (one === undefined) throw new Failure('not-found', `tag does not exist: ${familiarReference(wanted)}`)
-  return [one]
 }
 
-async function pushTag(engine: Engine, push: Push, { reference, image }: Tagged): Promise<void> {
+function requireTag(tagged: readonly Tagged[], wanted: Reference): Tagged {
+  const one = tagged.find(({ reference }) => reference.tag === wanted.tag)
+  if (one === undefined) throw new Failure('not-found', `tag does not exist: ${familiarReference(wanted)}`)
+  return one
+}
+
+async function pushTag(engine: Engine, push: Push, reference: TaggedReference): Promise<void> {
   const { send, auth, version, signal } = push
   await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
   const { client } = lease
+  const current = async () => requireTag(await taggedOf(engine, reference), reference).image
+  const image = await packHeld(engine, lease, current, signal)
   const tree = await readImageTree(client, image.target)
   await holdTree(lease, tree)
   const root = await chooseRoot(client, push, tree, { reference, image })

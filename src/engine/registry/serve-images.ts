@@ -5,7 +5,10 @@ import { parseDigest } from '../../oci/digest.ts'
 import { isTag } from '../../oci/parse-reference.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse, Handlers, HeaderPairs } from '../http/route.ts'
+import { noSuchImage } from '../image/find-image.ts'
 import { parseRecordName } from '../image/image-names.ts'
+import type { ImageContent } from '../image/image-store.ts'
+import { packImage } from '../image/pack-layers.ts'
 import { findContent, isDocument } from './find-content.ts'
 import { isRepositoryName, repositoryName } from './repository-name.ts'
 import { sendContent } from './send-content.ts'
@@ -48,19 +51,24 @@ async function answerRead(engine: Engine, request: ApiRequest): Promise<ApiRespo
 }
 
 /** What its tags, and the digests that it was pulled by, stand for. */
-type Repository = ReadonlyMap<string, Descriptor>
+type Repository = ReadonlyMap<string, Served>
 
-async function findRepositories(engine: Engine): Promise<Map<string, Map<string, Descriptor>>> {
-  const found = new Map<string, Map<string, Descriptor>>()
+interface Served {
+  recordName: string
+  target: Descriptor
+}
+
+async function findRepositories(engine: Engine): Promise<Map<string, Map<string, Served>>> {
+  const found = new Map<string, Map<string, Served>>()
   for (const image of await engine.images.list())
     for (const recordName of image.recordNames) {
       const reference = parseRecordName(recordName)
       const name = reference && repositoryName(reference)
       if (reference === undefined || name === undefined) continue
-      const tags = found.get(name) ?? new Map<string, Descriptor>()
+      const tags = found.get(name) ?? new Map<string, Served>()
       found.set(name, tags)
       const { target } = image.contents.get(recordName) ?? image
-      tags.set(reference.digest ?? reference.tag ?? 'latest', target)
+      tags.set(reference.digest ?? reference.tag ?? 'latest', { recordName, target })
     }
   return found
 }
@@ -99,7 +107,9 @@ function page(
 
 async function sendManifest(engine: Engine, request: ApiRequest, tags: Repository, what: string): Promise<ApiResponse> {
   if (!what.includes(':') && !isTag(what)) return refused(400, 'TAG_INVALID', 'manifest tag did not match URI')
-  const found = what.includes(':') ? await findByDigest(engine, tags, what) : tags.get(what)
+  const found = what.includes(':')
+    ? await findByDigest(engine, tags, what)
+    : await findByTag(engine, tags.get(what), request.signal)
   if (found === 'invalid') return invalidDigest()
   if (found === undefined || !isDocument(found)) return manifestUnknown(what)
   return await send(engine, request, found, found.mediaType, () => manifestUnknown(what))
@@ -113,13 +123,37 @@ async function sendBlob(engine: Engine, request: ApiRequest, tags: Repository, w
   return await send(engine, request, found, 'application/octet-stream', unknown)
 }
 
+/** One that was committed here is sent as a push would send it, and compressed first: most programs want layers to be. */
+async function findByTag(
+  engine: Engine,
+  served: Served | undefined,
+  signal: AbortSignal,
+): Promise<Descriptor | undefined> {
+  if (served === undefined) return undefined
+  const { recordName } = served
+  const current = async (): Promise<ImageContent> => {
+    const content = (await engine.images.list())
+      .find(({ contents }) => contents.has(recordName))
+      ?.contents.get(recordName)
+    if (content === undefined) throw noSuchImage(recordName)
+    return content
+  }
+  try {
+    return (await packImage(engine, current, signal)).target
+  } catch (error) {
+    if (isFailure(error, 'not-found')) return undefined // removed meanwhile
+    throw error
+  }
+}
+
 async function findByDigest(
   engine: Engine,
   tags: Repository,
   text: string,
 ): Promise<Descriptor | 'invalid' | undefined> {
   try {
-    return await findContent(engine.containerd, tags.values(), parseDigest(text))
+    const targets = [...tags.values()].map(({ target }) => target)
+    return await findContent(engine.containerd, targets, parseDigest(text))
   } catch (error) {
     if (isFailure(error, 'invalid-argument')) return 'invalid'
     throw error

@@ -5,6 +5,7 @@ import { parseDigest } from '../../oci/digest.ts'
 import { isNonDistributable } from '../../oci/media-type.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
+import { packImage } from '../image/pack-layers.ts'
 import { readImageTree, type TreeNode, wholeManifests } from '../image/image-tree.ts'
 import { findNamed } from '../image/save.ts'
 import { findContent } from '../registry/find-content.ts'
@@ -15,7 +16,11 @@ export async function describeContent(engine: Engine, request: ApiRequest): Prom
   const found = findNamed(await engine.images.list(), [imageName(request)])
   const body: object[] = []
   for (const { image, name } of found) {
-    const { target, manifest } = (name === undefined ? undefined : image.contents.get(name)) ?? image
+    const current = async () => {
+      const now = await engine.images.require(image.id)
+      return (name === undefined ? undefined : now.contents.get(name)) ?? now
+    }
+    const { target, manifest } = await packImage(engine, current, request.signal)
     const tree = await readImageTree(engine.containerd, target)
     if (wholeManifests(tree).length === 0) throw new Failure('not-found', `content of ${target.digest}: not found`)
     body.push({
