@@ -1,7 +1,10 @@
 // JSON as Go's encoder writes it.
 
+/** Property of a value whose type has a MarshalJSON of its own in the Docker CLI, beside its `toJSON`. */
+export const MARSHALER = Symbol('MarshalJSON')
+
 /**
- * Compact. `isForHtml`: the encoder's own habit of escaping what HTML gives a meaning. Values that marshal themselves (`toJSON`) have it whatever
+ * Compact. `isForHtml`: the encoder's own habit of escaping what HTML gives a meaning. Values that marshal themselves (`MARSHALER`) have it whatever
  * the encoder around them was told, however deep they are.
  */
 export function goJson(value: unknown, isForHtml = false): string {
@@ -25,7 +28,7 @@ export function goJson(value: unknown, isForHtml = false): string {
 }
 
 function marshalsItself(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'toJSON' in value
+  return typeof value === 'object' && value !== null && MARSHALER in value
 }
 
 /** JSON with what HTML gives a meaning as escapes: outside strings JSON has none of these. */

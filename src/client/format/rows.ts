@@ -1,5 +1,5 @@
 // Lists of rows by `--format`: a table (ours or the user's columns), json, or a template per row.
-import { goJson, sortKeys } from '../../base/go/go-json.ts'
+import { goJson, MARSHALER, sortKeys } from '../../base/go/go-json.ts'
 import { GO_TYPE } from '../../base/go/go-values.ts'
 import { formatTable } from './table.ts'
 import { TemplateError } from '../../base/go/template-error.ts'
@@ -73,5 +73,8 @@ export function withJson(row: Row, type?: string): Row {
   const toJSON = () =>
     sortKeys(Object.fromEntries(Object.entries(row).filter(([, value]) => typeof value !== 'function')))
   if (type !== undefined) Object.defineProperty(row, GO_TYPE, { value: type })
-  return Object.defineProperty(row, 'toJSON', { value: toJSON, enumerable: false, configurable: true })
+  return Object.defineProperties(row, {
+    toJSON: { value: toJSON, enumerable: false, configurable: true },
+    [MARSHALER]: { value: true, enumerable: false, configurable: true },
+  })
 }
