@@ -7,31 +7,22 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { call } from '../harness/api.ts'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually, run } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 import { ROOT } from '../harness/root.ts'
 
 const TCP = '127.0.0.1:23751'
 const BUN = join(ROOT, `node_modules/@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}/bin/bun`)
 const ECHO = 'echo old; while read l; do echo got $l; echo err $l >&2; done'
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 
 before(async () => {
-  engine = await startEngine({ args: ['-H', `tcp://${TCP}`, '--tls=false'] })
-  registry = await startRegistry(`${engine.directory}/registry`)
-  image = `${registry.host}/busybox`
-  await pushBusybox(registry.host)
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine({ args: ['-H', `tcp://${TCP}`, '--tls=false'] })
+  ;({ image } = engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 interface Client {
   socket: WebSocket

@@ -4,18 +4,15 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { CLONE_NEWNS, MS_PRIVATE, MS_REC } from '../../src/linux/constants.ts'
 import { openNativeKernel } from '../../src/linux/native-kernel.ts'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually, must, run } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
 import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
 const UNIFIED = '/sys/fs/cgroup/unified'
 const isHybrid = existsSync(`${UNIFIED}/cgroup.procs`)
 const skip = isHybrid || existsSync('/sys/fs/cgroup/cgroup.controllers') ? false : 'no unified hierarchy here'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 let rest: string[]
 
@@ -25,18 +22,14 @@ before(async () => {
   kernel.unshare(CLONE_NEWNS) // this thread's, and its children's
   kernel.mount('none', '/', undefined, MS_REC | MS_PRIVATE)
   if (isHybrid) await must(['mount', '--bind', UNIFIED, '/sys/fs/cgroup'])
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
   await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 
 after(async () => {
   if (skip !== false) return
-  await registry[Symbol.asyncDispose]()
   await engine[Symbol.asyncDispose]()
 })
 

@@ -1,28 +1,20 @@
 // kill -9 of the daemons: containers run on, output flows, nothing is lost, and everything works on them afterwards.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type TestEngine, isAlive, startEngine } from '../harness/berth.ts'
+import { isAlive } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 const ROUNDS = 20
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 /** The engine again, after one or both daemons were killed: it answers, and so does its containerd. */
 async function recover(): Promise<void> {

@@ -1,27 +1,18 @@
 // HEALTHCHECK, run for real: its states, its log, its events, and what follows a restart of the engine.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type TestEngine, startEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
-import { type TestRegistry, startRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  image = `${registry.host}/busybox`
-  await pushBusybox(registry.host)
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 interface Health {
   Status: string

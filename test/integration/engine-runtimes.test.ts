@@ -4,14 +4,11 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 import { findProgram } from '../harness/runtime.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 
 before(async () => {
@@ -23,17 +20,11 @@ before(async () => {
     gone: { path: '/no/such/runtime' },
   }
   writeFileSync(join(directory, 'daemon.json'), JSON.stringify({ runtimes }))
-  engine = await startEngine({ directory, args: ['--config-file', join(directory, 'daemon.json')] })
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', image)
+  engine = await startBusyboxEngine({ directory, args: ['--config-file', join(directory, 'daemon.json')] })
+  ;({ image } = engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 const run = (...args: string[]) => engine.docker(['run', '--rm', '--runtime', 'other', ...args], { timeoutMs: 30_000 })
 

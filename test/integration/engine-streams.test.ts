@@ -3,30 +3,21 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { call } from '../harness/api.ts'
-import { type TestEngine, startEngine } from '../harness/berth.ts'
 import { eventually } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
-import { type TestRegistry, startRegistry } from '../harness/registry.ts'
 import { frames, hijack, typing } from '../harness/stream-clients.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  image = `${registry.host}/busybox`
-  await pushBusybox(registry.host)
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 describe('attach', () => {
   test('input that has ended before the container is started ends the input of its process', async () => {

@@ -7,27 +7,18 @@ import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { call } from '../harness/api.ts'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually, must } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  image = `${registry.host}/busybox`
-  await pushBusybox(registry.host)
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 interface Told {
   Action: string

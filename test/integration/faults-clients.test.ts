@@ -5,25 +5,19 @@ import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { call } from '../harness/api.ts'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually } from '../harness/command.ts'
 import { fakeImage, layerOf, startFakeRegistry } from '../harness/fake-registry.ts'
-import { pushBusybox } from '../harness/images.ts'
 import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 import { imageFile } from '../../src/image/make-image.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 let rest: string[]
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
   await engine.ok('run', '--rm', image, 'true')
   await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
@@ -31,7 +25,6 @@ before(async () => {
 
 after(async () => {
   for (const child of started) child.kill('SIGKILL')
-  await registry[Symbol.asyncDispose]()
   await engine[Symbol.asyncDispose]()
 })
 

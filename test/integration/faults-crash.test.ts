@@ -1,30 +1,22 @@
 // kill -9 of either daemon in the middle of pull, create, start and rm: afterwards the records are true, names are free, nothing is left.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { isAlive, startEngine, type TestEngine } from '../harness/berth.ts'
+import { isAlive } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { type CommandResult, eventually } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
 import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 4)
 const DELAY_MS_MAX = 60
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 async function recover(): Promise<void> {
   if (!isAlive(engine.enginePid())) await engine.start()

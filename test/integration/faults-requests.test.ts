@@ -4,32 +4,23 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
 import { call } from '../harness/api.ts'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
-import { pushBusybox } from '../harness/images.ts'
 import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 let rest: string[]
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
   await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 test('commands that are not there, not executable or a directory', async () => {
   for (const [command, code, words] of [

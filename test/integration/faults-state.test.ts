@@ -4,32 +4,24 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync,
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { isAlive, startEngine, type TestEngine } from '../harness/berth.ts'
+import { isAlive } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually, must, run } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
 import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 import { BIN } from '../harness/root.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 let rest: string[]
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
   await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 const data = (path: string) => join(engine.directory, 'data', path)
 

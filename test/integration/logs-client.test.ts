@@ -2,23 +2,17 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { call } from '../harness/api.ts'
-import { type TestEngine, startEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually } from '../harness/command.ts'
 import { skipWithoutDocker28 } from '../harness/docker-cli.ts'
-import { pushBusybox } from '../harness/images.ts'
 import { untilExited } from '../harness/log-engines.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
   const options = ['--label', 'tier=front end', '--log-opt', 'labels=tier', '--log-opt', 'tag={{.Name}}']
   const script = `echo one; echo two >&2; printf '\\000\\377\\n'; head -c 20000 /dev/zero | tr '\\0' x; echo; sleep 2; echo last`
   await engine.ok('run', '-d', '--name', 'teller', ...options, image, 'sh', '-c', script)
@@ -27,10 +21,7 @@ before(async () => {
   for (const name of ['teller', 'quiet', 'terminal']) await untilExited(engine, name)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 const LINES: readonly (readonly string[])[] = [
   ['teller'],

@@ -4,28 +4,19 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
-import { type TestEngine, startEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually, must, run } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
 import { containerFile, untilExited } from '../harness/log-engines.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 const sequence = (to: number, from = 1) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 const numbersOf = (text: string) => text.split('\n').flatMap((line) => (line === '' ? [] : [Number(line)]))

@@ -1,23 +1,18 @@
 // Published ports, seen from the host and from another network namespace; containers among themselves.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type TestEngine, startEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually, must, run } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
-import { freePort, startRegistry, type TestRegistry } from '../harness/registry.ts'
+import { freePort, startRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 const NETNS = `berth-test-${process.pid}`
 const SERVE = ['sh', '-c', 'echo "hello from $HOSTNAME" > /var/www/index.html; exec httpd -f -p 80 -h /var/www']
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
   await must(['ip', 'netns', 'add', NETNS])
   await must(['ip', 'link', 'add', 'bt0', 'type', 'veth', 'peer', 'name', 'bt1', 'netns', NETNS])
   await must([
@@ -30,7 +25,6 @@ before(async () => {
 after(async () => {
   await run(['ip', 'netns', 'del', NETNS])
   await run(['ip', 'link', 'del', 'bt0'])
-  await registry[Symbol.asyncDispose]()
   await engine[Symbol.asyncDispose]()
 })
 

@@ -5,29 +5,20 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { buildAttacker, pushHostile } from '../harness/attacker.ts'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 let attacker: string
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
   attacker = await buildAttacker(engine.directory)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 const runs = (...words: string[]) => engine.docker(['run', '--rm', ...words])
 
@@ -254,9 +245,9 @@ test('an image full of links to the host keeps them to itself', async () => {
   await mkdir(join(host, 'secret'), { recursive: true })
   await writeFile(join(host, 'secret/file'), 'host secret')
   const up = '../'.repeat(20)
-  const name = `${registry.host}/links`
+  const name = `${engine.registry.host}/links`
   await pushHostile(
-    registry.host,
+    engine.registry.host,
     'links',
     `rmdir dev && ln -s ${up}${host} dev
      ln -s ${host}/secret data; ln -s ${up}${host}/made work; ln -s ${host} tmpfs
@@ -300,8 +291,8 @@ test('an image whose /proc or /sys is a link has a directory there instead, and 
     ['proc', 'proc'],
     ['sys', 'sysfs'],
   ] as const) {
-    const name = `${registry.host}/no-${place}`
-    await pushHostile(registry.host, `no-${place}`, `rmdir ${place} && ln -s /tmp ${place}`)
+    const name = `${engine.registry.host}/no-${place}`
+    await pushHostile(engine.registry.host, `no-${place}`, `rmdir ${place} && ln -s /tmp ${place}`)
     const { code, stdout } = await runs(name, 'sh', '-c', `stat -c %F /${place}; cat /proc/mounts; ls -A /tmp`)
     assert.equal(code, 0, place)
     assert.match(stdout, /^directory\n/)
@@ -315,8 +306,8 @@ test('an image whose /proc or /sys is a link has a directory there instead, and 
 test('nothing is mounted over /proc, and what is reached by a link shows no more than before', async () => {
   for (const place of ['/proc', '/proc/sys', '//proc/./sys/', '/tmp/../proc/self/attr'])
     assert.notEqual((await runs('-v', `/tmp:${place}`, image, 'true')).code, 0, place)
-  await pushHostile(registry.host, 'proc-link', 'ln -s /proc link; ln -s /proc/sys link-sys')
-  const name = `${registry.host}/proc-link`
+  await pushHostile(engine.registry.host, 'proc-link', 'ln -s /proc link; ln -s /proc/sys link-sys')
+  const name = `${engine.registry.host}/proc-link`
   // What is written is what is there already, in case that it arrives.
   const panic = readFileSync('/proc/sys/kernel/panic', 'utf8').trim()
   const probe = `cat /proc/keys 2>/dev/null | wc -c; echo ${panic} > /proc/sys/kernel/panic && echo WRITTEN`
@@ -339,8 +330,10 @@ test('a false /dev/null hides nothing, so that the container is refused', async 
 
 // The kernel forgets the parent-death signal of whoever executes a set-user-ID file. Stopped by killAll in track-exits.ts.
 test('a set-user-ID entry point does not outlive its shim', async () => {
-  await pushHostile(registry.host, 'suid', `cp ${attacker} suid && chown 0:0 suid && chmod 4755 suid`, { User: '1000' })
-  const id = await engine.ok('run', '-d', `${registry.host}/suid`, '/suid', 'sleep', '1000')
+  await pushHostile(engine.registry.host, 'suid', `cp ${attacker} suid && chown 0:0 suid && chmod 4755 suid`, {
+    User: '1000',
+  })
+  const id = await engine.ok('run', '-d', `${engine.registry.host}/suid`, '/suid', 'sleep', '1000')
   await eventually('it is root', 5000, async () => (await engine.ok('logs', id)) === '0')
   const pid = await pidOf(id)
   process.kill(Number(readFileSync(join(await bundleOf(id), 'shim.pid'), 'utf8')), 'SIGKILL')

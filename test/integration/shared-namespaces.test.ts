@@ -1,31 +1,22 @@
 // Containers that share a PID, IPC or network namespace with another one.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually, run } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
 import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 let rest: string[]
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
   await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 
-after(async () => {
-  await registry[Symbol.asyncDispose]()
-  await engine[Symbol.asyncDispose]()
-})
+after(() => engine[Symbol.asyncDispose]())
 
 test('--pid container: sees and signals the processes of the other, and dies without it', async () => {
   await engine.ok('run', '-d', '--name', 'first', image, 'sleep', '4321')

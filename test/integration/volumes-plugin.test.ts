@@ -2,28 +2,21 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { type TestEngine, startEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually } from '../harness/command.ts'
-import { pushBusybox } from '../harness/images.ts'
-import { type TestRegistry, startRegistry } from '../harness/registry.ts'
 import { startVolumePlugin, type VolumePlugin } from '../harness/volume-plugin.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let plugin: VolumePlugin
 let image: string
 
 before(async () => {
-  engine = await startEngine()
-  registry = await startRegistry(`${engine.directory}/registry`)
-  image = `${registry.host}/busybox`
-  await pushBusybox(registry.host)
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine()
+  ;({ image } = engine)
   plugin = await startVolumePlugin(`${engine.directory}/of-the-plugin`)
 })
 
 after(async () => {
-  await registry[Symbol.asyncDispose]()
   await engine[Symbol.asyncDispose]()
   await plugin[Symbol.asyncDispose]()
 })
