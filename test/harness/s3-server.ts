@@ -43,6 +43,10 @@ export interface S3Server extends AsyncDisposable {
   endpoint: string
   /** Of the configuration of a registry: `storage.s3`, with a bucket that is there. */
   storage(bucket: string): Promise<Record<string, unknown>>
+  /** Of all its objects; up to a thousand. */
+  keys(bucket: string): Promise<string[]>
+  /** How many multipart uploads are under way, or were left. */
+  multiparts(bucket: string): Promise<number>
 }
 
 export async function startS3Server(): Promise<S3Server> {
@@ -59,6 +63,14 @@ export async function startS3Server(): Promise<S3Server> {
       if (!made.ok) throw new Error(`bucket ${bucket}: ${made.status} ${await made.text()}`)
       const keys = { accesskey: 'test', secretkey: 'secret' }
       return { bucket, region: 'us-east-1', regionendpoint: endpoint, forcepathstyle: true, ...keys }
+    },
+    async keys(bucket) {
+      const list = await (await fetch(`${endpoint}/${bucket}?list-type=2`)).text()
+      return [...list.matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key = '']) => key)
+    },
+    async multiparts(bucket) {
+      const list = await (await fetch(`${endpoint}/${bucket}?uploads`)).text()
+      return list.split('<UploadId>').length - 1
     },
     async [Symbol.asyncDispose]() {
       const gone = new Promise((resolve) => child.once('exit', resolve))

@@ -69,34 +69,24 @@ for (const [name, story] of Object.entries(STORIES))
 
 /** A registry that purges leaves neither uploads nor blobs that are half put together, and nothing else goes. */
 async function swept(bucket: string, storage: object): Promise<void> {
-  const kept = (await keysOf(bucket)).filter((key) => !key.includes('/_uploads/'))
+  const kept = (await server.keys(bucket)).filter((key) => !key.includes('/_uploads/'))
   await using _purging = await openTestRegistry({ storage: { ...storage, ...PURGED } })
   await eventually('the bucket is clean', 60_000, async () => {
-    const keys = await keysOf(bucket)
-    return keys.every((key) => !key.includes('/_uploads/')) && (await multipartsOf(bucket)) === 0
+    const keys = await server.keys(bucket)
+    return keys.every((key) => !key.includes('/_uploads/')) && (await server.multiparts(bucket)) === 0
   })
   const stays = (key: string) => !key.includes('/.probe-')
-  assert.deepEqual((await keysOf(bucket)).filter(stays), kept.filter(stays))
+  assert.deepEqual((await server.keys(bucket)).filter(stays), kept.filter(stays))
 }
 
 test('a blob that was half put together is in the bucket before it is swept', { skip }, async () => {
   const { registry: started, bucket, storage } = await startOverBucket('multipart.part=kill')
   await using registry = started
   await STORIES.large.push(registry.url)
-  assert.equal(await multipartsOf(bucket), 1)
+  assert.equal(await server.multiparts(bucket), 1)
   await registry.restart()
   const digest = digestOf(STORIES.large.layer)
   assert.equal((await fetch(`${registry.url}/v2/a/blobs/${digest}`)).status, 404)
   await registry.end('SIGTERM')
   await swept(bucket, storage)
 })
-
-async function keysOf(bucket: string): Promise<string[]> {
-  const list = await (await fetch(`${server.endpoint}/${bucket}?list-type=2`)).text()
-  return [...list.matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key = '']) => key)
-}
-
-async function multipartsOf(bucket: string): Promise<number> {
-  const list = await (await fetch(`${server.endpoint}/${bucket}?uploads`)).text()
-  return list.split('<UploadId>').length - 1
-}
