@@ -5,10 +5,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { digestOf } from '../../src/oci/digest.ts'
+import { MEDIA_TYPE } from '../../src/oci/media-type.ts'
 import { must, run } from '../harness/command.ts'
 import { goProgram, skipWithoutGo } from '../harness/go-programs.ts'
 import { pushBusybox, pushImage } from '../harness/images.ts'
-import { type RegistryProcess, startRegistryProcess } from '../harness/our-registry.ts'
+import {
+  manifestOf,
+  pushImage as pushSmallImage,
+  putManifest,
+  type RegistryProcess,
+  startRegistryProcess,
+} from '../harness/our-registry.ts'
 
 const skipCrane = await skipWithoutGo('crane')
 const skipOras = await skipWithoutGo('oras')
@@ -97,6 +104,31 @@ test('oras pushes files, attaches to them, discovers and pulls them', { skip: sk
   assert.deepEqual((await oras(['repo', 'tags', '--plain-http', name])).split('\n'), ['v1'])
   await oras(['manifest', 'delete', '--plain-http', '-f', `${name}:v1`])
   await oras(['blob', 'push', '--plain-http', `${name}`, 'data.txt'])
+})
+
+test('oras discovers more than fits into one page of referrers', { skip: skipOras }, async () => {
+  const program = await goProgram('oras')
+  const { url } = registry
+  const config = Buffer.from('{}')
+  const image = manifestOf([config])
+  await pushSmallImage(url, 'oras/many', 'v1', image)
+  const subject = { mediaType: MEDIA_TYPE.ociManifest, digest: image.digest, size: image.bytes.length }
+  const referrers = Array.from({ length: 30 }, (_, at) => {
+    const annotations = { filler: `${at}`.padEnd(200_000, 'x') }
+    return manifestOf([config], { subject, artifactType: `application/${at % 2 === 0 ? 'even' : 'odd'}`, annotations })
+  })
+  for (const { digest, bytes } of referrers)
+    assert.equal((await putManifest(url, 'oras/many', digest, bytes)).status, 201)
+  const discover = async (...filter: string[]) => {
+    const name = `${registry.host}/oras/many:v1`
+    const text = await must([program, 'discover', '--plain-http', '--format', 'json', ...filter, name])
+    const { referrers: found = [] } = JSON.parse(text) as { referrers?: { digest: string }[] }
+    return found.map(({ digest }) => digest).sort()
+  }
+  const digests = (list: typeof referrers) => list.map(({ digest }) => digest).sort()
+  assert.deepEqual(await discover(), digests(referrers))
+  const even = referrers.filter((_, at) => at % 2 === 0)
+  assert.deepEqual(await discover('--artifact-type', 'application/even'), digests(even))
 })
 
 test('a layer of many megabytes comes through whole, whoever carries it', { skip: skipCrane }, async () => {

@@ -11,6 +11,8 @@ import { resolveManifest } from './resolve-manifest.ts'
 const SIMPLE_SIGNING = 'application/vnd.dev.cosign.simplesigning.v1+json'
 const BUNDLE = /^application\/vnd\.dev\.sigstore\.bundle(?:\.v0\.\d+\+json|\+json;version=0\.\d+)$/
 const PAYLOAD_BYTES_MAX = 1024 * 1024
+/** Of a list of referrers, each of up to MANIFEST_BYTES_MAX. */
+const PAGES_MAX = 16
 /** Of one manifest; more of them are somebody's joke. */
 const SIGNATURES_MAX = 50
 
@@ -76,12 +78,28 @@ async function listReferrers(
   subject: Digest,
   signal: AbortSignal,
 ): Promise<readonly Descriptor[]> {
-  const response = await session.request({ method: 'GET', path: `referrers/${subject}`, signal })
-  const body = await readBody(response, MANIFEST_BYTES_MAX)
-  if (response.statusCode === 200) {
+  const found: Descriptor[] = []
+  let next: string | undefined = ''
+  for (let page = 0; next !== undefined && page < PAGES_MAX; page++) {
+    const response = await session.request({ method: 'GET', path: `referrers/${subject}${next}`, signal })
+    const body = await readBody(response, MANIFEST_BYTES_MAX)
+    if (response.statusCode !== 200) return page === 0 ? listTagged(session, reference, subject, signal) : found
     const document = parseManifestOrIndex(body, 'application/vnd.oci.image.index.v1+json')
-    return document.kind === 'index' ? document.manifests : []
+    if (document.kind === 'index') found.push(...document.manifests)
+    next = nextQuery(response.headers.link)
   }
+  return found
+}
+
+/** Of the address where a list goes on (RFC 8288) the query: no other list is asked for than before. */
+function nextQuery(link: string | string[] = ''): string | undefined {
+  const target = /<([^>]*)>; *rel="?next"?/.exec(String(link))?.[1]
+  return target === undefined || !URL.canParse(target, 'http://registry')
+    ? undefined
+    : new URL(target, 'http://registry').search
+}
+
+async function listTagged(session: RegistrySession, reference: Reference, subject: Digest, signal: AbortSignal) {
   const tag = subject.replace(':', '-').slice(0, 128)
   const found = await findDocument(session, { ...reference, digest: undefined, tag }, signal)
   return found?.document.kind === 'index' ? found.document.manifests : []

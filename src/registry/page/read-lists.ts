@@ -13,6 +13,8 @@ export interface NamesPage {
 
 const TAGS_COUNT = 25
 const LIST_BYTES_MAX = 16 * 1024 * 1024
+/** A registry begins a new one after four megabytes. */
+const REFERRER_PAGES_MAX = 8
 
 /** As many as the registry gives unasked: it may allow no more. */
 export async function listRepositories(session: Session, last: string, signal: AbortSignal): Promise<NamesPage> {
@@ -55,9 +57,15 @@ export async function listReferrers(
   digest: string,
   signal: AbortSignal,
 ): Promise<Referrer[]> {
-  const answer = await session.request(`${name}/referrers/${digest}`, { repository: name, signal })
-  const index = parseJsonObject(await readBytes(answer, LIST_BYTES_MAX), 'referrers')
-  const listed = listOf(index['manifests'], 'referrers', parseDescriptor).map((descriptor) => ({ descriptor }))
+  const listed: Referrer[] = []
+  let last: string | undefined = ''
+  for (let page = 0; last !== undefined && page < REFERRER_PAGES_MAX; page++) {
+    const query = last === '' ? '' : `?${new URLSearchParams({ last })}`
+    const answer: Response = await session.request(`${name}/referrers/${digest}${query}`, { repository: name, signal })
+    const index = parseJsonObject(await readBytes(answer, LIST_BYTES_MAX), 'referrers')
+    listed.push(...listOf(index['manifests'], 'referrers', parseDescriptor).map((descriptor) => ({ descriptor })))
+    last = nextOf(answer)
+  }
   const tagged = await Promise.all(
     COSIGN_TAGS.map((suffix) => findTag(session, name, `${digest.replace(':', '-')}.${suffix}`, signal)),
   )

@@ -74,6 +74,21 @@ test('signatures are found by the list of referrers and by the tags that cosign 
   )
 })
 
+test('referrers of several pages are all found', async () => {
+  await using registry = await openTestRegistry()
+  await pushImage(registry.url, 'a', 'latest', IMAGE)
+  const subject = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: IMAGE.digest, size: 1 }
+  const many = [1, 2, 3].map((at) =>
+    manifestOf(IMAGE.blobs, { subject, annotations: { x: `${at}`.repeat(2_000_000) } }),
+  )
+  for (const each of many) await putManifest(registry.url, 'a', each.digest, each.bytes)
+  const found = await listReferrers(new Session(`${registry.url}/v2/`), 'a', IMAGE.digest, signal)
+  assert.deepEqual(
+    found.map(({ descriptor }) => descriptor.digest),
+    many.map(({ digest }) => digest).sort(),
+  )
+})
+
 test('a password is asked for, is right or wrong, and is forgotten', async () => {
   await using registry = await openTestRegistry({ auth: { htpasswd: { realm: 'ours', path: htpasswd } } })
   const session = new Session(`${registry.url}/v2/`)

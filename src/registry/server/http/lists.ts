@@ -1,9 +1,15 @@
 // Lists: the API's root, the catalogue, tags and referrers, with their paging.
 import type { Descriptor } from '../../../oci/descriptor.ts'
+import type { Digest } from '../../../oci/digest.ts'
 import { MEDIA_TYPE } from '../../../oci/media-type.ts'
+import { MANIFEST_BYTES_MAX } from '../../../oci/parse-manifest.ts'
 import { ApiError } from '../api-error.ts'
 import { readManifest } from '../content/find-manifest.ts'
+import type { RepositoryName } from '../names.ts'
 import { answerJson, digestFrom, type Exchange, repositoryOf } from './exchange.ts'
+
+/** An index without its entries. */
+const INDEX_FRAME_BYTES = 256
 
 /** What `_catalog` gives unasked. */
 const CATALOG_COUNT = 100
@@ -60,27 +66,53 @@ function firstAfter(sorted: readonly string[], last: string): number {
   return low
 }
 
-/** An index of what has this subject; empty where there is none, since clients take a 404 for a registry without this list. */
+/**
+ * An index of what has this subject, in order of digests; empty where there is none, since clients take a 404 for a registry without this
+ * list. In pages of `n`, and of what fits into the size of an index that clients take: RFC 8288's `next` says where it goes on.
+ */
 export async function getReferrers(exchange: Exchange): Promise<void> {
-  const { store } = exchange.registry
+  const { url, registry, route } = exchange
   const name = repositoryOf(exchange)
-  const subject = digestFrom(exchange.route.reference)
-  const wanted = exchange.url.searchParams.get('artifactType')
+  const subject = digestFrom(route.reference)
+  const wanted = url.searchParams.get('artifactType') ?? ''
+  const count = countOf(exchange) ?? Number.MAX_SAFE_INTEGER
+  const all = await registry.store.listReferrers(name, subject)
+  const last = url.searchParams.get('last') ?? ''
   const manifests: Descriptor[] = []
-  for (const digest of await store.listReferrers(name, subject)) {
-    const found = await readManifest(store, name, digest)
-    if (found === undefined) continue
-    const { document, mediaType, bytes } = found
-    const artifactType = document.artifactType ?? (document.kind === 'manifest' ? document.config.mediaType : undefined)
-    if (wanted !== null && wanted !== '' && artifactType !== wanted) continue
-    const { annotations } = document
-    manifests.push({
-      ...{ mediaType, digest, size: bytes.length },
-      ...(artifactType === undefined ? {} : { artifactType }),
-      ...(annotations === undefined ? {} : { annotations }),
-    })
+  let link = {}
+  let bytes = INDEX_FRAME_BYTES
+  for (const digest of last === '' ? all : all.slice(firstAfter(all, last))) {
+    const found = await describeReferrer(exchange, name, digest)
+    if (found === undefined || (wanted !== '' && found.artifactType !== wanted)) continue
+    bytes += Buffer.byteLength(JSON.stringify(found)) + 1
+    const end = manifests.at(-1)
+    const isFull = manifests.length >= count || (end !== undefined && bytes > MANIFEST_BYTES_MAX)
+    if (isFull && end !== undefined) link = nextAfter(url, end.digest)
+    if (isFull) break
+    manifests.push(found)
   }
-  const filters = wanted === null || wanted === '' ? {} : { 'oci-filters-applied': 'artifactType' }
+  const filters = wanted === '' ? {} : { 'oci-filters-applied': 'artifactType' }
   const body = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests }
-  answerJson(exchange, 200, body, { 'content-type': MEDIA_TYPE.ociIndex, ...filters })
+  answerJson(exchange, 200, body, { 'content-type': MEDIA_TYPE.ociIndex, ...filters, ...link })
+}
+
+/** Undefined for one that is gone. */
+async function describeReferrer({ registry }: Exchange, name: RepositoryName, digest: Digest) {
+  const found = await readManifest(registry.store, name, digest)
+  if (found === undefined) return undefined
+  const { document, mediaType, bytes } = found
+  const { annotations } = document
+  const artifactType = document.artifactType ?? (document.kind === 'manifest' ? document.config.mediaType : undefined)
+  return {
+    ...{ mediaType, digest, size: bytes.length },
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(annotations === undefined ? {} : { annotations }),
+  }
+}
+
+/** The same question, from there on. */
+function nextAfter(url: URL, last: string): { link: string } {
+  const query = new URLSearchParams(url.searchParams)
+  query.set('last', last)
+  return { link: `<${url.pathname}?${query}>; rel="next"` }
 }

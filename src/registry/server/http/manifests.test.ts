@@ -187,6 +187,42 @@ test('what refers to a manifest is listed, also before that is there, by type if
   assert.deepEqual((await list()).found, [[two!.digest, 'application/signature']])
 })
 
+test('referrers come in pages, of as many as were asked for and of one kind', async () => {
+  await using registry = await openTestRegistry()
+  const { url } = registry
+  const subject = { mediaType: MEDIA_TYPE.ociManifest, digest: IMAGE.digest, size: IMAGE.bytes.length }
+  for (const blob of IMAGE.blobs) await pushBlob(url, 'a', blob)
+  const [sboms, others] = ['sbom', 'other'].map((kind) =>
+    Array.from({ length: 5 }, (_, at) =>
+      manifestOf(IMAGE.blobs, { subject, artifactType: `application/${kind}+json`, annotations: { at: String(at) } }),
+    ),
+  )
+  for (const each of [...sboms!, ...others!]) await putManifest(url, 'a', each.digest, each.bytes)
+  const walk = async (query: string) => {
+    const pages: string[][] = []
+    for (let next = `/v2/a/referrers/${IMAGE.digest}${query}`; next !== ''; ) {
+      const response = await fetch(`${url}${next}`)
+      assert.equal(response.headers.get('oci-filters-applied'), query.includes('artifactType') ? 'artifactType' : null)
+      const { manifests } = (await response.json()) as { manifests: { digest: string }[] }
+      pages.push(manifests.map(({ digest }) => digest))
+      next = /^<([^>]*)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1] ?? ''
+    }
+    return pages
+  }
+  const all = [...sboms!, ...others!].map(({ digest }) => digest).sort()
+  assert.deepEqual(await walk(''), [all])
+  assert.deepEqual(await walk('?n=4'), [all.slice(0, 4), all.slice(4, 8), all.slice(8)])
+  assert.deepEqual(await walk('?n=5'), [all.slice(0, 5), all.slice(5)])
+  assert.deepEqual(await walk(`?last=${all[6]}`), [all.slice(7)])
+  const wanted = sboms!.map(({ digest }) => digest).sort()
+  const type = `artifactType=${encodeURIComponent('application/sbom+json')}`
+  assert.deepEqual(await walk(`?n=2&${type}`), [wanted.slice(0, 2), wanted.slice(2, 4), wanted.slice(4)])
+  assert.deepEqual(await walk(`?n=5&${type}`), [wanted])
+  assert.deepEqual(await walk('?n=0'), [[]])
+  const wrong = await fetch(`${url}/v2/a/referrers/${IMAGE.digest}?n=-1`)
+  assert.deepEqual(await codeOf(wrong), [400, 'PAGINATION_NUMBER_INVALID'])
+})
+
 test('one request gives a manifest several tags', async () => {
   await using registry = await openTestRegistry()
   const { url } = registry
