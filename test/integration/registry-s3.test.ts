@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type IncomingMessage, request } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import { silentLog } from '../../src/base/log.ts'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -149,6 +150,49 @@ test('a blob larger than a part is put together inside of the bucket', { skip },
   assert.equal(digestOf(Buffer.from(await whole.arrayBuffer())), digest)
 })
 
+test('a quota is kept, and can be used up, by writers over two nodes', { skip }, async () => {
+  const quotas = [{ repositories: ['small'], bytes: '10k' }]
+  const [first, second] = await twoNodes({ policy: { repository: { quotas } } })
+  await using _first = first
+  await using _second = second
+  const push = async (at: number, bytes: Buffer) => {
+    const url = `${(at % 2 === 0 ? first : second).url}/v2/small/blobs/uploads/?digest=${digestOf(bytes)}`
+    return (await fetch(url, { method: 'POST', body: Buffer.from(bytes) })).status
+  }
+  const blobs = Array.from({ length: 24 }, () => randomBytes(1024))
+  const twice = blobs[0] ?? assert.fail()
+  // The first is pushed to both at once, and counts once.
+  const statuses = await Promise.all([...blobs, twice].map((blob, at) => push(at === 24 ? 1 : at, blob)))
+  const held = blobs.filter((_, at) => statuses[at] === 201)
+  assert.deepEqual([...new Set(statuses)].sort(), [201, 403])
+  assert.equal(held.length, 10)
+  for (const [at, blob] of blobs.entries()) {
+    const { status } = await fetch(`${second.url}/v2/small/blobs/${digestOf(blob)}`)
+    assert.equal(status, statuses[at] === 201 ? 200 : 404)
+  }
+  assert.equal(await push(0, held[0] ?? assert.fail()), 201)
+})
+
+test('a node that was killed while it held a repository’s lock is waited for, and no longer than its term', {
+  skip,
+}, async () => {
+  const quotas = [{ repositories: ['small'], bytes: '10k' }]
+  const [node, other] = await twoNodes({ policy: { repository: { quotas } } })
+  await using _node = node
+  await using _other = other
+  const { store } = other.registry
+  // What kill -9 leaves: a holder that does not come back.
+  const held = new Promise<void>((resolve) => {
+    void store.exclusively('small' as never, () => new Promise(() => resolve()))
+  })
+  await held
+  const bytes = randomBytes(1024)
+  const began = performance.now()
+  await pushBlob(node.url, 'small', bytes)
+  assert.ok(performance.now() - began > 10_000, 'nobody was waited for')
+  assert.equal((await fetch(`${node.url}/v2/small/blobs/${digestOf(bytes)}`)).status, 200)
+})
+
 test('an immutable tag is made by one of two nodes', { skip }, async () => {
   const immutabletags = [{ tags: ['v*'] }]
   const [first, second] = await twoNodes({ policy: { repository: { immutabletags } } })
@@ -189,3 +233,66 @@ test('skopeo pushes to one node and pulls from the other', { skip }, async () =>
   const catalog = (await (await fetch(`${second.url}/v2/_catalog`)).json()) as { repositories: string[] }
   assert.deepEqual(catalog.repositories, ['busybox'])
 })
+
+/** In front of the S3 server: what it is asked for, and how. */
+async function record(storage: Record<string, unknown>) {
+  const seen: { method: string; url: URL; headers: IncomingHttpHeaders }[] = []
+  const proxy = createServer((incoming, answer) => {
+    const { method = '', url = '', headers } = incoming
+    seen.push({ method, url: new URL(url, server.endpoint), headers })
+    const onward = request(`${server.endpoint}${url}`, { method, headers }, (response) => {
+      answer.writeHead(response.statusCode ?? 500, response.headers)
+      response.pipe(answer)
+    })
+    incoming.pipe(onward)
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  const regionendpoint = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  return {
+    ...{ seen, storage: { ...storage, regionendpoint } },
+    async [Symbol.asyncDispose]() {
+      proxy.closeAllConnections()
+      await new Promise((resolve) => proxy.close(resolve))
+    },
+  }
+}
+
+const KMS_KEY = 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab'
+
+for (const [what, settings, wanted] of [
+  ['nothing', {}, [undefined, undefined]],
+  ['a key without encrypt', { keyid: KMS_KEY }, [undefined, undefined]],
+  ['encrypt', { encrypt: true }, ['AES256', undefined]],
+  ['encrypt and keyid', { encrypt: true, keyid: KMS_KEY }, ['aws:kms', KMS_KEY]],
+] as const)
+  test(`each object is stored as ${what} says, however it is made`, { skip }, async () => {
+    await using recorded = await record(await bucket())
+    const storage = { s3: { ...recorded.storage, ...settings, storageclass: 'REDUCED_REDUNDANCY' } }
+    await using node = await openTestRegistry({ storage })
+    const image = manifestOf([Buffer.from('{}'), randomBytes(100)])
+    await pushImage(node.url, 'a', 'latest', image)
+    const large = randomBytes(17 << 20) // of two parts
+    await pushBlob(node.url, 'a', large)
+    const makes = recorded.seen.filter(
+      ({ method, url }) =>
+        (method === 'PUT' && !url.searchParams.has('partNumber')) ||
+        (method === 'POST' && url.searchParams.has('uploads')),
+    )
+    const kinds = new Set(
+      makes.map(({ method, headers }) => `${method}${headers['x-amz-copy-source'] === undefined ? '' : ' copy'}`),
+    )
+    assert.deepEqual([...kinds].sort(), ['POST', 'PUT', 'PUT copy'])
+    const [encryption, key] = ['x-amz-server-side-encryption', 'x-amz-server-side-encryption-aws-kms-key-id']
+    for (const { headers, url } of makes)
+      assert.deepEqual(
+        [headers[encryption], headers[key], headers['x-amz-storage-class']],
+        [...wanted, 'REDUCED_REDUNDANCY'],
+        url.pathname,
+      )
+    // S3 refuses them with a part.
+    const parts = recorded.seen.filter(({ url }) => url.searchParams.has('partNumber'))
+    assert.ok(parts.length >= 2)
+    for (const { headers } of parts) assert.equal(headers[encryption], undefined)
+    const got = await fetch(`${node.url}/v2/a/blobs/${digestOf(large)}`)
+    assert.equal(digestOf(Buffer.from(await got.arrayBuffer())), digestOf(large))
+  })

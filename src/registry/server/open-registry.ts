@@ -13,6 +13,7 @@ import { RequestMetrics } from './metrics/request-metrics.ts'
 import { serveDebug } from './metrics/serve-debug.ts'
 import { openNotifier } from './notifications/notifier.ts'
 import { Page } from './page/page.ts'
+import { BlobSizes } from './policy/blob-sizes.ts'
 import { Upstreams } from './proxy/upstreams.ts'
 import type { Registry } from './registry.ts'
 import { DirectoryStore } from './storage/directory-store.ts'
@@ -41,7 +42,7 @@ export async function openRegistry(settings: Settings, log: Log): Promise<Runnin
     page: settings.http.page ? new Page(settings) : undefined,
     hashes: new UploadHashes(),
     uploads: new KeyedMutex(),
-    quotas: new KeyedMutex(),
+    sizes: new BlobSizes(store),
     fetches: new KeyedMutex(),
     upstreams: new Upstreams(settings.upstreams),
     metrics: new RequestMetrics(),

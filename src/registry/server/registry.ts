@@ -10,6 +10,7 @@ import type { Health } from './health/checks.ts'
 import type { RequestMetrics } from './metrics/request-metrics.ts'
 import type { Notifier } from './notifications/notifier.ts'
 import type { Page } from './page/page.ts'
+import type { BlobSizes } from './policy/blob-sizes.ts'
 import type { Upstreams } from './proxy/upstreams.ts'
 import type { RegistryStore } from './storage/store.ts'
 
@@ -23,8 +24,8 @@ export interface Registry {
   hashes: UploadHashes
   /** One request at a time for an upload. */
   uploads: KeyedMutex
-  /** One at a time that adds to a repository with a quota. */
-  quotas: KeyedMutex
+  /** For quotas. */
+  sizes: BlobSizes
   /** One transfer at a time of each thing from another registry. */
   fetches: KeyedMutex
   upstreams: Upstreams

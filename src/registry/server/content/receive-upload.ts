@@ -4,7 +4,7 @@ import type { Digest } from '../../../oci/digest.ts'
 import { ApiError } from '../api-error.ts'
 import { failpoint } from '../failpoints.ts'
 import { newUploadId, type RepositoryName, type UploadId } from '../names.ts'
-import { withinRoom, withRoom } from '../policy/quota.ts'
+import { linkWithinQuota, requireRoom, withinRoom } from '../policy/quota.ts'
 import type { Registry } from '../registry.ts'
 import type { UploadState } from '../storage/store.ts'
 import { holdBlob } from './hold-blob.ts'
@@ -70,9 +70,7 @@ export function finishUpload(
       if (!(await hashes.verify(store, { name, id, size }, digest)))
         throw new ApiError('DIGEST_INVALID', { detail: { digest, reason: 'the uploaded bytes have another digest' } })
       failpoint('upload.verified')
-      await withRoom(registry, name, (await store.isBlobLinked(name, digest)) ? 0 : size, () =>
-        promote(registry, upload, digest, size),
-      )
+      await promote(registry, upload, digest, size)
       failpoint('upload.held')
       hashes.forget(id)
       await store.removeUpload(name, id)
@@ -85,16 +83,19 @@ export function finishUpload(
   })
 }
 
+/** The bytes first, then the repository's right to them: a quota is no longer held up than a link takes. */
 async function promote(
-  { store, clock }: Registry,
+  registry: Registry,
   { name, id }: { name: RepositoryName; id: UploadId },
   digest: Digest,
   size: number,
 ): Promise<void> {
+  const { store, clock } = registry
   for (let tries = 0; ; tries++) {
+    if (!(await store.isBlobLinked(name, digest))) await requireRoom(registry, name, size)
     if ((await store.statBlob(digest)) !== size) await store.promoteUpload(name, id, digest, size)
     failpoint('upload.promoted')
-    await store.linkBlob(name, digest)
+    await linkWithinQuota(registry, name, digest, size)
     failpoint('upload.linked')
     if ((await holdBlob(store, digest, clock)) !== undefined) return
     if (tries === PROMOTIONS_MAX) throw new ApiError('UNAVAILABLE', { headers: { 'retry-after': '10' } })
@@ -125,7 +126,7 @@ export async function mountBlob(
       : await store.isBlobLinked(from, digest)
   if (!isThere) return false
   if (await store.isBlobLinked(name, digest)) return (await holdBlob(store, digest, clock)) !== undefined
-  await withRoom(registry, name, (await store.statBlob(digest)) ?? 0, () => store.linkBlob(name, digest))
+  await linkWithinQuota(registry, name, digest, (await store.statBlob(digest)) ?? 0)
   if ((await holdBlob(store, digest, clock)) !== undefined) return true
   await store.unlinkBlob(name, digest)
   return false

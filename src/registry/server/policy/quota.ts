@@ -1,4 +1,5 @@
 // How much a repository may hold: `policy.repository.quotas`. What it holds is the size of every blob that it may see, shared ones too.
+import type { Digest } from '../../../oci/digest.ts'
 import { ApiError } from '../api-error.ts'
 import { matchesPattern } from '../auth/access-rules.ts'
 import type { RepositoryName } from '../names.ts'
@@ -10,33 +11,40 @@ export interface Quota {
   bytes: number
 }
 
-export function quotaOf({ settings }: Registry, name: RepositoryName): number {
+function quotaOf({ settings }: Registry, name: RepositoryName): number {
   const rule = settings.quotas.find(({ repositories }) =>
     repositories.some((pattern) => matchesPattern(pattern, name, '')),
   )
   return rule?.bytes ?? Number.POSITIVE_INFINITY
 }
 
-/** Bytes that are left; infinite without a quota. */
-export async function roomIn(registry: Registry, name: RepositoryName): Promise<number> {
-  const quota = quotaOf(registry, name)
-  if (quota === Number.POSITIVE_INFINITY) return quota
-  let used = 0
-  for await (const digest of registry.store.listBlobLinks(name)) used += (await registry.store.statBlob(digest)) ?? 0
-  return quota - used
+/** Throws DENIED where so many bytes more are too many. */
+export async function requireRoom(registry: Registry, name: RepositoryName, size: number): Promise<void> {
+  let room = quotaOf(registry, name)
+  if (room === Number.POSITIVE_INFINITY) return
+  for await (const digest of registry.store.listBlobLinks(name)) room -= await registry.sizes.of(digest)
+  if (room < size) throw overQuota(registry, name)
 }
 
-/** Does `work`, which adds so many bytes to the repository, if they fit; one at a time. Throws DENIED. */
-export async function withRoom<T>(
+/**
+ * Makes a blob, which is there, one of the repository's, if it fits; of all nodes one at a time for a repository with a quota. Throws
+ * DENIED, and Failure('unavailable') when its turn does not come.
+ */
+export async function linkWithinQuota(
   registry: Registry,
   name: RepositoryName,
+  digest: Digest,
   size: number,
-  work: () => Promise<T>,
-): Promise<T> {
-  if (quotaOf(registry, name) === Number.POSITIVE_INFINITY) return work()
-  return registry.quotas.run(name, async () => {
-    if ((await roomIn(registry, name)) < size) throw overQuota(registry, name)
-    return work()
+): Promise<void> {
+  const { store } = registry
+  if (await store.isBlobLinked(name, digest)) return
+  if (quotaOf(registry, name) === Number.POSITIVE_INFINITY) return store.linkBlob(name, digest)
+  await requireRoom(registry, name, size) // most sizes are known after it, so that nobody waits long for the next
+  await store.exclusively(name, async (mustHold) => {
+    if (await store.isBlobLinked(name, digest)) return
+    await requireRoom(registry, name, size)
+    mustHold()
+    await store.linkBlob(name, digest)
   })
 }
 

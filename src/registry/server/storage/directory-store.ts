@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { DRAFT_SUFFIX, replaceFile, syncDirectory } from '../../../base/atomic-file.ts'
 import { Failure } from '../../../base/failure.ts'
+import { KeyedMutex } from '../../../base/keyed-mutex.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { failpoint } from '../failpoints.ts'
 import { parseRepositoryName, parseTag, parseUploadId, type RepositoryName, type UploadId } from '../names.ts'
@@ -23,6 +24,8 @@ const READ_BYTES = 256 * 1024
 
 export class DirectoryStore implements RegistryStore {
   readonly #root: string
+  /** One process serves a directory. */
+  readonly #exclusive = new KeyedMutex()
 
   constructor(root: string) {
     this.#root = root
@@ -154,6 +157,10 @@ export class DirectoryStore implements RegistryStore {
 
   listAllRepositories(): Promise<RepositoryName[]> {
     return this.#repositories(['_manifests', '_layers', '_uploads'])
+  }
+
+  exclusively<T>(name: RepositoryName, work: (mustHold: () => void) => Promise<T>): Promise<T> {
+    return this.#exclusive.run(name, () => work(() => {}))
   }
 
   async createUpload(name: RepositoryName, id: UploadId): Promise<void> {

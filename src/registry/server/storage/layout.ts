@@ -6,6 +6,7 @@
 //                                       /_manifests/tags/TAG/current/link      and index/sha256/HEX/link
 //                                       /_manifests/referrers/sha256/SUBJECT/sha256/HEX/link      (ours)
 //                                       /_uploads/ID/startedat, data
+//                                       /_lock                                                (ours, in a bucket)
 //   docker/registry/v2/condemned/sha256/HEX, claimed/sha256/HEX                                   (ours)
 import { type Digest, parseDigest, splitDigest } from '../../../oci/digest.ts'
 import type { RepositoryName, UploadId } from '../names.ts'
@@ -24,6 +25,8 @@ export function blobFolder(digest: Digest): string {
 export const blobPath = (digest: Digest): string => `${blobFolder(digest)}/data`
 
 export const repositoryPath = (name: RepositoryName): string => `${REPOSITORIES}/${name}`
+
+export const lockPath = (name: RepositoryName): string => `${repositoryPath(name)}/_lock`
 
 export const layersPath = (name: RepositoryName): string => `${repositoryPath(name)}/_layers`
 export const layerPath = (name: RepositoryName, digest: Digest): string => `${layersPath(name)}/${below(digest)}`

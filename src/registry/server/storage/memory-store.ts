@@ -1,6 +1,7 @@
 // A store in memory: `storage.inmemory`, and the fake of the tests.
 import { Readable } from 'node:stream'
 import { Failure } from '../../../base/failure.ts'
+import { KeyedMutex } from '../../../base/keyed-mutex.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import type { RepositoryName, UploadId } from '../names.ts'
 import type { ByteRange, CondemnedBlob, Pardon, RegistryStore, UploadState } from './store.ts'
@@ -19,6 +20,7 @@ export class MemoryStore implements RegistryStore {
   readonly #blobs = new Map<Digest, Buffer>()
   readonly #repositories = new Map<RepositoryName, Repository>()
   readonly #condemned = new Map<Digest, CondemnedBlob>()
+  readonly #exclusive = new KeyedMutex()
 
   async check(): Promise<void> {}
 
@@ -88,7 +90,7 @@ export class MemoryStore implements RegistryStore {
   }
 
   async listReferrers(name: RepositoryName, subject: Digest): Promise<Digest[]> {
-    return [...(this.#repositories.get(name)?.referrers.get(subject) ?? [])]
+    return [...(this.#repositories.get(name)?.referrers.get(subject) ?? [])].sort()
   }
 
   async setTag(name: RepositoryName, tag: string, digest: Digest): Promise<void> {
@@ -124,6 +126,10 @@ export class MemoryStore implements RegistryStore {
 
   async listAllRepositories(): Promise<RepositoryName[]> {
     return [...this.#repositories.keys()].sort()
+  }
+
+  exclusively<T>(name: RepositoryName, work: (mustHold: () => void) => Promise<T>): Promise<T> {
+    return this.#exclusive.run(name, () => work(() => {}))
   }
 
   async createUpload(name: RepositoryName, id: UploadId): Promise<void> {

@@ -104,16 +104,21 @@ export class S3Client {
 
   /** False where the condition does not hold. */
   async put(key: string, body: string | Uint8Array, condition?: Condition): Promise<boolean> {
+    return (await this.putVersion(key, body, condition)) !== undefined
+  }
+
+  /** The new version's tag; undefined where the condition does not hold. */
+  async putVersion(key: string, body: string | Uint8Array, condition?: Condition): Promise<string | undefined> {
     const headers = { ...this.#kind(), ...conditionHeaders(condition) }
     const response = await this.#send('PUT', key, { headers, body: Buffer.from(body as Uint8Array) })
     if (condition !== undefined && (response.status === 412 || response.status === 409 || response.status === 404)) {
       await response.body?.cancel()
-      return false
+      return undefined
     }
     await this.#expect(response, key, 200)
     await response.body?.cancel()
     failpoint('object.written')
-    return true
+    return response.headers.get('etag') ?? ''
   }
 
   async remove(key: string): Promise<void> {

@@ -7,10 +7,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { Failure } from '../../../base/failure.ts'
+import { KeyedMutex } from '../../../base/keyed-mutex.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { parseRepositoryName, parseTag, parseUploadId, type RepositoryName, type UploadId } from '../names.ts'
 import * as layout from './layout.ts'
 import { S3Client, type S3Settings } from './s3-client.ts'
+import { withLease } from './s3-lease.ts'
 import { appendParts, joinParts, listParts, readParts, sizeOf } from './s3-uploads.ts'
 import type { ByteRange, CondemnedBlob, Pardon, RegistryStore, UploadState } from './store.ts'
 
@@ -21,6 +23,8 @@ const startedAt = (name: RepositoryName, id: UploadId): string => `${layout.uplo
 
 export class S3Store implements RegistryStore {
   readonly #client: S3Client
+  /** Of one node's requests one at a time asks for a lease. */
+  readonly #exclusive = new KeyedMutex()
 
   constructor(settings: S3Settings) {
     this.#client = new S3Client(settings)
@@ -164,6 +168,10 @@ export class S3Store implements RegistryStore {
 
   listAllRepositories(): Promise<RepositoryName[]> {
     return this.#repositories(['_manifests', '_layers', '_uploads'])
+  }
+
+  exclusively<T>(name: RepositoryName, work: (mustHold: () => void) => Promise<T>): Promise<T> {
+    return this.#exclusive.run(name, () => withLease(this.#client, layout.lockPath(name), work))
   }
 
   async createUpload(name: RepositoryName, id: UploadId): Promise<void> {

@@ -119,6 +119,23 @@ export function storeSuite(kind: string, open: () => Promise<RegistryStore>): vo
     assert.deepEqual(await collect(await store.readUpload(NAME, id)), Buffer.concat([bytes, Buffer.alloc(500)]))
   })
 
+  it('does what excludes others one at a time for a repository, and goes on after what failed', async (store) => {
+    const order: string[] = []
+    const work = (name: RepositoryName, mark: string) =>
+      store.exclusively(name, async (mustHold) => {
+        order.push(`${mark} begins`)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        mustHold()
+        order.push(`${mark} ends`)
+        if (mark === 'b') throw new Error('it went wrong')
+      })
+    const all = await Promise.allSettled(['a', 'b', 'c'].map((mark) => work(NAME, mark)))
+    assert.deepEqual(all.map(({ status }) => status).sort(), ['fulfilled', 'fulfilled', 'rejected'])
+    for (let at = 0; at < order.length; at += 2) assert.equal(order[at]?.[0], order[at + 1]?.[0], String(order))
+    await work(OTHER, 'd')
+    assert.equal(order.length, 8)
+  })
+
   it('two repositories see only what is linked into them', async (store) => {
     const digest = digestOf('x')
     await store.writeBlob(digest, Buffer.from('x'))

@@ -56,7 +56,7 @@ export interface RegistryStore extends AsyncDisposable {
   isManifestLinked(name: RepositoryName, digest: Digest): Promise<boolean>
   unlinkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<boolean>
   listManifests(name: RepositoryName): AsyncIterable<Digest>
-  /** Those whose manifest is gone may be among them. */
+  /** In order. Those whose manifest is gone may be among them. */
   listReferrers(name: RepositoryName, subject: Digest): Promise<Digest[]>
 
   setTag(name: RepositoryName, tag: string, digest: Digest): Promise<void>
@@ -70,6 +70,13 @@ export interface RegistryStore extends AsyncDisposable {
   listRepositories(): Promise<RepositoryName[]>
   /** Those, and those that hold nothing but blobs or uploads. */
   listAllRepositories(): Promise<RepositoryName[]>
+
+  /**
+   * Does `work` while nobody else, in any process or on any node, does such work for the repository. It asks `mustHold` before what may
+   * only happen so: that throws Failure('unavailable') when it has taken so long that somebody else may have gone on. Throws the same when
+   * its turn does not come.
+   */
+  exclusively<T>(name: RepositoryName, work: (mustHold: () => void) => Promise<T>): Promise<T>
 
   createUpload(name: RepositoryName, id: UploadId): Promise<void>
   statUpload(name: RepositoryName, id: UploadId): Promise<UploadState | undefined>
