@@ -3,6 +3,7 @@ import type { Command } from './command.ts'
 import { type CommandEntry, displayPath, GROUPS } from './command-index.ts'
 import { type AskFeatures, type Gate, isShown } from './features.ts'
 import type { Flag } from './flags.ts'
+import type { CliPlugin } from './plugins/cli-plugin.ts'
 import { GROUP_TRAITS } from './group-traits.ts'
 
 export const programName = 'berth'
@@ -70,6 +71,7 @@ export async function formatRootHelp(
   flags: readonly Flag[],
   columns: number,
   ask: AskFeatures,
+  plugins: readonly CliPlugin[],
 ): Promise<string> {
   const own = await filterShown(
     entries.filter(({ paths, isHidden }) => !isHidden && !paths[0]?.includes(' ')),
@@ -88,13 +90,19 @@ export async function formatRootHelp(
       .filter((group) => (group.isOfSwarm ?? false) === isOfSwarm)
       .map(({ name, summary }) => [name, summary] as const)
   const swarm = rowsOf(true)
+  const ofPlugins = plugins.flatMap(({ name, error, metadata }) =>
+    error === undefined ? [[`${name}*`, metadata.ShortDescription ?? ''] as const] : [],
+  )
+  const invalid = plugins.flatMap(({ name, error }) => (error === undefined ? [] : [[name, error] as const]))
+  const width = Math.max(NAME_WIDTH, ...plugins.map(({ name }) => name.length))
   const sections = [
     `Usage:  ${programName} [OPTIONS] COMMAND`,
     'Containers, from an image to a running process',
-    `Common Commands:\n${formatRows(common.map(rowOf), false)}`,
-    `Management Commands:\n${formatRows(rowsOf(false))}`,
-    ...(swarm.length === 0 ? [] : [`Swarm Commands:\n${formatRows(swarm)}`]),
-    `Commands:\n${formatRows(others.map(rowOf))}`,
+    `Common Commands:\n${formatRows(common.map(rowOf), false, width)}`,
+    `Management Commands:\n${formatRows([...rowsOf(false), ...ofPlugins], true, width)}`,
+    ...(swarm.length === 0 ? [] : [`Swarm Commands:\n${formatRows(swarm, true, width)}`]),
+    `Commands:\n${formatRows(others.map(rowOf), true, width)}`,
+    ...(invalid.length === 0 ? [] : [`Invalid Plugins:\n${formatRows(invalid, false, width)}`]),
     `Global Options:\n${formatFlags(flags, columns)}`,
     `Run '${programName} COMMAND --help' for more information on a command.`,
   ]
@@ -103,9 +111,9 @@ export async function formatRootHelp(
 
 const NAME_WIDTH = 11
 
-function formatRows(rows: readonly (readonly [string, string])[], isSorted = true): string {
+function formatRows(rows: readonly (readonly [string, string])[], isSorted = true, width = NAME_WIDTH): string {
   const order = isSorted ? [...rows].sort(([a], [b]) => (a < b ? -1 : 1)) : rows
-  return order.map(([name, summary]) => `  ${name.padEnd(NAME_WIDTH)} ${summary}`).join('\n')
+  return order.map(([name, summary]) => `  ${name.padEnd(width + 1)}${summary}`).join('\n')
 }
 
 /** pflag's FlagUsagesWrapped. */

@@ -10,6 +10,8 @@ import { type Flag, type FlagValues, type ParsedArguments, parseFlags } from './
 import { globalFlags } from './global-flags.ts'
 import { GROUP_TRAITS } from './group-traits.ts'
 import { formatCommandHelp, formatGroupHelp, groupUsage, formatRootHelp, programName, usageLine } from './help.ts'
+import type { CliPlugin } from './plugins/cli-plugin.ts'
+import type { PluginEnd } from './plugins/run-plugin.ts'
 import { Interruption } from './terminal/interruption.ts'
 import { print, terminalSize } from './terminal/streams.ts'
 import { CLIENT_VERSION } from './version.ts'
@@ -46,16 +48,18 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
     return opened
   }
   const ask = featuresOf(async () => (await open()).connection)
-  const world: World = { open, ask, table }
+  const world: World = { open, ask, table, callPlugin: (name) => callPlugin(name, argv, global.flags, env) }
   const [first = ''] = global.args
   if (first === '__complete' || first === '__completeNoDesc')
-    return completeWords(first, global.args.slice(1), table, env)
+    return (
+      (await completeByPlugin(world, global.args.slice(1))) ?? completeWords(first, global.args.slice(1), table, env)
+    )
   const isHelp = first === 'help'
   const words = isHelp ? global.args.slice(1) : global.args
   if (words.length === 0) {
     for (const notice of global.notices) printOut(notice)
     const print = isHelp || global.flags.boolean('help') ? printOut : printError
-    print(await formatRootHelp(COMMANDS, table, columns(), ask))
+    print(await formatRootHelp(COMMANDS, table, columns(), ask, await pluginsOf(global.flags, env)))
     return 0
   }
   if (isHelp) return runHelp(words, world)
@@ -75,6 +79,7 @@ async function completeWords(
     globalFlags: globalTable,
     withHelp,
     open: (flags: FlagValues) => openShell(flags, env),
+    plugins: (flags: FlagValues) => pluginsOf(flags, env),
     ask: (flags: FlagValues) => featuresOf(async () => (await openShell(flags, env)).connection),
   }
   return printOffers(words, request === '__completeNoDesc', world, print)
@@ -85,6 +90,49 @@ interface World {
   open: () => Promise<Shell>
   ask: AskFeatures
   table: readonly Flag[]
+  /** Runs a plugin with this command line; undefined where there is none of that name. */
+  callPlugin: (name: string) => Promise<PluginEnd | undefined>
+}
+
+/** @param words after `__complete`: only a whole first word names a plugin. */
+async function completeByPlugin(world: World, words: readonly string[]): Promise<number | undefined> {
+  if (words.length < 2 || words[0]?.startsWith('-')) return undefined
+  return (await world.callPlugin(words[0] ?? ''))?.code
+}
+
+async function pluginsOf(flags: FlagValues, env: NodeJS.ProcessEnv): Promise<readonly CliPlugin[]> {
+  const { listPlugins, pluginDirectories } = await import('./plugins/find-plugins.ts')
+  return listPlugins(pluginDirectories(flags.text('config'), env))
+}
+
+async function callPlugin(
+  name: string,
+  argv: readonly string[],
+  flags: FlagValues,
+  env: NodeJS.ProcessEnv,
+): Promise<PluginEnd | undefined> {
+  const { findPlugin, pluginDirectories } = await import('./plugins/find-plugins.ts')
+  const plugin = await findPlugin(name, pluginDirectories(flags.text('config'), env))
+  if (plugin === undefined) return undefined
+  const { runPlugin } = await import('./plugins/run-plugin.ts')
+  return runPlugin({ plugin, argv, env, host: hostForPlugins(flags, env) })
+}
+
+/** Where nothing that a plugin reads, too, names the engine. */
+function hostForPlugins(flags: FlagValues, env: NodeJS.ProcessEnv): string | undefined {
+  const directory = configDirectory(flags.text('config'), env)
+  try {
+    const given = endpointFlags(flags)
+    const context = chooseContext(
+      given,
+      loadConfigFile(directory, () => {}),
+      env,
+    )
+    if (context !== 'default' || given.hosts.length > 0) return undefined
+    return resolveDefault(given, directory, env).host
+  } catch {
+    return undefined // the plugin says what is wrong
+  }
 }
 
 const isHelpFlag = (word: string) => word === '--help' || word === '-h'
@@ -96,6 +144,10 @@ async function runHelp(words: readonly string[], world: World): Promise<number> 
   }
   const found = findCommand(words)
   const [group = '', ...others] = words
+  if (found === undefined && !(group in GROUPS)) {
+    const end = await world.callPlugin(group)
+    if (end !== undefined) return endOfHelp(end)
+  }
   const rest = found?.rest ?? (group in GROUPS ? others : words)
   if (rest.length > 0) {
     printError(`unknown help topic: ${rest.join(' ')}\n`)
@@ -106,10 +158,19 @@ async function runHelp(words: readonly string[], world: World): Promise<number> 
   return 0
 }
 
-/** Words that name no command: a group by itself, or something unknown. */
+async function endOfHelp(end: PluginEnd): Promise<number> {
+  if (end.code === 0) return 0
+  const { describeEnd } = await import('./plugins/run-plugin.ts')
+  printError(`${describeEnd(end)}\n`)
+  return 1
+}
+
+/** Words that name no command: a plugin, a group by itself, or something unknown. */
 async function withoutCommand(words: readonly string[], world: World): Promise<number> {
   const [group = '', next] = words
   if (!(group in GROUPS)) {
+    const end = await world.callPlugin(group)
+    if (end !== undefined) return end.code
     printError(
       `${programName}: unknown command: ${programName} ${group}\n\nRun '${programName} --help' for more information\n`,
     )
@@ -234,15 +295,7 @@ function checkCount({ args }: Command, given: readonly string[]): string | undef
 async function openShell(flags: FlagValues, env: NodeJS.ProcessEnv): Promise<Shell> {
   const directory = configDirectory(flags.text('config'), env)
   const config: ConfigFile = loadConfigFile(directory, printError)
-  const given: EndpointFlags = {
-    hosts: flags.list('host'),
-    context: flags.text('context') || undefined,
-    tls: flags.boolean('tls') ?? false,
-    tlsVerify: flags.boolean('tlsverify'),
-    tlsCaCert: flags.text('tlscacert'),
-    tlsCert: flags.text('tlscert'),
-    tlsKey: flags.text('tlskey'),
-  }
+  const given = endpointFlags(flags)
   const context = chooseContext(given, config, env)
   const ofDefault = () => resolveDefault(given, directory, env)
   const connect = await prepareConnection(() => resolveEndpoint(context, ofDefault, config, directory, env))
@@ -259,6 +312,18 @@ async function openShell(flags: FlagValues, env: NodeJS.ProcessEnv): Promise<She
     interruption: new Interruption(),
     print: printOut,
     printError,
+  }
+}
+
+function endpointFlags(flags: FlagValues): EndpointFlags {
+  return {
+    hosts: flags.list('host'),
+    context: flags.text('context') || undefined,
+    tls: flags.boolean('tls') ?? false,
+    tlsVerify: flags.boolean('tlsverify'),
+    tlsCaCert: flags.text('tlscacert'),
+    tlsCert: flags.text('tlscert'),
+    tlsKey: flags.text('tlskey'),
   }
 }
 

@@ -5,6 +5,7 @@ import type { Command, Shell } from '../command.ts'
 import { COMMANDS, findCommand, type FoundCommand, GROUPS } from '../command-index.ts'
 import { type AskFeatures, isShown } from '../features.ts'
 import { type Flag, type FlagValues, type ParsedArguments, parseFlags } from '../flags.ts'
+import type { CliPlugin } from '../plugins/cli-plugin.ts'
 import { GROUP_TRAITS } from '../group-traits.ts'
 import { FILES, NOTHING, offer, type Offers } from './offer.ts'
 import { ARGUMENTS, flagSource, GLOBAL_FLAGS } from './offers-of-commands.ts'
@@ -14,6 +15,7 @@ export interface CompletionWorld {
   globalFlags: readonly Flag[]
   open(flags: FlagValues): Promise<Shell>
   ask(flags: FlagValues): AskFeatures
+  plugins(flags: FlagValues): Promise<readonly CliPlugin[]>
   /** The command's own flags and those that all have. */
   withHelp(command: Command): readonly Flag[]
 }
@@ -38,9 +40,10 @@ export async function complete(words: readonly string[], world: CompletionWorld)
   if (line.valueOf !== undefined) return run(GLOBAL_FLAGS[line.valueOf.name] ?? files, shell, [], flags, line.word)
   if (args.length === 0) {
     if (line.word.startsWith('-')) return offerFlags(world.globalFlags, line)
-    return offer(await listCommands(line.word, world.ask(flags)))
+    return offer(await listCommands(line.word, world.ask(flags), await world.plugins(flags)))
   }
-  if (args[0] === 'help') return offer(await listTopics(args.slice(1), line.word, world.ask(flags)))
+  if (args[0] === 'help')
+    return offer(await listTopics(args.slice(1), line.word, world.ask(flags), await world.plugins(flags)))
   const found = findCommand(args)
   if (found !== undefined) return completeCommand(found, line.word, world, flags)
   const [group = '', ...rest] = args
@@ -152,7 +155,7 @@ function offerFlags(table: readonly Flag[], { parsed, word }: Line): Offers {
   return offer(words)
 }
 
-async function listCommands(word: string, ask: AskFeatures): Promise<string[]> {
+async function listCommands(word: string, ask: AskFeatures, plugins: readonly CliPlugin[]): Promise<string[]> {
   const rows = new Map<string, string>([['help', 'Help about the command']])
   for (const entry of COMMANDS) {
     const name = entry.paths.find((path) => !path.includes(' '))
@@ -162,6 +165,9 @@ async function listCommands(word: string, ask: AskFeatures): Promise<string[]> {
     const traits = GROUP_TRAITS[name] ?? {}
     if (!traits.isHidden && (await isShown(traits, ask))) rows.set(name, summary)
   }
+  // The Docker CLI offers wrong ones, too: that something is wrong with them is told to whoever takes the offer.
+  for (const { name, metadata, error } of plugins)
+    if (!rows.has(name)) rows.set(name, error === undefined ? (metadata.ShortDescription ?? '') : '')
   return formatRows(rows, word)
 }
 
@@ -176,9 +182,14 @@ async function listVerbs(group: string, word: string, ask: AskFeatures): Promise
 }
 
 /** What help can be asked for. */
-function listTopics(args: readonly string[], word: string, ask: AskFeatures): Promise<string[]> | string[] {
+function listTopics(
+  args: readonly string[],
+  word: string,
+  ask: AskFeatures,
+  plugins: readonly CliPlugin[],
+): Promise<string[]> | string[] {
   const [group] = args
-  if (group === undefined) return listCommands(word, ask)
+  if (group === undefined) return listCommands(word, ask, plugins)
   return Object.hasOwn(GROUPS, group) && args.length === 1 ? listVerbs(group, word, ask) : []
 }
 

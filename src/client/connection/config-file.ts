@@ -17,6 +17,8 @@ export interface ConfigFile {
   networksFormat?: string
   pluginsFormat?: string
   volumesFormat?: string
+  /** Directories of CLI plugins, before the client's own. */
+  cliPluginsExtraDirs?: unknown
   proxies?: Record<string, Record<string, string>>
 }
 
