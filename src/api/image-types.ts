@@ -8,12 +8,35 @@ export interface ImageSummary {
   Labels: Record<string, string> | null
   ParentId: string
   Descriptor?: Descriptor
+  /** From 1.47 on, where it was asked for. */
+  Manifests?: ManifestSummary[]
   RepoDigests: string[]
   RepoTags: string[]
   SharedSize: number
   Size: number
   /** Before 1.44. */
   VirtualSize?: number
+}
+
+/** A manifest of an image, here or known by its index only. Sizes are in bytes, of what is here. */
+export interface ManifestSummary {
+  ID: string
+  Descriptor: Descriptor
+  /** With all that it names. */
+  Available: boolean
+  /** `Total` is `Content`, as it is packed, and what is unpacked of it. */
+  Size: { Content: number; Total: number }
+  Kind: 'image' | 'attestation' | 'unknown'
+  ImageData?: {
+    Platform: NonNullable<Descriptor['platform']>
+    Size: { Unpacked: number }
+    /** Ids; null where there is none, as Docker has it. */
+    Containers: string[] | null
+  }
+  AttestationData?: {
+    /** The digest of the image's manifest. */
+    For: string
+  }
 }
 
 export interface ImageHistoryItem {

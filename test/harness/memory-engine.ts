@@ -122,6 +122,7 @@ function imagesOf(): ImageStore {
     layerSizeBytes: async () => undefined,
     tag: async () => {},
     repack: async () => {},
+    choose: async () => {},
     untag: async () => {},
   }
 }

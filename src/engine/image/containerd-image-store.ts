@@ -138,6 +138,15 @@ class ContainerdImageStore implements OpenImageStore {
     this.#images = undefined
   }
 
+  async choose(from: ImageContent, to: ImageContent): Promise<void> {
+    await this.#naming.run(async () => {
+      const image = (await this.list()).find(({ id }) => id === from.id)
+      for (const [name, { target, manifest }] of image?.contents ?? [])
+        if (target.digest === from.target.digest && manifest.digest === from.manifest.digest) await this.#put(name, to)
+      this.#images = undefined
+    })
+  }
+
   async untag(image: Image, recordNames: readonly string[], options = { keep: false }): Promise<void> {
     const isLast = image.recordNames.every((name) => recordNames.includes(name))
     if (isLast && options.keep) await this.#put(danglingName(image.target.digest), image)

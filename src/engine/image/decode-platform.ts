@@ -1,4 +1,4 @@
-// The `platform` parameter where it is an object of the image specification: push, save, load, history.
+// The `platform` parameter where it is an object of the image specification: push, save, load, history, inspect, and `platforms` of a removal.
 import { Failure, messageOf } from '../../base/failure.ts'
 import { objectOf, optional, stringOf } from '../../oci/json-shape.ts'
 import { normalizePlatform } from '../../oci/parse-platform.ts'
@@ -15,6 +15,15 @@ export function readPlatformObject(
   if (given.length > 1) throw new Failure('invalid-argument', 'multiple platform parameters not supported')
   const [text = ''] = given
   return text === '' ? undefined : parseObject(text)
+}
+
+/** All of a parameter that may be given several times. Throws in Docker's words. */
+export function readPlatformObjects(
+  { query, version }: Pick<ApiRequest, 'query' | 'version'>,
+  name: string,
+  since: Parameters<ApiVersion['atLeast']>[0],
+): Platform[] {
+  return version.atLeast(since) ? query.getAll(name).map(parseObject) : []
 }
 
 function parseObject(text: string): Platform {

@@ -48,6 +48,8 @@ export interface ImageStore {
   tag(image: ImageContent, recordName: string): Promise<void>
   /** Lets all tags that point at `from` point at the same image packed otherwise. What has gone meanwhile stays gone. */
   repack(from: ImageContent, to: ImageContent): Promise<void>
+  /** Lets all names of an image that mean one manifest of its index mean another of it. */
+  choose(from: ImageContent, to: ImageContent): Promise<void>
   /** Removes names of the image. With its last one go, in time, its snapshots and content; `keep` leaves it, nameless. */
   untag(image: Image, recordNames: readonly string[], options?: { keep: boolean }): Promise<void>
 }

@@ -1,20 +1,30 @@
 // GET /images/{name}/json and /images/{name}/history
 import type { ImageHistoryItem } from '../../api/image-types.ts'
 import { formatRfc3339Nano, ZERO_TIME } from '../../base/clock.ts'
+import { Failure } from '../../base/failure.ts'
 import type { ContainerDefaults } from '../../oci/parse-image-config.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { Engine } from '../engine.ts'
+import { isTrue } from '../http/query.ts'
 import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
 import { readPlatformObject } from './decode-platform.ts'
 import type { Image, ImageContent } from './image-store.ts'
 import { readImageTree, requirePlatform } from './image-tree.ts'
+import { summarizeManifests } from './manifest-summaries.ts'
 import { readImage } from './read-image.ts'
 import { resolveImage } from './resolve-image.ts'
 
 export async function inspectImage(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
-  const image = await resolveImage(engine, request.params['name'] ?? '')
+  const name = request.params['name'] ?? ''
+  const { version, query } = request
+  const platform = readPlatformObject(request, '1.49')
+  const withManifests = version.atLeast('1.48') && isTrue(query, 'manifests')
+  if (withManifests && platform !== undefined)
+    throw new Failure('invalid-argument', 'conflicting options: manifests and platform options cannot both be set')
+  const named = await resolveImage(engine, name)
+  const chosen = platform === undefined ? undefined : await ofPlatform(engine, named, platform, name)
+  const image = { ...named, ...chosen }
   const size = await engine.images.sizeBytes(image)
-  const { version } = request
   const { config } = image
   const body = {
     Id: image.id,
@@ -36,7 +46,8 @@ export async function inspectImage(engine: Engine, request: ApiRequest): Promise
     ...(version.atLeast('1.52') ? {} : { GraphDriver: { Data: null, Name: 'overlayfs' } }),
     RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: image.taggedAtMs > 0 ? formatRfc3339Nano(image.taggedAtMs) : ZERO_TIME },
-    ...(version.atLeast('1.48') ? { Descriptor: image.target } : {}),
+    ...(version.atLeast('1.48') ? { Descriptor: chosen === undefined ? image.target : chosen.manifest } : {}),
+    ...(withManifests ? { Manifests: await summarizeManifests(engine, image.target) } : {}),
   }
   return { kind: 'json', status: 200, body }
 }

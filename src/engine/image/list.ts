@@ -11,6 +11,7 @@ import { matchGlob } from './glob.ts'
 import { parseRecordName } from './image-names.ts'
 import type { Image } from './image-store.ts'
 import { createdSeconds } from './inspect.ts'
+import { summarizeManifests } from './manifest-summaries.ts'
 
 const FILTERS = ['dangling', 'label', 'label!', 'before', 'since', 'until', 'reference']
 
@@ -20,7 +21,13 @@ export async function listImages(engine: Engine, request: ApiRequest): Promise<A
   const withShared = request.version.atLeast('1.42') && isTrue(request.query, 'shared-size')
   const shared = withShared ? await sharedSizes(engine) : undefined
   const named = filters.has('reference') ? images.map((image) => onlyMatching(filters, image)) : images
-  const body = await Promise.all(named.map((image) => summarize(engine, request.version, image, shared)))
+  const withManifests = request.version.atLeast('1.47') && isTrue(request.query, 'manifests')
+  const body = await Promise.all(
+    named.map(async (image) => {
+      const summary = await summarize(engine, request.version, image, shared)
+      return withManifests ? await addManifests(engine, image, summary) : summary
+    }),
+  )
   return { kind: 'json', status: 200, body }
 }
 
@@ -59,6 +66,12 @@ export async function selectImages(engine: Engine, filters: Filters): Promise<re
 
 export function createdMs(image: Pick<Image, 'config'>): number {
   return Date.parse(image.config.created ?? '') || 0
+}
+
+/** Who sees the platforms sees what they take: the sizes of all of them, packed and unpacked, add up. */
+async function addManifests(engine: Engine, image: Image, summary: ImageSummary): Promise<ImageSummary> {
+  const Manifests = await summarizeManifests(engine, image.target)
+  return { ...summary, Size: Manifests.reduce((sum, { Size }) => sum + Size.Total, 0), Manifests }
 }
 
 async function summarize(

@@ -8,16 +8,27 @@ import type { Container } from '../container/container.ts'
 import type { Engine } from '../engine.ts'
 import { isTrue } from '../http/query.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
+import { readPlatformObjects } from './decode-platform.ts'
 import { familiarRecordName, isDanglingName, parseRecordName, recordNameOf } from './image-names.ts'
 import type { Image } from './image-store.ts'
 import { publishImageEvent } from './publish-image-event.ts'
+import { removePlatforms } from './remove-platforms.ts'
 import { resolveImage } from './resolve-image.ts'
 
 export async function removeImageRoute(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
   const name = request.params['name'] ?? ''
   if (name.trim() === '') throw new Failure('invalid-argument', 'image name cannot be blank')
+  const platforms = readPlatformObjects(request, 'platforms', '1.50')
+  const isForced = isTrue(request.query, 'force')
+  if (platforms.length > 0 && !isForced)
+    throw new Failure(
+      'invalid-argument',
+      'Content will be removed from all images referencing this variant. Use —-force to force delete.',
+    )
   const image = await resolveImage(engine, name)
-  return { kind: 'json', status: 200, body: await removeImage(engine, image, name, isTrue(request.query, 'force')) }
+  if (platforms.length > 0)
+    return { kind: 'json', status: 200, body: await removePlatforms(engine, image, platforms, name) }
+  return { kind: 'json', status: 200, body: await removeImage(engine, image, name, isForced) }
 }
 
 /**
