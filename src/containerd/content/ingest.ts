@@ -8,7 +8,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { replaceFileSync, syncDirectory } from '../../base/atomic-file.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { type Status, StatusSchema } from '../../gen/services/content_pb.ts'
-import { type Digest, splitDigest } from '../../oci/digest.ts'
+import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
 import type { WriteRequest } from './content-store.ts'
 import { failpoint } from '../failpoints.ts'
 
@@ -34,6 +34,8 @@ export class Ingest {
   #hash: Hash
   #size: number
   #updatedAtMs = Date.now()
+  /** Of what somebody else has written and hashed. */
+  #known: Digest | undefined
   #isClosed = false
 
   private constructor(
@@ -87,6 +89,7 @@ export class Ingest {
 
   /** Of what has been written so far. */
   digest(): Digest {
+    if (this.#known !== undefined) return this.#known
     return `${algorithmOf(this.request.expected)}:${this.#hash.copy().digest('hex')}` as Digest
   }
 
@@ -102,9 +105,22 @@ export class Ingest {
     this.#updatedAtMs = Date.now()
   }
 
+  /** Where a thread of ours may write in this one's place, from the start; `wrote` is to follow, and in between nothing else. */
+  get output(): number {
+    return this.#file.fd
+  }
+
+  /** @param written all of it, and its SHA-256. */
+  wrote(written: { digest: string; sizeBytes: number }): void {
+    this.#known = parseDigest(written.digest)
+    this.#size = written.sizeBytes
+    this.#updatedAtMs = Date.now()
+  }
+
   /** Starts over. */
   async truncate(): Promise<void> {
     await this.#file.truncate(0)
+    this.#known = undefined
     this.#hash = createHash(algorithmOf(this.request.expected))
     this.#size = 0
   }

@@ -40,9 +40,10 @@ export async function createLayer(deps: CreateLayerDeps, request: CreateLayerReq
   const ingest = await deps.content.openIngest({ namespace, ref, totalBytes: 0, expected: undefined, leaseId })
   try {
     const run = async (plan: DiffPlan) => {
-      if (ingest.sizeBytes > 0) await ingest.truncate()
-      const job = { kind: 'diff', ...plan, compression, modifiedMax: request.sourceDateEpoch } as const
-      return deps.threads.diff(job, (bytes) => ingest.write(bytes), signal)
+      await ingest.truncate() // of what came before, in this attempt or another one
+      const { sourceDateEpoch: modifiedMax } = request
+      const job = { kind: 'diff', ...plan, compression, modifiedMax, output: ingest.output } as const
+      return deps.threads.diff(job, signal)
     }
     let made = await run(planDiff(left, right))
     // A mount of both layers shows either the host's ids or the image's, and here each has its own.
@@ -53,7 +54,8 @@ export async function createLayer(deps: CreateLayerDeps, request: CreateLayerReq
       )
     if (made === 'needs-mount') made = await run(planWholeDiff(left, right))
     if (made === 'needs-mount') throw new Failure('internal', 'a whole tree that needs a mount')
-    const labels = compression === 'none' ? request.labels : { ...request.labels, [UNCOMPRESSED]: made.digest }
+    ingest.wrote(made.output)
+    const labels = compression === 'none' ? request.labels : { ...request.labels, [UNCOMPRESSED]: made.archive.digest }
     const digest = await commit(deps.content, ingest, labels)
     return { mediaType, digest, size: Number(deps.content.require(namespace, digest).size) }
   } catch (error) {

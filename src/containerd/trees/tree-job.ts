@@ -1,5 +1,6 @@
 // What the main thread and a tree thread say to each other. A thread does one job; ending it early is the way to call it off.
 import type { FailureCode } from '../../base/failure.ts'
+import type { Fd } from '../../linux/kernel.ts'
 import type { TarTime } from '../../wire/tar/entry.ts'
 import type { Mount } from '../snapshots/snapshotter.ts'
 import type { Compression } from '../diff/compress.ts'
@@ -12,6 +13,8 @@ export interface DiffJob {
   overlayPrefix: string | undefined
   compression: Compression
   modifiedMax: TarTime | undefined
+  /** Where the archive goes, from where it stands; the main thread closes it, when the thread has ended. */
+  output: Fd
 }
 
 export interface CopyJob {
@@ -24,17 +27,21 @@ export interface CopyJob {
 export type TreeJob = DiffJob | CopyJob
 
 export type TreeMessage =
-  /** Answered by an acknowledgement once it is written: only so many may be on their way. */
-  | { kind: 'chunk'; bytes: Uint8Array }
   | { kind: 'done'; result: TreeResult }
   | { kind: 'failed'; code: FailureCode; message: string }
   /** Only a mount can tell what this upper directory means. */
   | { kind: 'needs-mount' }
 
-/** Of what a diff made before compression; a copy makes nothing of the kind. */
-export interface TreeResult {
+/** SHA-256, and bytes. */
+export interface Measured {
   digest: string
   sizeBytes: number
 }
 
-export const CHUNKS_IN_FLIGHT = 4
+/** Of what a diff has made; a copy makes nothing of the kind. */
+export interface TreeResult {
+  /** Before compression. */
+  archive: Measured
+  /** As it was written. */
+  output: Measured
+}

@@ -21,14 +21,14 @@ export class TreeThreads {
     this.#places = this.#limit
   }
 
-  /** Compares, and gives the archive to `write` piece by piece, one at a time. Rejects with Failure; `signal` calls it off. */
-  diff(job: DiffJob, write: (bytes: Uint8Array) => Promise<void>, signal: AbortSignal): Promise<DiffOutcome> {
-    return this.#inTurn(job, write, signal)
+  /** Compares, and writes the archive; what has been written so far stays where it fails. Rejects with Failure; `signal` calls it off. */
+  diff(job: DiffJob, signal: AbortSignal): Promise<DiffOutcome> {
+    return this.#inTurn(job, signal)
   }
 
   /** Resolves when all is copied. What a failure leaves in `to` is the caller's to remove. */
   async copy(job: CopyJob, signal: AbortSignal): Promise<void> {
-    await this.#inTurn(job, async () => {}, signal)
+    await this.#inTurn(job, signal)
   }
 
   async close(): Promise<void> {
@@ -37,13 +37,13 @@ export class TreeThreads {
     await Promise.all([...this.#running].map((worker) => endNativeThread(worker)))
   }
 
-  async #inTurn(job: TreeJob, write: (bytes: Uint8Array) => Promise<void>, signal: AbortSignal): Promise<DiffOutcome> {
+  async #inTurn(job: TreeJob, signal: AbortSignal): Promise<DiffOutcome> {
     if (this.#places > 0) this.#places--
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     try {
       if (this.#isClosed) throw new Failure('unavailable', 'shutting down')
       if (signal.aborted) throw new Failure('cancelled', 'context canceled')
-      return await this.#run(job, write, signal)
+      return await this.#run(job, signal)
     } finally {
       const next = this.#waiting.shift()
       if (next === undefined) this.#places++
@@ -52,7 +52,7 @@ export class TreeThreads {
     }
   }
 
-  async #run(job: TreeJob, write: (bytes: Uint8Array) => Promise<void>, signal: AbortSignal): Promise<DiffOutcome> {
+  async #run(job: TreeJob, signal: AbortSignal): Promise<DiffOutcome> {
     // Its heap holds the names of one way down a tree, and those of files with several; buffers lie outside of it.
     const worker = startNativeThread(new URL('./tree-worker.js', import.meta.url), {
       resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
@@ -61,7 +61,7 @@ export class TreeThreads {
     const cancel = () => void endNativeThread(worker)
     signal.addEventListener('abort', cancel)
     try {
-      return await outcomeOf(worker, job, write)
+      return await outcomeOf(worker, job)
     } finally {
       signal.removeEventListener('abort', cancel)
       await endNativeThread(worker) // its mounts are gone when this has ended
@@ -70,18 +70,11 @@ export class TreeThreads {
   }
 }
 
-function outcomeOf(worker: Worker, job: TreeJob, write: (bytes: Uint8Array) => Promise<void>): Promise<DiffOutcome> {
+function outcomeOf(worker: Worker, job: TreeJob): Promise<DiffOutcome> {
   return new Promise((resolve, reject) => {
-    let written: Promise<void> = Promise.resolve()
-    worker.on('message', (message: TreeMessage) => {
-      if (message.kind === 'chunk') {
-        written = written.then(() => write(message.bytes))
-        written.then(() => worker.postMessage('written'), reject)
-      } else if (message.kind === 'failed') {
-        reject(new Failure(message.code, message.message))
-      } else {
-        written.then(() => resolve(message.kind === 'done' ? message.result : message.kind), reject)
-      }
+    worker.once('message', (message: TreeMessage) => {
+      if (message.kind === 'failed') reject(new Failure(message.code, message.message))
+      else resolve(message.kind === 'done' ? message.result : message.kind)
     })
     worker.once('error', (error) => reject(new Failure('internal', `tree worker: ${messageOf(error)}`)))
     worker.once('exit', () => reject(new Failure('cancelled', 'context canceled')))
