@@ -220,4 +220,67 @@ describe('running containers', () => {
     assert.equal((await call(ours.socketPath, 'GET /v1.41/_ping')).status, 200)
     await ours.ok('rm', '-f', 'left')
   })
+
+  const snapshots = async (engine: TestEngine) =>
+    (await ctr(engine, 'snapshots', 'ls')).split('\n').map((line) => line.split(' ')[0] ?? '')
+
+  test('an image whose unpacking was cut short, or undone, is unpacked by who needs it', async () => {
+    assert.ok(pair)
+    const { ours } = pair
+    const script = 'mkdir /many; cd /many; for i in $(seq 3000); do echo $i > $i; done; touch /ready; exec sleep 1000'
+    await ours.ok('run', '-d', '--name', 'many', '--net', 'none', 'pair', 'sh', '-c', script)
+    const isReady = async () => (await ours.docker(['exec', 'many', 'test', '-e', '/ready'])).code === 0
+    await eventually('it has written', 60_000, isReady)
+    const count = (name: string, ...more: string[]) =>
+      ours.ok(
+        'run',
+        '--rm',
+        '--net',
+        'none',
+        ...more,
+        name,
+        'sh',
+        '-c',
+        'cat /many/* | wc -l; cat /image/many/* | wc -l',
+      )
+
+    /** Each with a layer that no image has yet. */
+    const commit = async (name: string) => {
+      await ours.ok('exec', 'many', 'sh', '-c', `echo > /many/${name}`)
+      await ours.ok('commit', 'many', name)
+    }
+
+    await commit('many:1')
+    await ours.killEngine()
+    await ours.start()
+    await eventually('no lease is left', 30_000, async () => (await ctr(ours, 'leases', 'ls', '-q')) === '')
+    assert.match(await count('many:1'), /^3001\n/)
+
+    // At once after the commit, and by a mount first of all.
+    await commit('many:2')
+    const [both] = await Promise.all([
+      count('many:2', '--mount', 'type=image,source=many:2,target=/image'),
+      count('many:2'),
+    ])
+    assert.equal(both, '3002\n3002')
+    const sizes = async () => [
+      await ours.ok('image', 'inspect', '-f', '{{.Size}}', 'many:3'),
+      await ours.ok('history', '--format', '{{.Size}}', 'many:3'),
+    ]
+    await commit('many:3')
+    const atOnce = await sizes()
+    await eventually('no lease is left', 30_000, async () => (await ctr(ours, 'leases', 'ls', '-q')) === '')
+    assert.deepEqual(await sizes(), atOnce)
+
+    const before = await snapshots(ours)
+    await commit('many:4')
+    await eventually('no lease is left', 30_000, async () => (await ctr(ours, 'leases', 'ls', '-q')) === '')
+    const [added, ...others] = (await snapshots(ours)).filter((name) => !before.includes(name))
+    assert.ok(added !== undefined && others.length === 0, 'its topmost snapshot')
+    await ctr(ours, 'snapshots', 'rm', added)
+    assert.match(await count('many:4', '--mount', 'type=image,source=many:4,target=/image'), /^3004\n3004$/)
+    await ours.ok('rm', '-f', 'many')
+    await ours.ok('rmi', 'many:1', 'many:2', 'many:3', 'many:4')
+    await eventually('they are gone', 30_000, async () => !(await snapshots(ours)).includes(added))
+  })
 })

@@ -5,6 +5,7 @@ import { BERTH_VERSION } from '../../api/versions.ts'
 import { formatRfc3339Nano } from '../../base/clock.ts'
 import { Failure } from '../../base/failure.ts'
 import { KeyedMutex } from '../../base/keyed-mutex.ts'
+import { UndoStack } from '../../base/undo-stack.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -21,6 +22,7 @@ import { takeLease } from '../image/lease.ts'
 import { PACKED_AT_PUSH } from '../image/pack-layers.ts'
 import { publishImageEvent } from '../image/publish-image-event.ts'
 import { storeImage } from '../image/store-image.ts'
+import { unpackLater } from '../image/unpack-later.ts'
 import { mergeCommitConfig } from './commit-config.ts'
 import type { Container } from './container.ts'
 import { pauseContainer, unpauseContainer } from './pause.ts'
@@ -47,21 +49,23 @@ export async function commitContainer(
   requireCommittable(container)
   const own = container.record.config
   const config = mergeCommitConfig(applyChanges(options.config ?? own, options.changes), own)
-  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
-  const parent = await holdImage(lease, () => engine.images.require(container.record.image.id))
-  const layer = await paused(engine, container, options.pauses, () =>
-    makeLayer(engine, lease.client, container, parent),
-  )
-  const isEmpty = layer.diffId === EMPTY_LAYER
+  await using undo = new UndoStack()
+  const lease = undo.use(await takeLease(engine.containerd, engine.id, engine.clock.now()))
+  const holding = holdImage(lease, () => engine.images.require(container.record.image.id))
+  holding.catch(() => {}) // awaited below
+  const layer = await paused(engine, container, options.pauses, () => makeLayer(engine, lease.client, container))
+  const parent = await holding
+  const isDocker = parent.manifest.mediaType === MEDIA_TYPE.dockerManifest
+  const descriptor = { mediaType: isDocker ? MEDIA_TYPE.dockerLayer : MEDIA_TYPE.ociLayer, ...layer }
+  const isEmpty = layer.digest === EMPTY_LAYER
   const document = describeImage(engine, {
     container,
     options,
     config,
     parent,
-    diffId: isEmpty ? undefined : layer.diffId,
+    diffId: isEmpty ? undefined : layer.digest,
   })
-  const layers = isEmpty ? parent.layers : [...parent.layers, layer.descriptor]
-  const isDocker = parent.manifest.mediaType === MEDIA_TYPE.dockerManifest
+  const layers = isEmpty ? parent.layers : [...parent.layers, descriptor]
   const image = await storeImage(engine, lease, { config: document, layers, isDocker }, signal)
   const { reference } = options
   await engine.images.tag(image, reference === undefined ? danglingName(image.target.digest) : recordNameOf(reference))
@@ -69,6 +73,8 @@ export async function commitContainer(
   const imageRef = reference === undefined ? '' : familiarReference(reference)
   if (reference !== undefined) publishImageEvent(engine, 'tag', image.id, imageRef, image)
   publishContainerEvent(engine, container, 'commit', { comment: options.comment, imageID: image.id, imageRef })
+  undo.commit()
+  unpackLater(engine, lease, image)
   return image.id
 }
 
@@ -118,18 +124,12 @@ export async function resumeAfterCommit(engine: Engine, container: Container): P
   else container.saveState()
 }
 
-interface CommittedLayer {
-  descriptor: Descriptor
-  diffId: Digest
-}
-
-/** What the upper directory has beyond the init layer below it, which thereby is in no image. */
+/** What the upper directory has beyond the init layer below it, which thereby is in no image. Plain: its digest is the diff id too. */
 async function makeLayer(
   engine: Engine,
   client: ContainerdClient,
   container: Container,
-  parent: Image,
-): Promise<CommittedLayer> {
+): Promise<Pick<Descriptor, 'digest' | 'size'>> {
   const { snapshots } = client
   const right = await requireMounts(engine, container)
   const { info } = await snapshots.stat({ snapshotter: SNAPSHOTTER, key: container.id })
@@ -138,14 +138,11 @@ async function makeLayer(
   const left =
     below === '' ? [] : (await snapshots.view({ snapshotter: SNAPSHOTTER, key, parent: below, labels: {} })).mounts
   try {
-    const isDocker = parent.manifest.mediaType === MEDIA_TYPE.dockerManifest
     // As it is: a push compresses it, if there ever is one (image/pack-layers.ts).
     const labels = { [PACKED_AT_PUSH]: 'commit' }
     const { diff } = await client.diff.diff({ left, right, mediaType: MEDIA_TYPE.ociLayer, ref: '', labels })
     if (diff === undefined) throw new Failure('internal', 'containerd made no layer')
-    const digest = parseDigest(diff.digest)
-    const mediaType = isDocker ? MEDIA_TYPE.dockerLayer : MEDIA_TYPE.ociLayer
-    return { descriptor: { mediaType, digest, size: Number(diff.size) }, diffId: digest }
+    return { digest: parseDigest(diff.digest), size: Number(diff.size) }
   } finally {
     if (below !== '') await snapshots.remove({ snapshotter: SNAPSHOTTER, key }).catch(() => {}) // the lease lets go of it
   }

@@ -72,7 +72,7 @@ export async function createContainer(
   undo.defer(() => engine.containers.delete(container))
   checkLate(hostConfig)
   registerLinks(engine, container)
-  const prepared = prepareContainerLayer(engine, id, image.chainId, mapOf(engine, container))
+  const prepared = prepareContainerLayer(engine, id, image, mapOf(engine, container))
   undo.defer(async () => {
     await prepared.catch(() => {})
     await removeSnapshot(engine, id)

@@ -9,7 +9,9 @@ import type { Fd, Kernel } from '../../linux/kernel.ts'
 import { hasErrno } from '../../linux/kernel-error.ts'
 import type { Engine } from '../engine.ts'
 import type { IdMap } from '../userns/id-map.ts'
+import type { ImageContent } from '../image/image-store.ts'
 import { takeLease } from '../image/lease.ts'
+import { requireUnpacked } from '../image/unpack-later.ts'
 import type { SnapshotMount } from './container.ts'
 import { layersOf, mappedFrom, openLayers, overlayOptions } from './read-user-files.ts'
 import { prepareSnapshot, SNAPSHOTTER } from './tasks.ts'
@@ -26,13 +28,14 @@ function initLayerName(chainId: string | undefined): string {
   return `init-${chainId ?? 'scratch'}`
 }
 
-/** A container's writable layer, on its image's init layer. Throws not-found where the image is not unpacked. */
+/** A container's writable layer, on its image's init layer. */
 export async function prepareContainerLayer(
   engine: Engine,
   id: string,
-  chainId: string | undefined,
+  image: ImageContent,
   map?: IdMap,
 ): Promise<SnapshotMount[]> {
+  const { chainId } = image
   const parent = initLayerName(chainId)
   try {
     return await prepareSnapshot(engine, id, parent, map)
@@ -41,7 +44,12 @@ export async function prepareContainerLayer(
   }
   // Held until there is a container on it: a crash in the middle leaves a lease, which goes at the next start.
   await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
-  await makeInitLayer(engine.kernel, lease.client, chainId)
+  const make = () => makeInitLayer(engine.kernel, lease.client, chainId)
+  await make().catch(async (error) => {
+    if (!isFailure(error, 'not-found')) throw error
+    await requireUnpacked(engine, lease, image)
+    await make()
+  })
   return await prepareSnapshot(engine, id, parent, map)
 }
 

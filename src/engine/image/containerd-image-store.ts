@@ -14,6 +14,7 @@ import { findImage, noSuchImage } from './find-image.ts'
 import { danglingName, isDanglingName, repoDigestsOf, repoTagsOf } from './image-names.ts'
 import type { Image, ImageContent, ImageStore } from './image-store.ts'
 import { readImage } from './read-image.ts'
+import { unpackedBy } from './unpack-later.ts'
 import { watchImageChanges } from './watch-image-changes.ts'
 
 /** On an image record: which manifest of the index was pulled last, and so is meant by the name. */
@@ -95,6 +96,7 @@ class ContainerdImageStore implements OpenImageStore {
     const known = this.#layerSizes.get(chainId)
     if (known !== undefined) return known
     try {
+      await unpackedBy(chainId)
       const { size } = await this.#client.snapshots.usage({ snapshotter: SNAPSHOTTER, key: chainId })
       this.#layerSizes.set(chainId, Number(size))
       return Number(size)

@@ -18,6 +18,7 @@ import { publishImageEvent } from './publish-image-event.ts'
 import { storeImage } from './store-image.ts'
 import { storeLayer } from './store-layer.ts'
 import { parseRepoTag } from './tag.ts'
+import { unpackImage } from './unpack-image.ts'
 
 export async function importImage(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
   const { query, version, signal } = request
@@ -71,6 +72,7 @@ async function makeImage(engine: Engine, archive: AsyncIterable<Buffer>, options
     history: [{ created, comment: message }],
   }
   const image = await storeImage(engine, lease, { config: document, layers: [descriptor], isDocker: false }, signal)
+  await unpackImage(engine, lease, image, signal)
   await engine.images.tag(image, reference === undefined ? danglingName(image.target.digest) : recordNameOf(reference))
   if (reference !== undefined) publishImageEvent(engine, 'tag', image.id, familiarReference(reference), image)
   publishImageEvent(engine, 'import', image.id, image.id, image)

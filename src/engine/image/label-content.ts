@@ -11,8 +11,7 @@ import type { TreeNode } from './image-tree.ts'
 
 /** So that the collector finds everything from the image's record on: index, manifest, configuration and layers, snapshots. */
 export async function labelContent(client: ContainerdClient, image: ImageContent): Promise<void> {
-  const { target, manifest, configDescriptor, layers, chainId } = image
-  const layerLabels = layers.map(({ digest }, index) => [`containerd.io/gc.ref.content.l.${index}`, digest])
+  const { target, manifest, configDescriptor, chainId } = image
   await Promise.all([
     ...(target.digest === manifest.digest
       ? []
@@ -21,14 +20,22 @@ export async function labelContent(client: ContainerdClient, image: ImageContent
             [`containerd.io/gc.ref.content.m.${manifest.digest.slice(7, 19)}`]: manifest.digest,
           }),
         ]),
-    addLabels(client, manifest.digest, {
-      'containerd.io/gc.ref.content.config': configDescriptor.digest,
-      ...Object.fromEntries(layerLabels),
-    }),
-    ...(chainId === undefined
-      ? []
-      : [addLabels(client, configDescriptor.digest, gcSnapshotLabel(SNAPSHOTTER, chainId))]),
+    addLabels(client, manifest.digest, manifestLabels(image)),
+    ...(chainId === undefined ? [] : [addLabels(client, configDescriptor.digest, configLabels(image))]),
   ])
+}
+
+/** From the manifest to its configuration and layers. */
+export function manifestLabels({ configDescriptor, layers }: ImageContent): Record<string, string> {
+  return {
+    'containerd.io/gc.ref.content.config': configDescriptor.digest,
+    ...Object.fromEntries(layers.map(({ digest }, index) => [`containerd.io/gc.ref.content.l.${index}`, digest])),
+  }
+}
+
+/** From the configuration to the topmost snapshot; it need not be there yet. */
+export function configLabels({ chainId }: ImageContent): Record<string, string> {
+  return chainId === undefined ? {} : gcSnapshotLabel(SNAPSHOTTER, chainId)
 }
 
 /** The same for all manifests of an index that are here, also those that nothing was unpacked of. */

@@ -1,8 +1,13 @@
 // Mounts of the kind `image`: a read-only view of another image, which lives as long as the container has it.
 import type { UndoStack } from '../../../base/undo-stack.ts'
 import { AT_EMPTY_PATH, OPEN_TREE_CLONE } from '../../../linux/constants.ts'
+import { isFailure } from '../../../base/failure.ts'
 import type { Engine } from '../../engine.ts'
+import type { Image } from '../../image/image-store.ts'
+import { takeLease } from '../../image/lease.ts'
+import { requireUnpacked } from '../../image/unpack-later.ts'
 import type { Container } from '../container.ts'
+import type { IdMap } from '../../userns/id-map.ts'
 import { mapOf } from '../../userns/map-of-container.ts'
 import { layersOf, mappedFrom, openLayers } from '../read-user-files.ts'
 import { describeMounts, removeSnapshot, SNAPSHOTTER, viewSnapshot } from '../tasks.ts'
@@ -25,9 +30,19 @@ export async function makeImageMounts(engine: Engine, container: Container, undo
     const image = await engine.images.require(mount.name)
     const key = snapshotKey(container, mount)
     undo.defer(() => removeSnapshot(engine, key))
-    await viewSnapshot(engine, key, image.chainId, mapOf(engine, container))
+    await viewImage(engine, key, image, mapOf(engine, container))
     mount.source = temporaryMountPath(engine, container.id, key.slice(container.id.length + 1))
   }
+}
+
+async function viewImage(engine: Engine, key: string, image: Image, map: IdMap | undefined): Promise<void> {
+  const view = () => viewSnapshot(engine, key, image.chainId, map)
+  await view().catch(async (error) => {
+    if (!isFailure(error, 'not-found')) throw error
+    await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+    await requireUnpacked(engine, lease, image)
+    await view()
+  })
 }
 
 /** Answers the path to bind into the container, for as long as it starts. */
