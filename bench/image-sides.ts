@@ -25,6 +25,8 @@ export interface ImageSide extends AsyncDisposable {
   commits: boolean
   /** Starts the container `writer`, which goes on. */
   start(image: string, ...words: readonly string[]): Promise<void>
+  /** A container of an image, which goes when its program ends. */
+  run(image: string, ...words: readonly string[]): Argv
   /** Exit code of a program in it. */
   exec(...words: readonly string[]): Promise<number>
   removeWriter(): Promise<void>
@@ -69,6 +71,7 @@ function dockerLike(peer: Peer): ImageSide {
     async start(image, ...words) {
       await peer.ok('run', '-d', '--name', 'writer', '--net', 'none', image, ...words)
     },
+    run: (image, ...words) => docker('run', '--rm', '--net', 'none', image, ...words),
     exec: async (...words) => (await peer.docker('exec', 'writer', ...words)).code,
     async removeWriter() {
       await peer.docker('rm', '-f', 'writer')
@@ -95,6 +98,7 @@ async function openPodman(): Promise<ImageSide> {
     'runc',
   ]
   const podman = (...words: string[]): Argv => ['podman', ...roots, ...flags, ...words]
+  const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1000:1000'] // its defaults may be more than the machine allows
   return {
     name: 'podman',
     env: { TMPDIR: directory },
@@ -107,9 +111,9 @@ async function openPodman(): Promise<ImageSide> {
     load: (file) => podman('load', '-q', '-i', file),
     commit: (name) => podman('commit', '-q', 'writer', name),
     async start(image, ...words) {
-      const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1000:1000'] // its defaults may be more than the machine allows
       await must(podman('run', '-d', ...limits, '--name', 'writer', '--net', 'none', image, ...words), LONG)
     },
+    run: (image, ...words) => podman('run', '--rm', ...limits, '--net', 'none', image, ...words),
     exec: async (...words) => (await run(podman('exec', 'writer', ...words))).code,
     async removeWriter() {
       await run(podman('rm', '-f', '-t', '0', 'writer'), LONG)
@@ -147,6 +151,7 @@ async function startContainerd(): Promise<ImageSide> {
     async start(image, ...words) {
       await must(client('run', '-d', '--pull', 'never', '--name', 'writer', '--net', 'none', image, ...words), LONG)
     },
+    run: (image, ...words) => client('run', '--rm', '--pull', 'never', '--net', 'none', image, ...words),
     exec: async (...words) => (await run(client('exec', 'writer', ...words))).code,
     async removeWriter() {
       if (commits) await run(client('rm', '-f', 'writer'), LONG)
