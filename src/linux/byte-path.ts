@@ -54,7 +54,10 @@ export interface KernelTime {
 }
 
 function terminated(path: Buffer): Buffer {
-  return Buffer.concat([path, Buffer.alloc(1)])
+  const bytes = Buffer.allocUnsafe(path.length + 1)
+  bytes.set(path)
+  bytes[path.length] = 0
+  return bytes
 }
 
 function finish(result: number, call: string, path: Buffer): void {

@@ -1,6 +1,6 @@
 // Changes as a layer's archive (image-spec layer.md): deletions as `.wh.` files, only the last part of a way that changed, other names of a file
 // as hard links. The same trees give the same bytes: entries come in the order of names, access times and the host's user names stay out.
-import { closeSync, fstatSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { Failure } from '../../base/failure.ts'
 import {
   BLOCK_SIZE,
@@ -12,7 +12,7 @@ import {
 } from '../../wire/tar/entry.ts'
 import { DEFAULT_TAR_LIMITS } from '../../wire/tar/tar-parser.ts'
 import { encodeTarHeader } from '../../wire/tar/write-tar.ts'
-import { contentOf, openRegular } from '../../trees/file-content.ts'
+import { contentOf, openSized, READ_SIZE } from '../../trees/file-content.ts'
 import { type FileFacts, factsOf, type TreePath } from '../../trees/file-facts.ts'
 import { type Change, isPortable } from './walk-changes.ts'
 
@@ -27,7 +27,7 @@ const PREFIX = '.wh.'
 const OPAQUE = '.wh..wh..opq'
 const EPOCH: TarTime = { seconds: 0, nanos: 0 }
 
-/** The archive's bytes in pieces; each is the caller's. Throws Failure for what no layer can say. */
+/** The archive's bytes in pieces; each is good until the next. Throws Failure for what no layer can say. */
 export function* archiveChanges(changes: Iterable<Change>, options: ArchiveOptions): Generator<Buffer> {
   const archive = new ChangeArchive(options)
   for (const change of changes) yield* archive.add(change)
@@ -36,6 +36,7 @@ export function* archiveChanges(changes: Iterable<Change>, options: ArchiveOptio
 
 class ChangeArchive {
   readonly #options: ArchiveOptions
+  readonly #buffer = Buffer.allocUnsafeSlow(READ_SIZE)
   readonly #writtenDirectories = new Set<TreePath>()
   /** The first name that each file with several names has in the archive, by inode. */
   readonly #sources = new Map<string, TreePath>()
@@ -110,13 +111,13 @@ class ChangeArchive {
       yield this.#header(entry)
       return
     }
-    const fd = openRegular(facts)
+    const { fd, size } = openSized(facts)
     try {
-      const { size } = fstatSync(fd)
       yield this.#header({ ...entry, size })
-      yield* contentOf(fd, size, () => {
+      const onShort = () => {
         throw new Failure('aborted', `/${displayName(entryName(path))}: cut short while it was read`)
-      })
+      }
+      yield* contentOf(fd, size, onShort, this.#buffer)
     } finally {
       closeSync(fd)
     }

@@ -97,23 +97,26 @@ function formatTime({ seconds, nanos }: TarTime): string {
 }
 
 function block(entry: TarEntry, typeFlag: string): Buffer {
-  const bytes = Buffer.alloc(BLOCK_SIZE)
+  const bytes = Buffer.allocUnsafe(BLOCK_SIZE).fill(0) // out of the pool: two for each file
   bytes.write(entry.name.slice(0, 100), 0, 'latin1')
-  bytes.write(octal(entry.mode, 7), 100)
-  bytes.write(octal(entry.uid, 7), 108)
-  bytes.write(octal(entry.gid, 7), 116)
-  bytes.write(octal(entry.size, 11), 124)
-  bytes.write(octal(entry.mtime.seconds, 11), 136)
-  bytes.write(typeFlag, 156)
-  bytes.write(entry.linkName.slice(0, 100), 157, 'latin1')
+  bytes.write(octal(entry.mode, 7), 100, 'latin1')
+  bytes.write(octal(entry.uid, 7), 108, 'latin1')
+  bytes.write(octal(entry.gid, 7), 116, 'latin1')
+  bytes.write(octal(entry.size, 11), 124, 'latin1')
+  bytes.write(octal(entry.mtime.seconds, 11), 136, 'latin1')
+  bytes.write(typeFlag, 156, 'latin1')
+  if (entry.linkName !== '') bytes.write(entry.linkName.slice(0, 100), 157, 'latin1')
   bytes.write('ustar\x0000', 257, 'latin1')
-  bytes.write(octal(entry.deviceMajor, 7), 329)
-  bytes.write(octal(entry.deviceMinor, 7), 337)
+  bytes.write(octal(entry.deviceMajor, 7), 329, 'latin1')
+  bytes.write(octal(entry.deviceMinor, 7), 337, 'latin1')
   let sum = 8 * 0x20
-  for (const byte of bytes) sum += byte
+  for (let at = 0; at < USED_BYTES; at++) sum += bytes[at]!
   bytes.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
   return bytes
 }
+
+/** Of a block; what follows is zeros. */
+const USED_BYTES = 345
 
 /** A value without room here stands in the pax header, and as zero in the block. */
 function octal(value: number, digits: number): string {
