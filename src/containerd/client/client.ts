@@ -31,6 +31,8 @@ export interface ContainerdClient {
   readonly tasks: Client<typeof Tasks>
   readonly events: Client<typeof Events>
   readonly leases: Client<typeof Leases>
+  /** The content store's, as berth-containerd on this host tells of it; undefined for another one. Asked for once. */
+  contentDirectory(): Promise<string | undefined>
   /** The same connection; what is created through the result belongs to the lease. Needs no close. */
   withLease(leaseId: string): ContainerdClient
   /** Ends the connection once the calls under way are over. Idempotent. */
@@ -82,12 +84,19 @@ const OWN_VERSION_SUFFIX = '+berth'
 const NAMESPACE_HEADER = 'containerd-namespace'
 const LEASE_HEADER = 'containerd-lease'
 
-function clientOver(transport: GrpcTransport, namespace: string, leaseId?: string): ContainerdClient {
+function clientOver(
+  transport: GrpcTransport,
+  namespace: string,
+  known: { directory?: Promise<string | undefined> } = {},
+  leaseId?: string,
+): ContainerdClient {
   const headers = { [NAMESPACE_HEADER]: namespace, ...(leaseId === undefined ? {} : { [LEASE_HEADER]: leaseId }) }
+  const version = createClient(Version, transport, headers)
+  const introspection = createClient(Introspection, transport, headers)
   return {
     namespace,
-    version: createClient(Version, transport, headers),
-    introspection: createClient(Introspection, transport, headers),
+    version,
+    introspection,
     namespaces: createClient(Namespaces, transport, headers),
     content: createClient(Content, transport, headers),
     images: createClient(Images, transport, headers),
@@ -97,7 +106,24 @@ function clientOver(transport: GrpcTransport, namespace: string, leaseId?: strin
     tasks: createClient(Tasks, transport, headers),
     events: createClient(Events, transport, headers),
     leases: createClient(Leases, transport, headers),
-    withLease: (id) => clientOver(transport, namespace, id),
+    contentDirectory: () => {
+      known.directory ??= findContentDirectory(version, introspection).catch((error) => {
+        delete known.directory
+        throw error
+      })
+      return known.directory
+    },
+    withLease: (id) => clientOver(transport, namespace, known, id),
     close: () => transport.close(),
   }
+}
+
+async function findContentDirectory(
+  { version }: ContainerdClient['version'],
+  { plugins }: ContainerdClient['introspection'],
+): Promise<string | undefined> {
+  const { version: text } = await version({})
+  if (!text.endsWith(OWN_VERSION_SUFFIX)) return undefined
+  const { plugins: found } = await plugins({ filters: ['type==io.containerd.content.v1'] })
+  return found[0]?.exports['root']
 }

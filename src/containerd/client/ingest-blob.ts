@@ -20,18 +20,24 @@ export async function ingestBlob(
   { expected, labels = {}, signal }: IngestOptions,
 ): Promise<{ digest: Digest; size: number }> {
   const ref = `${UPLOAD_PREFIX}${randomBytes(12).toString('hex')}`
+  const stated = new Stated()
   const algorithm = expected === undefined ? 'sha256' : splitDigest(expected).algorithm
-  const hash = createHash(algorithm)
+  const hash = algorithm === 'sha256' ? undefined : createHash(algorithm)
   let size = 0
   let digest: Digest | undefined
   let broken: unknown
   async function* requests() {
     for await (const data of inChunks(watched())) {
-      hash.update(data)
+      hash?.update(data)
       yield { ref, action: WriteAction.WRITE, offset: BigInt(size), data }
       size += data.length
     }
-    digest = parseDigest(`${algorithm}:${hash.digest('hex')}`)
+    if (hash === undefined) {
+      // It has hashed them all: to do so here too would only take time.
+      yield { ref, action: WriteAction.STAT }
+      digest = await stated.digest
+      if (digest === undefined) return
+    } else digest = parseDigest(`${algorithm}:${hash.digest('hex')}`)
     if (expected !== undefined && digest !== expected) {
       broken = new Failure('failed-precondition', `unexpected commit digest ${digest}, expected ${expected}`)
       throw broken
@@ -50,7 +56,10 @@ export async function ingestBlob(
   }
   let last: WriteContentResponse | undefined
   try {
-    for await (const response of client.content.write(requests(), { signal })) last = response
+    for await (const response of client.content.write(requests(), { signal })) {
+      if (response.action === WriteAction.STAT) stated.tell(parseDigest(response.digest))
+      last = response
+    }
     if (digest === undefined || last?.action !== WriteAction.COMMIT)
       throw new Failure('data-loss', 'content: the upload was not committed')
     return { digest, size }
@@ -58,5 +67,15 @@ export async function ingestBlob(
     await client.content.abort({ ref }).catch(() => {}) // it may not even have begun; what is left is swept at the next start
     if (digest !== undefined && isFailure(error, 'already-exists')) return { digest, size }
     throw broken ?? error
+  } finally {
+    stated.tell(undefined)
   }
+}
+
+/** What containerd has hashed; undefined where the call ended before it told. */
+class Stated {
+  tell: (digest: Digest | undefined) => void = () => {}
+  readonly digest = new Promise<Digest | undefined>((resolve) => {
+    this.tell = resolve
+  })
 }

@@ -94,9 +94,12 @@ export class Ingest {
   }
 
   async write(data: Uint8Array): Promise<void> {
+    const first = this.#file.write(data) // by another thread, while this one hashes
+    first.catch(() => {}) // awaited below
     this.#hash.update(data)
     try {
-      for (let at = 0; at < data.length; ) at += (await this.#file.write(data, at)).bytesWritten
+      for (let at = (await first).bytesWritten; at < data.length; )
+        at += (await this.#file.write(data, at)).bytesWritten
     } catch (error) {
       throw new Failure('resource-exhausted', `write ${this.request.ref}: ${messageOf(error)}`, { cause: error })
     }

@@ -1,6 +1,7 @@
 // Where an image archive's blobs go: containerd's content store, under a lease.
 import { UNCOMPRESSED_LABEL, type ArchiveBlobs } from '../../image/archive/import-archive.ts'
 import { ingestBlob, type IngestOptions } from '../../containerd/client/ingest-blob.ts'
+import { readContent } from '../../containerd/client/read-content.ts'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import { Failure, isFailure } from '../../base/failure.ts'
 import type { Lease } from './lease.ts'
@@ -23,10 +24,7 @@ export function archiveBlobs(lease: Lease, signal: AbortSignal): ArchiveBlobs {
       for await (const { data } of client.content.read(range)) parts.push(data)
       return Buffer.concat(parts).subarray(0, sizeMax)
     },
-    async *stream(digest) {
-      for await (const { data } of client.content.read({ digest }, { signal }))
-        yield Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-    },
+    stream: (digest) => readContent(client, digest, { signal }),
     async findPacked(diffId) {
       for await (const { info } of client.content.list({ filters: [`labels."${UNCOMPRESSED_LABEL}"==${diffId}`] }))
         for (const { digest, size } of info) {

@@ -2,6 +2,7 @@
 import type { ProgressMessage } from '../../api/image-types.ts'
 import { Failure, isFailure } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
+import { readContent } from '../../containerd/client/read-content.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { familiarName, familiarReference, parseReference } from '../../oci/parse-reference.ts'
 import type { Platform } from '../../oci/platform.ts'
@@ -141,9 +142,7 @@ function aux(value: object): ProgressMessage {
 function contentSource(client: ContainerdClient, signal: AbortSignal) {
   return {
     read: (descriptor: Descriptor, sizeMax: number) => readBlob(client, descriptor, sizeMax),
-    async *stream({ digest }: Descriptor) {
-      for await (const { data } of client.content.read({ digest }, { signal })) yield data
-    },
+    stream: ({ digest }: Descriptor) => readContent(client, digest, { signal }),
   }
 }
 

@@ -1,5 +1,6 @@
 // GET /images/get and GET /images/{name}/get: images as one archive, an OCI layout with Docker's manifest.json in it.
 import { Failure, isFailure } from '../../base/failure.ts'
+import { readContent } from '../../containerd/client/read-content.ts'
 import { exportArchive, type ExportImage } from '../../image/archive/export-archive.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { isIndexType } from '../../oci/media-type.ts'
@@ -110,9 +111,7 @@ async function openArchive(
     { images, platforms: [], allPlatforms: true, skipCompatibilityManifest: false, skipNonDistributable: true },
     {
       read: (descriptor, sizeMax) => readBlob(client, descriptor, sizeMax),
-      async *stream({ digest }) {
-        for await (const { data } of client.content.read({ digest }, { signal })) yield data
-      },
+      stream: ({ digest }) => readContent(client, digest, { signal }),
       sourceAnnotations: ({ digest }) => sources.get(digest) ?? {},
     },
   )

@@ -38,7 +38,7 @@ class FakeContent {
             blobs.set(expected, Buffer.concat(parts))
             uploads.delete(ref)
           }
-          yield { action }
+          yield { action, digest: action === WriteAction.STAT ? digestOf(Buffer.concat(parts)) : '' }
         }
       },
       abort: async ({ ref }: { ref: string }) => {

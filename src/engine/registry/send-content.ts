@@ -1,5 +1,6 @@
 // One blob of the content store as an answer: the whole, or the range that was asked for.
 import { Failure } from '../../base/failure.ts'
+import { readContent } from '../../containerd/client/read-content.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest, ApiResponse, HeaderPairs } from '../http/route.ts'
@@ -23,11 +24,8 @@ export async function sendContent(
     const write: Extract<ApiResponse, { kind: 'stream' }>['write'] = async (response) => {
       await using _held = lease
       if (length === 0 || request.raw.method === 'HEAD') return
-      const wanted = { digest, offset: BigInt(range.start), size: BigInt(length) }
-      for await (const { data } of lease.client.content.read(wanted, { signal: request.signal })) {
-        request.signal.throwIfAborted()
-        await writeTo(response, data)
-      }
+      const wanted = { offset: range.start, sizeBytes: length, signal: request.signal }
+      for await (const piece of readContent(lease.client, digest, wanted)) await writeTo(response, piece)
     }
     return {
       kind: 'stream',
