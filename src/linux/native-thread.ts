@@ -4,6 +4,8 @@ import { Worker, type WorkerOptions } from 'node:worker_threads'
 import { GATE, type NativeThreadData } from './native-gate.ts'
 
 const LOOK_MS = 1
+/** A call that hangs may hang for ever. */
+const LOOK_MS_MAX = 256
 
 const gates = new WeakMap<Worker, Int32Array>()
 
@@ -23,7 +25,8 @@ export async function endNativeThread(worker: Worker): Promise<void> {
   worker.once('exit', () => {
     hasEnded = true
   })
-  while (!hasEnded && gate !== undefined && Atomics.compareExchange(gate, 0, GATE.free, GATE.closed) === GATE.inside)
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  const isInside = (word: Int32Array) => Atomics.compareExchange(word, 0, GATE.free, GATE.closed) === GATE.inside
+  for (let delayMs = LOOK_MS; !hasEnded && gate !== undefined && isInside(gate); delayMs *= 2)
+    await new Promise((resolve) => setTimeout(resolve, Math.min(delayMs, LOOK_MS_MAX)))
   await worker.terminate()
 }

@@ -148,7 +148,7 @@ test('clients that wait for their turn and go away take no turn', async () => {
   await run('busy')
   await engine.ok('exec', 'busy', 'sh', '-c', 'head -c 2000000 /dev/zero > /large')
   const path = '/containers/busy/archive?path=/large'
-  const slow = Array.from({ length: 16 }, () => download(path))
+  const slow = Array.from({ length: 12 }, () => download(path))
   await Promise.all(slow.map(({ answered }) => answered))
   const impatient = Array.from({ length: 20 }, () => download(path))
   await engine.ok('version')

@@ -25,9 +25,9 @@ export async function listContainerChanges(
   const turned = map === undefined ? {} : { userNamespace: turnedNamespaceOf(map) }
   const changes =
     (mount?.type === 'overlay'
-      ? await engine.files.compare({ upper, lowers, overlayPrefix, ...turned }, signal)
+      ? await engine.files.compare(container.id, { upper, lowers, overlayPrefix, ...turned }, signal)
       : undefined) ??
-    (await engine.files.compare({ upper, lowers, overlayPrefix: undefined, ...turned }, signal)) ??
+    (await engine.files.compare(container.id, { upper, lowers, overlayPrefix: undefined, ...turned }, signal)) ??
     []
   return changes.map(({ path, kind }) => ({ Path: Buffer.from(path, 'latin1').toString('utf8'), Kind: kind }))
 }

@@ -1,7 +1,8 @@
 // Threads that see a container's files, one per view: what a thread sees can't be changed back. One waits in advance for a while after another
 // was needed, since a `cp` asks twice, and a thread takes some 50 ms to start.
 import type { Worker } from 'node:worker_threads'
-import { Failure, messageOf } from '../../base/failure.ts'
+import { systemClock, within } from '../../base/clock.ts'
+import { Failure, type FailureCode, messageOf } from '../../base/failure.ts'
 import { endNativeThread, startNativeThread } from '../../linux/native-thread.ts'
 import { releaseMemorySoon } from '../../linux/release-memory.ts'
 import type { FileChange } from '../../trees/list-changes.ts'
@@ -16,7 +17,16 @@ import {
 } from './files-job.ts'
 
 const SPARE_MS = 10_000
+/** Threads that are at work. */
 const THREADS_MAX = 16
+/** Of one container: in it everything may hang (a FUSE server that answers nothing), and there are some left for the others then. */
+const OWN_THREADS_MAX = 12
+/** All together. A thread that has given no sign for a while waits for the kernel or for its client, and its place is given to another. */
+const ALL_THREADS_MAX = 64
+const SILENT_MS = 10_000
+/** How long a thread's end is waited for; one that hangs in the kernel ends when that lets go of it. */
+const ENDING_MS = 2_000
+const HEAP_MIB_MAX = 512
 /** What clients send comes in small pieces. */
 const PIECE_BYTES = 512 * 1024
 
@@ -38,15 +48,21 @@ export interface FilesView extends AsyncDisposable {
 
 /** Owns its threads; `close` ends them. */
 export class FilesThreads {
+  readonly #heapMib: number
   readonly #running = new Set<FilesThread>()
   readonly #waiting = new Set<() => void>()
   #spare: Worker | undefined
   #spareTimer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  /** Resolves when the view has been opened: what it is made of may go. The signal ends it. */
-  async open(view: View, signal: AbortSignal): Promise<FilesView> {
-    const thread = await this.#start(signal)
+  /** @param options.heapMib what a thread may have for names and attributes; what needs more fails, and nothing else does. */
+  constructor(options: { heapMib?: number } = {}) {
+    this.#heapMib = options.heapMib ?? HEAP_MIB_MAX
+  }
+
+  /** Resolves when the view has been opened: what it is made of may go. The signal ends it. @param owner the container's id. */
+  async open(owner: string, view: View, signal: AbortSignal): Promise<FilesView> {
+    const thread = await this.#start(owner, signal)
     try {
       thread.send({ kind: 'open', view })
       await thread.take('opened')
@@ -58,8 +74,12 @@ export class FilesThreads {
   }
 
   /** Undefined where only whole trees can be compared. */
-  async compare(layers: ComparedLayers, signal: AbortSignal): Promise<readonly FileChange[] | undefined> {
-    await using thread = await this.#start(signal)
+  async compare(
+    owner: string,
+    layers: ComparedLayers,
+    signal: AbortSignal,
+  ): Promise<readonly FileChange[] | undefined> {
+    await using thread = await this.#start(owner, signal)
     thread.send({ kind: 'compare', layers })
     await thread.take('opened')
     const message = await thread.next()
@@ -71,13 +91,23 @@ export class FilesThreads {
     this.#isClosed = true
     for (const go of this.#waiting) go()
     await Promise.all([this.#dropSpare(), ...[...this.#running].map((thread) => thread[Symbol.asyncDispose]())])
+    if (this.#running.size > 0) process.once('exit', endAtOnce)
   }
 
-  async #start(signal: AbortSignal): Promise<FilesThread> {
-    while (this.#running.size >= THREADS_MAX && !this.#isClosed && !signal.aborted) await this.#someEnd(signal)
+  /** Whether one more would be too many. */
+  #isFull(owner: string): boolean {
+    const all = [...this.#running]
+    if (all.length >= ALL_THREADS_MAX || all.filter((thread) => thread.owner === owner).length >= OWN_THREADS_MAX)
+      return true
+    const now = performance.now()
+    return all.filter((thread) => now - thread.heardAtMs < SILENT_MS).length >= THREADS_MAX
+  }
+
+  async #start(owner: string, signal: AbortSignal): Promise<FilesThread> {
+    while (this.#isFull(owner) && !this.#isClosed && !signal.aborted) await this.#someEnd(signal)
     if (this.#isClosed) throw new Failure('unavailable', 'shutting down')
     if (signal.aborted) throw new Failure('cancelled', 'context canceled')
-    const thread = new FilesThread(this.#takeWorker(), signal, () => {
+    const thread = new FilesThread(owner, this.#takeWorker(), signal, () => {
       this.#running.delete(thread)
       for (const go of this.#waiting) go()
       this.#keepSpare()
@@ -87,19 +117,21 @@ export class FilesThreads {
     return thread
   }
 
-  /** Also when the signal aborts, or all is closed. */
+  /** Also when the signal aborts, all is closed, or it is time to see who is silent. */
   async #someEnd(signal: AbortSignal): Promise<void> {
     let go: () => void = () => {}
     const ended = new Promise<void>((resolve) => (go = resolve))
     this.#waiting.add(go)
     signal.addEventListener('abort', go)
+    const timer = setTimeout(go, SILENT_MS).unref()
     await ended
+    clearTimeout(timer)
     this.#waiting.delete(go)
     signal.removeEventListener('abort', go)
   }
 
   #takeWorker(): Worker {
-    const worker = this.#spare ?? startWorker()
+    const worker = this.#spare ?? startWorker(this.#heapMib)
     this.#spare = undefined
     worker.ref()
     return worker
@@ -107,7 +139,7 @@ export class FilesThreads {
 
   #keepSpare(): void {
     if (this.#isClosed) return
-    this.#spare ??= startWorker()
+    this.#spare ??= startWorker(this.#heapMib)
     this.#spare.unref()
     clearTimeout(this.#spareTimer)
     this.#spareTimer = setTimeout(() => void this.#dropSpare(), SPARE_MS).unref()
@@ -121,22 +153,35 @@ export class FilesThreads {
   }
 }
 
-function startWorker(): Worker {
+function startWorker(heapMib: number): Worker {
   const worker = startNativeThread(new URL('./files-worker.js', import.meta.url), {
-    resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
+    resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: heapMib },
   })
   worker.on('error', () => {}) // whoever uses it hears of it, too
   return worker
 }
 
+/** Node waits for its threads as it exits, and one that hangs may never come: then the process ends as one that was told to. */
+function endAtOnce(): void {
+  process.removeAllListeners('SIGTERM')
+  process.kill(process.pid, 'SIGTERM')
+}
+
 /** The other end of one thread. */
 class FilesThread implements FilesView {
+  readonly owner: string
+  /** When it said or was told anything, by performance.now(). */
+  heardAtMs = performance.now()
   readonly #worker: Worker
   readonly #signal: AbortSignal
   readonly #onEnd: () => void
   readonly #messages: FilesMessage[] = []
   readonly #failure = failurePromise()
-  readonly #cancel = () => void (this.#isOpening || endNativeThread(this.#worker))
+  readonly #cancel = () => {
+    if (this.#isOpening) return
+    this.#receive({ kind: 'failed', code: 'cancelled', message: 'context canceled' }) // at once: it may hang
+    void endNativeThread(this.#worker)
+  }
   #wake: () => void = () => {}
   #credit = CHUNKS_IN_FLIGHT
   /** Made once and sent back and forth: new ones for all of an upload are more work for the collector than the upload itself. */
@@ -145,15 +190,14 @@ class FilesThread implements FilesView {
   #isOpening = false
   #isEnded = false
 
-  constructor(worker: Worker, signal: AbortSignal, onEnd: () => void) {
+  constructor(owner: string, worker: Worker, signal: AbortSignal, onEnd: () => void) {
+    this.owner = owner
     this.#worker = worker
     this.#signal = signal
     this.#onEnd = onEnd
     signal.addEventListener('abort', this.#cancel)
     worker.on('message', (message: FilesMessage) => this.#receive(message))
-    worker.once('error', (error) =>
-      this.#receive({ kind: 'failed', code: 'internal', message: `files worker: ${messageOf(error)}` }),
-    )
+    worker.once('error', (error) => this.#receive({ kind: 'failed', ...explainEnd(error) }))
     worker.once('exit', () => this.#receive({ kind: 'failed', code: 'cancelled', message: 'context canceled' }))
   }
 
@@ -181,11 +225,12 @@ class FilesThread implements FilesView {
     if (this.#isEnded) return
     this.#isEnded = true
     this.#signal.removeEventListener('abort', this.#cancel)
-    await endNativeThread(this.#worker) // its mounts are gone when this has ended
-    this.#onEnd()
+    // Its mounts are gone when this has ended.
+    await within(systemClock, ENDING_MS, endNativeThread(this.#worker).then(this.#onEnd))
   }
 
   send(request: FilesRequest, transfer: ArrayBuffer[] = []): void {
+    this.heardAtMs = performance.now()
     if (request.kind === 'open' || request.kind === 'compare') this.#isOpening = true
     this.#worker.postMessage(request, transfer)
   }
@@ -241,6 +286,7 @@ class FilesThread implements FilesView {
   }
 
   #receive(message: FilesMessage): void {
+    this.heardAtMs = performance.now()
     if (this.#isOpening) this.#leaveOpening()
     if (message.kind === 'taken') {
       this.#credit++
@@ -252,6 +298,15 @@ class FilesThread implements FilesView {
 
   #woken(): Promise<void> {
     return new Promise((resolve) => (this.#wake = resolve))
+  }
+}
+
+function explainEnd(error: unknown): { code: FailureCode; message: string } {
+  if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY')
+    return { code: 'internal', message: `files worker: ${messageOf(error)}` }
+  return {
+    code: 'resource-exhausted',
+    message: 'the names and attributes of these files take more memory than one request may have',
   }
 }
 

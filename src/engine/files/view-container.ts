@@ -32,7 +32,11 @@ export async function viewContainerRoot(engine: Engine, container: Container, si
   if (isAlive(container.state)) return await viewRunning(engine, container, true, signal)
   const layers = layersOf(await requireMounts(engine, container), true)
   const ids = mappedIds(engine, container)
-  return await engine.files.open({ kind: 'layers', layers, writable: undefined, mounts: [], ...ids }, signal)
+  return await engine.files.open(
+    container.id,
+    { kind: 'layers', layers, writable: undefined, mounts: [], ...ids },
+    signal,
+  )
 }
 
 /** To write to, for as long as `work` takes. A container that does not run can't be started meanwhile: its layer is in use. */
@@ -75,7 +79,11 @@ async function viewRunning(
   try {
     const map = mapOf(engine, container)
     const ids = map === undefined ? {} : { ids: map }
-    return await engine.files.open({ kind: 'namespace', namespace, upperDirectory, isRootOnly, ...ids }, signal)
+    return await engine.files.open(
+      container.id,
+      { kind: 'namespace', namespace, upperDirectory, isRootOnly, ...ids },
+      signal,
+    )
   } finally {
     closeSync(namespace)
   }
@@ -104,6 +112,7 @@ async function viewStopped(
     engine.log.warn('undo of a view failed', { container: container.id, error: messageOf(error) }),
   )
   return await engine.files.open(
+    container.id,
     {
       kind: 'layers',
       layers: layersOf(mounts, true),
