@@ -27,6 +27,7 @@ static _Noreturn void become_command(const struct command_plan *command, mode_t 
   restore_limits();
   take_defaults();
   umask(mask);
+  if (command->gives_streams) own_streams(command->uid, command->gid);
   struct cursor arguments = command->arguments, environment = command->environment;
   char **argv = take_texts(&arguments), **envp = take_texts(&environment);
   if (!argv || !envp) errno = E2BIG;

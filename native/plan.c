@@ -139,6 +139,9 @@ int take_command_plan(struct cursor *c, struct command_plan *plan) {
   plan->starts_at_once = flags & 4;
   plan->console = take_text(c);
   take_paths(c, flags & 8, plan->paths);
+  plan->gives_streams = flags & 16;
+  plan->uid = plan->gives_streams ? take_u32(c) : 0;
+  plan->gid = plan->gives_streams ? take_u32(c) : 0;
   struct cursor arguments = plan->arguments;
   if (c->bad || take_u32(&arguments) == 0) return EPROTO;
   if (plan->terminal && (!*plan->console || strchr(plan->console, '/'))) return EINVAL;

@@ -37,7 +37,8 @@ struct process_plan {
 struct command_plan { // another OCI runtime, which makes the process
   struct cursor arguments, environment;
   const char *directory, *pid_file, *console, *paths[3];
-  bool terminal, want_stdin, starts_at_once;
+  bool terminal, want_stdin, starts_at_once, gives_streams;
+  uint32_t uid, gid; // whose its pipes become, where it gives them
 };
 struct relay_plan { // streams of a process that somebody else makes and watches
   bool terminal;
@@ -112,6 +113,7 @@ step_function step_setns, step_setns_init, step_unshare, step_setsid, step_prctl
     step_open_host, step_connect_unix, step_await_fifo, step_make_user_namespace, step_scheduler, step_io_priority, step_memory_policy,
     step_personality, step_cpu_affinity, step_reconfigure, step_copy_tree, step_move_root, step_chroot, step_reopen_null,
     step_own_streams;
+void own_streams(uint32_t uid, uint32_t gid);
 _Noreturn void run_steps(struct child *child, const struct process_plan *plan);
 int slot_fd(struct child *child, uint8_t slot);
 int fill_slot(struct child *child, uint8_t slot, int fd);

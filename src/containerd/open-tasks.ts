@@ -117,7 +117,7 @@ async function openOwn(deps: TasksDeps & TaskSettings, publish: TaskHost['publis
     tasks: new Map(),
     isShim: false,
   }
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  mkdirSync(directory, { recursive: true, mode: 0o711 }) // each bundle is closed in itself
   await adoptTasks(host)
   return new OwnRuntime(host)
 }

@@ -79,14 +79,16 @@ export function planUserNamespace(list: StepList, input: Input): void {
 }
 
 /** What the shim has made for the process is the host's root's, whom the namespace does not know. Streams of a caller's are the caller's affair. */
-export function planGiveStreams(
-  list: StepList,
-  { linux }: RuntimeSpec,
-  launch: Pick<Launch, 'rootless'> | undefined,
-): void {
+export function planGiveStreams(list: StepList, spec: RuntimeSpec, launch: Pick<Launch, 'rootless'> | undefined): void {
+  const root = namespaceRoot(spec)
+  if (launch !== undefined || root === undefined) return
+  list.add("give the streams to the user namespace's root", { op: 'own-streams', ...root })
+}
+
+/** The host's ids of the user namespace's root; undefined where the spec maps none. */
+export function namespaceRoot({ linux }: RuntimeSpec): { uid: number; gid: number } | undefined {
   const [uid, gid] = [rootOf(linux?.uidMappings), rootOf(linux?.gidMappings)]
-  if (launch !== undefined || uid === undefined || gid === undefined) return
-  list.add("give the streams to the user namespace's root", { op: 'own-streams', uid, gid })
+  return uid === undefined || gid === undefined ? undefined : { uid, gid }
 }
 
 function rootOf(mappings: readonly IdMapping[] | undefined): number | undefined {

@@ -104,6 +104,8 @@ test('stream paths stand after the PID namespace, and at the end of a command', 
   assert.equal(encodeExecPlan(plan, streams).toString('hex'), expected)
   const command = bytes(`42504c4e 0100 0300 ${COMMAND_BYTES} 0d 01000000 63 00 ${paths}`)
   assert.equal(encodeCommandPlan(COMMAND, streams).toString('hex'), command)
+  const owned = bytes(`42504c4e 0100 0300 ${COMMAND_BYTES} 1d 01000000 63 00 ${paths} 07000000 08000000`)
+  assert.equal(encodeCommandPlan({ ...COMMAND, streamOwner: { uid: 7, gid: 8 } }, streams).toString('hex'), owned)
 })
 
 test('a relay is a flag and three paths', () => {

@@ -15,6 +15,7 @@ const COMMAND_TERMINAL = 1
 const COMMAND_STDIN = 2
 const COMMAND_STARTS_AT_ONCE = 4
 const COMMAND_STREAM_PATHS = 8
+const COMMAND_STREAM_OWNER = 16
 const RELAY_TERMINAL = 1
 /** What a file holds: the third number of its header. */
 const CONTENT = {
@@ -94,10 +95,12 @@ function writeCommand(command: CommandPlan, streams: StreamPaths | undefined, wr
     (command.terminal ? COMMAND_TERMINAL : 0) |
     (command.stdin ? COMMAND_STDIN : 0) |
     (command.startsAtOnce ? COMMAND_STARTS_AT_ONCE : 0) |
-    (streams === undefined ? 0 : COMMAND_STREAM_PATHS)
+    (streams === undefined ? 0 : COMMAND_STREAM_PATHS) |
+    (command.streamOwner === undefined ? 0 : COMMAND_STREAM_OWNER)
   writer.texts(command.argv).texts(command.env).text(command.cwd).text(command.pidFile)
   writer.u8(flags).text(command.consoleSocket)
   if (streams !== undefined) writePaths(streams, writer)
+  if (command.streamOwner !== undefined) writer.u32(command.streamOwner.uid).u32(command.streamOwner.gid)
 }
 
 function writeProcess(plan: ProcessPlan, streams: StreamPaths | undefined, writer: PlanWriter): void {

@@ -91,6 +91,8 @@ export interface CommandPlan {
   consoleSocket: string
   /** The command starts the process too (`exec --detach`): it is `running` as soon as it is known. */
   startsAtOnce: boolean
+  /** Whose the pipes of its standard streams become before it runs: a user namespace's root, who could not open them anew. Left out: ours. */
+  streamOwner?: { uid: number; gid: number }
 }
 
 /** Where the shim copies a process's streams besides the stream socket: paths of FIFOs or, for output, regular files to append to. '' is nowhere. */

@@ -1,15 +1,5 @@
 // A task's bundle as shims expect it: config.json, the place of the root file system, a directory on disk, and what finds the shim again.
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -17,6 +7,7 @@ import { readTextIfExists, replaceFileSync } from '../../base/atomic-file.ts'
 import { list, natural, object, text } from '../../runtime/json-shape.ts'
 import { checkIdentifier } from '../identifier.ts'
 import type { Any } from '../../wire/shim-v2/messages.ts'
+import { admitContainerRoot } from '../tasks/admit-container-root.ts'
 import { jsonOf } from '../tasks/json-of.ts'
 import { unmountAll } from '../tasks/open-rootfs.ts'
 import { type Endpoint, parseStartAnswer } from './start-answer.ts'
@@ -49,7 +40,7 @@ export async function makeBundle(
   await rm(work, { recursive: true, force: true })
   mkdirSync(dirname(bundle.path), { recursive: true, mode: 0o711 })
   mkdirSync(bundle.path, { mode: 0o700 })
-  admitContainerRoot(bundle.path, parsed)
+  admitContainerRoot(bundle.path, parseSpec(parsed, '').linux?.gidMappings)
   mkdirSync(join(bundle.path, 'rootfs'), { mode: 0o711 })
   mkdirSync(work, { recursive: true, mode: 0o711 })
   symlinkSync(work, join(bundle.path, 'work'))
@@ -77,15 +68,6 @@ export function readCgroupsPath({ path }: Bundle): string | undefined {
   } catch {
     return undefined // a crash came before it was written whole
   }
-}
-
-/** In a user namespace the container's root is somebody on the host who must be able to reach the root file system. */
-function admitContainerRoot(path: string, spec: unknown): void {
-  const { linux } = parseSpec(spec, '')
-  const gid = linux?.gidMappings?.find(({ containerID }) => containerID === 0)?.hostID ?? 0
-  if (gid === 0) return
-  chownSync(path, process.geteuid?.() ?? 0, gid)
-  chmodSync(path, 0o710)
 }
 
 /** Unmounts what is left of the root file system; the directories vanish under their names at once. Safe to repeat. */

@@ -5,6 +5,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { ERRNO, errnoText } from '../../linux/kernel-error.ts'
+import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
+import { namespaceRoot } from '../../runtime/plan-namespaces.ts'
 import { type CommandPlan, StepFailure } from '../../shim/shim.ts'
 
 /** What a caller asks for; it stands in the task's record. */
@@ -160,6 +162,12 @@ export class RuntimeCommands {
     const logging = ['--log', log, '--log-format', 'json']
     return [this.#program, '--root', this.#root, ...logging, ...systemd]
   }
+}
+
+/** In a user namespace the pipes that the shim makes are its root's. */
+export function withOwnedStreams(plan: CommandPlan, spec: RuntimeSpec): CommandPlan {
+  const streamOwner = namespaceRoot(spec)
+  return streamOwner === undefined ? plan : { ...plan, streamOwner }
 }
 
 /** The last error of the runtime's log; where there is none, what its standard error said. */

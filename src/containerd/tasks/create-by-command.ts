@@ -5,7 +5,7 @@ import { Failure } from '../../base/failure.ts'
 import type { UndoStack } from '../../base/undo-stack.ts'
 import { cgroupOfProcess } from '../../linux/cgroup/cgroup-of-process.ts'
 import { INIT_PROCESS, type Shim, type ShimSettings } from '../../shim/shim.ts'
-import { explainCommand, type RuntimeCommands } from './by-command.ts'
+import { explainCommand, type RuntimeCommands, withOwnedStreams } from './by-command.ts'
 import { framed } from './explain-failure.ts'
 import { mountRootfs, type RootfsMount, unmountAll } from './open-rootfs.ts'
 import type { Stdio } from './open-stdio.ts'
@@ -34,9 +34,11 @@ export async function createByCommand(
   undo.defer(async () => void (await commands.run('delete', 'undo', { flags: ['--force'] })))
   const { plan, log } = commands.create({ terminal, stdin: stdin !== '' })
   const streams = stdio.paths === undefined ? {} : { streams: stdio.paths }
-  const shim = await host.spawnShim(settings, { command: plan }, undefined, streams).catch((error: unknown) => {
-    throw framed(host, 'failed to create shim task: ', explainCommand('OCI runtime create failed', log, error))
-  })
+  const shim = await host
+    .spawnShim(settings, { command: withOwnedStreams(plan, task.spec) }, undefined, streams)
+    .catch((error: unknown) => {
+      throw framed(host, 'failed to create shim task: ', explainCommand('OCI runtime create failed', log, error))
+    })
   const pid = shim.processes.get(INIT_PROCESS)?.pid
   if (pid === undefined) throw new Failure('internal', `${commands.name}: no process`)
   task.cgroup = cgroupOfProcess(pid, host.kernel)

@@ -1,7 +1,7 @@
 // tasks.Create: from a container's spec and root file system to a process that waits for its start.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { Failure, withSubject } from '../../base/failure.ts'
 import { UndoStack } from '../../base/undo-stack.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
@@ -11,6 +11,7 @@ import type { Launch } from '../../runtime/plan-types.ts'
 import { readRootfsFacts } from '../../runtime/read-rootfs-facts.ts'
 import { INIT_PROCESS, type Shim, type ShimSettings } from '../../shim/shim.ts'
 import { parseStdioUri } from '../client/stdio-uri.ts'
+import { admitContainerRoot } from './admit-container-root.ts'
 import type { RuntimeChoice, SavedImages } from './by-command.ts'
 import { type CommandCreation, createByCommand } from './create-by-command.ts'
 import { explainCreateFailure, framed } from './explain-failure.ts'
@@ -126,11 +127,14 @@ function requireCommands(
 }
 
 /** A bundle directory that no task owns is what a crash left: it is replaced. */
-function makeBundle(host: TaskHost, { bundle }: Task, undo: UndoStack): void {
+function makeBundle(host: TaskHost, { bundle, spec }: Task, undo: UndoStack): void {
   // What is mounted there is somebody's data. Synchronous: in a tmpfs that is done sooner than a thread of the pool is woken.
   unmountAll(host.kernel, join(bundle, 'rootfs'))
   rmSync(bundle, { recursive: true, force: true })
-  mkdirSync(join(bundle, 'rootfs'), { recursive: true, mode: 0o711 })
+  mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 })
+  mkdirSync(bundle, { mode: 0o700 })
+  admitContainerRoot(bundle, spec.linux?.gidMappings)
+  mkdirSync(join(bundle, 'rootfs'), { mode: 0o711 })
   undo.defer(() => rm(bundle, { recursive: true, force: true }))
 }
 

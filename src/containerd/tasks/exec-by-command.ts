@@ -3,7 +3,7 @@
 import { closeSync, constants, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ProcessSpec } from '../../oci/runtime-spec.ts'
-import { explainCommand, type RuntimeCommands } from './by-command.ts'
+import { explainCommand, type RuntimeCommands, withOwnedStreams } from './by-command.ts'
 import { framed } from './explain-failure.ts'
 import type { Stdio } from './open-stdio.ts'
 import { requireShim, type Task, type TaskProcess } from './task.ts'
@@ -24,7 +24,7 @@ export async function makeExecByCommand(
   const options = stdio.paths === undefined ? {} : { streams: stdio.paths }
   const shim = requireShim(task)
   const running = shim
-    .add(process.id, { command: plan }, options)
+    .add(process.id, { command: withOwnedStreams(plan, task.spec) }, options)
     .then(({ pid }) => {
       process.pid = pid
     })

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cgroupOfProcess } from '../../linux/cgroup/cgroup-of-process.ts'
 import { INIT_PROCESS } from '../../shim/shim.ts'
-import { explainCommand, type RuntimeCommands, type SavedImages } from './by-command.ts'
+import { explainCommand, type RuntimeCommands, type SavedImages, withOwnedStreams } from './by-command.ts'
 import { type CommandCreation, prepareBundle } from './create-by-command.ts'
 import { framed } from './explain-failure.ts'
 import type { Task } from './task.ts'
@@ -42,9 +42,11 @@ async function restore(
   mkdirSync(workPath, { recursive: true, mode: 0o700 })
   const { plan, log } = commands.restore({ ...saved, workPath }, { terminal, stdin: stdin !== '' })
   const streams = stdio.paths === undefined ? {} : { streams: stdio.paths }
-  const shim = await host.spawnShim(settings, { command: plan }, undefined, streams).catch((error: unknown) => {
-    throw framed(host, 'failed to start shim task: ', explainCommand('OCI runtime restore failed', log, error))
-  })
+  const shim = await host
+    .spawnShim(settings, { command: withOwnedStreams(plan, task.spec) }, undefined, streams)
+    .catch((error: unknown) => {
+      throw framed(host, 'failed to start shim task: ', explainCommand('OCI runtime restore failed', log, error))
+    })
   task.init.pid = shim.processes.get(INIT_PROCESS)?.pid ?? 0
   try {
     task.cgroup = cgroupOfProcess(task.init.pid, host.kernel)
