@@ -6,9 +6,10 @@ import { hasErrno } from '../linux/kernel-error.ts'
 import { BLOCK_SIZE, type ByteString, NO_XATTRS, type TarEntry } from '../wire/tar/entry.ts'
 import { DEFAULT_TAR_LIMITS } from '../wire/tar/tar-parser.ts'
 import { encodeTarHeader } from '../wire/tar/write-tar.ts'
-import type { OwnerMap } from './owner-map.ts'
+import { CAPABILITY, inNoNamespace } from './file-capability.ts'
 import { contentOf, openRegular } from './file-content.ts'
 import { childOf, type FileFacts, factsOf, namesIn, type TreePath } from './file-facts.ts'
+import type { OwnerMap } from './owner-map.ts'
 
 export interface ArchiveRequest {
   /** Absolute, as the caller sees it; a slash or `/.` at the end follows a symlink there. */
@@ -20,8 +21,6 @@ export interface ArchiveRequest {
   /** Left out: entries have the owners that files have. */
   owners?: OwnerMap | undefined
 }
-
-const CAPABILITY = 'security.capability'
 
 /** The archive's bytes in pieces; each is the caller's. What goes away or can't be read meanwhile is left out, as with any archiver. */
 export function* archiveTree(request: ArchiveRequest): Generator<Buffer> {
@@ -121,19 +120,6 @@ function entryOf(name: ByteString, facts: FileFacts, owners: OwnerMap | undefine
     deviceMinor: isDevice ? device.minor : 0,
     xattrs: capability === undefined ? NO_XATTRS : new Map([[CAPABILITY, inNoNamespace(capability)]]),
   }
-}
-
-const REVISION_AT = 3
-const REVISION_2 = 2
-const REVISION_3 = 3
-const REVISION_2_SIZE = 20
-
-/** A capability of a user namespace (revision 3) names an id of this host, and would mean nothing elsewhere. */
-function inNoNamespace(capability: Buffer): Buffer {
-  if (capability[REVISION_AT] !== REVISION_3) return capability
-  const plain = Buffer.from(capability.subarray(0, REVISION_2_SIZE))
-  plain[REVISION_AT] = REVISION_2
-  return plain
 }
 
 /** Undefined for what no reader would take, Go's and ours. */

@@ -13,10 +13,11 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
+import { Failure } from '../base/failure.ts'
 import { NO_XATTRS, type TarEntry } from '../wire/tar/entry.ts'
 import { TarParser } from '../wire/tar/tar-parser.ts'
 import { type TarSource, writeTar } from '../wire/tar/write-tar.ts'
-import { TreeExtractor } from './extract-tree.ts'
+import { type ExtractOptions, TreeExtractor } from './extract-tree.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'extract-'))
 const root = join(directory, 'root')
@@ -42,9 +43,9 @@ const link = (name: string, linkName: string, type: 'symlink' | 'hardlink' = 'sy
 })
 const folder = (name: string): TarSource => ({ entry: { ...PLAIN, name, type: 'directory', mode: 0o755 } })
 
-async function extract(sources: TarSource[], options: { followsLinks?: boolean; keepsKinds?: boolean } = {}) {
-  const { followsLinks = false, keepsKinds = false } = options
-  const extractor = new TreeExtractor({ directory: root, owner: 'mine', keepsKinds, followsLinks })
+async function extract(sources: TarSource[], options: Partial<ExtractOptions> = {}) {
+  const given = { directory: root, owner: 'mine', keepsKinds: false, followsLinks: false } as const
+  const extractor = new TreeExtractor({ ...given, ...options })
   const parser = new TarParser(extractor)
   try {
     for await (const part of writeTar(sources)) parser.push(part)
@@ -102,6 +103,20 @@ test('links that were there before, and those of an archive that may have them, 
   await extract([link('other', outside), file('mine/one')])
   await extract([link('theirs', outside), file('theirs/two')], { followsLinks: true })
   assert.deepEqual(readdirSync(outside), ['one', 'two'])
+})
+
+test('a file whose owner has no place in the map leaves what was there, and nothing of its own', async () => {
+  writeFileSync(join(root, 'old'), 'kept')
+  const owners = {
+    told: () => assert.fail('nothing is packed'),
+    given: () => {
+      throw new Failure('unknown', 'container ID 0 cannot be mapped to a host ID')
+    },
+  }
+  for (const source of [file('old', 'new'), file('new'), folder('made'), link('link', 'old'), file('parent/new')])
+    await assert.rejects(extract([source], { owner: 'archived', owners }), /cannot be mapped/)
+  assert.deepEqual(readdirSync(root), ['old'])
+  assert.equal(readFileSync(join(root, 'old'), 'utf8'), 'kept')
 })
 
 test('what was there is replaced, not written into; kinds are kept where that is asked for', async () => {

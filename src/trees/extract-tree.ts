@@ -21,6 +21,7 @@ import { Failure } from '../base/failure.ts'
 import { lsetxattrBytes, mknodBytes, setTimesBytes } from '../linux/byte-path.ts'
 import { hasErrno } from '../linux/kernel-error.ts'
 import { type ByteString, displayName, type TarEntry, type TarTime } from '../wire/tar/entry.ts'
+import { CAPABILITY, inNamespaceOf } from './file-capability.ts'
 import type { OwnerMap } from './owner-map.ts'
 import type { TarSink } from '../wire/tar/tar-parser.ts'
 
@@ -52,6 +53,7 @@ export class TreeExtractor implements TarSink {
   readonly #links = new Set<string>()
   #path: ByteString = ''
   #entry: TarEntry | undefined
+  #owner = { uid: 0, gid: 0 }
   #fd: number | undefined
 
   constructor(options: ExtractOptions) {
@@ -65,6 +67,7 @@ export class TreeExtractor implements TarSink {
     this.#entry = undefined
     if (!isWithin(this.#root, path)) throw new Failure('unknown', `${quoted(name)} is outside of ${quoted(this.#root)}`)
     this.#refuseLinkedParents(path)
+    this.#owner = this.#ownerOf(entry) // before anything gives way to what may not be
     this.#makeParents(path)
     this.#path = path
     if (!this.#clear(path, name, entry)) return
@@ -79,7 +82,7 @@ export class TreeExtractor implements TarSink {
 
   end(): void {
     if (this.#fd === undefined || this.#entry === undefined) return
-    const { uid, gid } = this.#ownerOf(this.#entry)
+    const { uid, gid } = this.#owner
     // After the content: a write takes set-user-ID and file capabilities away.
     if (this.#options.owner !== 'mine') fchownSync(this.#fd, uid, gid)
     fchmodSync(this.#fd, this.#entry.mode)
@@ -149,7 +152,7 @@ export class TreeExtractor implements TarSink {
 
   #setAttributes(path: ByteString, entry: TarEntry): void {
     const target = bytesOf(path)
-    const { uid, gid } = this.#ownerOf(entry)
+    const { uid, gid } = this.#owner
     if (this.#options.owner !== 'mine') lchownSync(target, uid, gid)
     this.#setXattrs(path, entry)
     if (entry.type !== 'symlink') chmodSync(target, entry.mode)
@@ -161,12 +164,17 @@ export class TreeExtractor implements TarSink {
   #setXattrs(path: ByteString, entry: TarEntry): void {
     for (const [name, value] of entry.xattrs) {
       try {
-        lsetxattrBytes(bytesOf(path), Buffer.from(name, 'latin1'), value)
+        lsetxattrBytes(bytesOf(path), Buffer.from(name, 'latin1'), this.#attributeOf(name, value))
       } catch (error) {
         // What this file may not have is no reason to refuse it.
         if (!hasErrno(error, 'EPERM')) throw error
       }
     }
+  }
+
+  #attributeOf(name: ByteString, value: Uint8Array): Uint8Array {
+    const root = name === CAPABILITY ? this.#options.owners?.given({ uid: 0, gid: 0 }) : undefined
+    return root === undefined ? value : inNamespaceOf(root.uid, value)
   }
 
   #ownerOf(entry: TarEntry): { uid: number; gid: number } {
