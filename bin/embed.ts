@@ -16,6 +16,8 @@ import { serveApi } from '../src/engine/serve-api.ts'
 import { loadConfig } from '../src/engine/load-config.ts'
 import { openEngine } from '../src/engine/open-engine.ts'
 import { lockDataRoot } from '../src/engine/pid-file.ts'
+import { addRemapUser } from '../src/engine/userns/add-remap-user.ts'
+import { hostDatabase } from '../src/engine/userns/resolve-remap.ts'
 import { openNativeKernel } from '../src/linux/native-kernel.ts'
 
 export interface BerthOptions {
@@ -38,7 +40,7 @@ export interface Berth extends AsyncDisposable {
 export async function openBerth(options: BerthOptions): Promise<Berth> {
   const { directory, shimPath, flags = [], log = silentLog } = options
   const roots = ['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'exec')]
-  const { config } = loadConfig([...roots, ...flags])
+  const { config } = loadConfig([...roots, ...flags], process.env, hostDatabase(addRemapUser))
   await using undo = new UndoStack((error) => log.warn('closing', { error: String(error) }))
   undo.defer(lockDataRoot(openNativeKernel(), config.dataRoot))
   const containerd = undo.use(

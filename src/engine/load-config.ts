@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { API_VERSION_MIN } from '../api/versions.ts'
-import { withSubject } from '../base/failure.ts'
+import { Failure, withSubject } from '../base/failure.ts'
 import type { LogFormat, LogLevel } from '../base/log.ts'
 import { checkConfig, checkMinApiVersion, checkStart, invalid } from './check-config.ts'
 import type { EngineConfig, TlsSettings } from './config.ts'
@@ -16,9 +16,8 @@ import { aboutFile, type ConfigFile, readConfigFile } from './settings/read-conf
 import { OWN_RUNTIMES, type RuntimeSetting } from './settings/runtime-setting.ts'
 import { SETTINGS } from './settings/setting-table.ts'
 import type { SettingValue, Ulimit } from './settings/setting-value.ts'
-import { addRemapUser } from './userns/add-remap-user.ts'
 import { type IdMap, mappedRoot } from './userns/id-map.ts'
-import { hostDatabase, resolveRemap } from './userns/resolve-remap.ts'
+import { hostDatabase, resolveRemap, type UserDatabase } from './userns/resolve-remap.ts'
 
 export const CONFIG_FILE = '/etc/berth/daemon.json'
 const CDI_DIRECTORIES = ['/etc/cdi', '/var/run/cdi']
@@ -35,8 +34,12 @@ export interface LoadedConfig {
   configFile: string
 }
 
-/** Throws Failure('invalid-argument') in Docker's words. */
-export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): LoadedConfig {
+/** Throws Failure('invalid-argument') in Docker's words. @param users of `userns-remap`; left out: the host's, to which nobody is added */
+export function loadConfig(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+  users: UserDatabase = hostDatabase(addNobody),
+): LoadedConfig {
   const flags = parseFlags(argv)
   const configFile = flags.configFile ?? CONFIG_FILE
   const isRun = flags.action !== 'help' && flags.action !== 'version'
@@ -49,7 +52,7 @@ export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv = pro
     else checkConfig(config)
     checkStart(config, values)
   }
-  const idMap = flags.action === 'run' ? resolveRemap(config.usernsRemap, hostDatabase(addRemapUser)) : undefined
+  const idMap = flags.action === 'run' ? resolveRemap(config.usernsRemap, users) : undefined
   const isRootItself = flags.action === 'run' && config.usernsRemap !== '' && idMap === undefined
   const inert = SETTINGS.filter(({ key, hasNoEffect }) => hasNoEffect && flags.values.has(key))
   const warnings = [
@@ -60,6 +63,10 @@ export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv = pro
   ]
   const mapped = idMap === undefined ? config : buildConfig(values, env, idMap)
   return { action: flags.action, config: mapped, warnings, flags, file, configFile }
+}
+
+function addNobody(name: string): never {
+  throw new Failure('unavailable', `no such user: ${name}`)
 }
 
 function checkMerged(config: EngineConfig): void {

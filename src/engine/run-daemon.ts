@@ -22,6 +22,8 @@ import { lockDataRoot, removePidFile, writePidFile } from './pid-file.ts'
 import { exportProxies } from './settings/proxy-setting.ts'
 import { formatHelp } from './settings/parse-flags.ts'
 import { nextStopSignal } from './stop-signals.ts'
+import { addRemapUser } from './userns/add-remap-user.ts'
+import { hostDatabase } from './userns/resolve-remap.ts'
 
 const PROGRAM = 'berthd'
 /** A containerd that died is back within half a second; a request waits for it rather than fail. */
@@ -39,7 +41,7 @@ export interface Surroundings {
 /** Resolves with the exit code once the daemon has been told to go, or could not start. */
 export async function runDaemon(surroundings: Surroundings): Promise<number> {
   try {
-    const loaded = loadConfig(surroundings.argv)
+    const loaded = loadConfig(surroundings.argv, process.env, hostDatabase(addRemapUser))
     if (loaded.action === 'help') return print(formatHelp(PROGRAM))
     if (loaded.action === 'version') return print(`Berth version ${BERTH_VERSION}\n`)
     if (loaded.action === 'validate') return await validate(loaded.config)
