@@ -10,31 +10,18 @@ import { eventually, must, run } from '../harness/command.ts'
 import { startDockerd } from '../harness/dockerd.ts'
 import { pushBusybox } from '../harness/images.ts'
 import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
+import { COUNT, coverUserFiles, FIRST } from '../harness/mapped-users.ts'
 import { BIN } from '../harness/root.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
-
-const FIRST = 231_072
-const COUNT = 65_536
 
 let engine: TestEngine
 let registry: TestRegistry
 let image: string
 let rest: string[]
-
-/** The file is put over the host's in this test's own mount namespace, in which the daemons run. */
-async function cover(file: string, text: string): Promise<void> {
-  const path = `${process.env['TMPDIR'] ?? '/tmp'}/userns-remap-${process.pid}-${file.replaceAll('/', '-')}`
-  writeFileSync(path, text)
-  if ((await run(['test', '-e', file])).code !== 0) writeFileSync(file, '')
-  await must(['mount', '--bind', path, file])
-}
+let users: AsyncDisposable
 
 before(async () => {
-  const [passwd, group] = ['/etc/passwd', '/etc/group'].map((file) => readFileSync(file, 'utf8'))
-  await cover('/etc/passwd', `${passwd}mapped:x:6123:6123::/:/bin/false\nrangeless:x:6124:6124::/:/bin/false\n`)
-  await cover('/etc/group', `${group}mapped:x:6123:\nrangeless:x:6124:\n`)
-  await cover('/etc/subuid', `mapped:${FIRST}:${COUNT}\n`)
-  await cover('/etc/subgid', `6123:${FIRST}:${COUNT}\n`)
+  users = await coverUserFiles()
   engine = await startEngine({ args: ['--userns-remap', 'mapped'] })
   registry = await startRegistry(`${engine.directory}/registry`)
   await pushBusybox(registry.host)
@@ -47,7 +34,7 @@ before(async () => {
 after(async () => {
   await registry[Symbol.asyncDispose]()
   await engine[Symbol.asyncDispose]()
-  for (const file of ['/etc/passwd', '/etc/group', '/etc/subuid', '/etc/subgid']) await must(['umount', file])
+  await users[Symbol.asyncDispose]()
 })
 
 const dataRoot = () => join(engine.directory, 'data', `${FIRST}.${FIRST}`)
