@@ -48,6 +48,17 @@ function placeOf(engine: TestEngine, path: string): string {
   return join(engine.directory, mapped === undefined ? path : path.replace(/^data/, `data/${mapped}`))
 }
 
+/** As nothingBut, but for what a pull that was cut or killed keeps for the next one of its name: blobs and uploads, the lease that lists them, and snapshots that a blob names. */
+export async function nothingButKept(before: readonly string[], engine: TestEngine): Promise<void> {
+  const known = new Set(before)
+  await eventually('nothing is left behind but for the next pull', 15_000, async () => {
+    const left = (await listLeavings(engine)).filter((line) => !known.has(line))
+    const isKept = left.some((line) => line.startsWith('leases pulled-'))
+    const strange = left.filter((line) => !isKept || !/^(?:blob|ingest|snapshot|leases pulled-)/.test(line))
+    return strange.length === 0 || Promise.reject(new Error(`\n${left.join('\n')}\n`))
+  })
+}
+
 function readNames(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : []
 }

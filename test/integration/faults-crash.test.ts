@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import { isAlive } from '../harness/berth.ts'
 import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { type CommandResult, eventually } from '../harness/command.ts'
-import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
+import { listLeavings, makeInitLayer, nothingBut, nothingButKept } from '../harness/leavings.ts'
 
 let engine: BusyboxEngine
 let image: string
@@ -95,7 +95,7 @@ for (const who of ['engine', 'containerd'] as const) {
     const rest = await listLeavings(engine)
     for (const delayMs of delays(DELAY_MS_MAX * 2)) {
       await interrupted(who, delayMs, 'pull', '-q', image)
-      if ((await engine.ok('images', '-q')) === '') await nothingBut(rest, engine)
+      if ((await engine.ok('images', '-q')) === '') await nothingButKept(rest, engine)
       await engine.ok('pull', '-q', image)
       assert.equal(await engine.ok('run', '--rm', image, 'echo', 'whole'), 'whole')
       await engine.ok('rmi', image)

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test'
 import { isAlive, startEngine, type TestEngine } from '../harness/berth.ts'
 import { eventually, must, run } from '../harness/command.ts'
 import { pushBusybox, pushImage } from '../harness/images.ts'
-import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
+import { listLeavings, makeInitLayer, nothingBut, nothingButKept } from '../harness/leavings.ts'
 import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
 let directory: string
@@ -63,7 +63,7 @@ test('a pull that does not fit fails with no space left on device, and leaves no
   await nothingBut(rest, engine)
 })
 
-test('a layer that fits packed but not unpacked fails the same way', async () => {
+test('a layer that fits packed but not unpacked fails the same way; what came of it is kept until its room is wanted', async () => {
   const tar = join(tmpdir(), `berth-sparse-${process.pid}.tar`)
   await must([
     'sh',
@@ -75,8 +75,11 @@ test('a layer that fits packed but not unpacked fails the same way', async () =>
   const layer = await engine.docker(['pull', `${registry.host}/zeros:1`])
   assert.equal(layer.code, 1)
   assert.match(layer.stderr, /no space left on device/)
-  await nothingBut(rest, engine)
+  await nothingButKept(rest, engine)
   assert.equal(await engine.ok('run', '--rm', image, 'echo', 'fine'), 'fine')
+  assert.match((await listLeavings(engine)).join('\n'), /^leases pulled-/m)
+  await engine.ok('image', 'prune', '-f')
+  await nothingBut(rest, engine)
 })
 
 for (const leaveBytes of [0, 4096, 16_384]) {

@@ -15,7 +15,7 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { MEDIA_TYPE } from '../../src/oci/media-type.ts'
 import { parseReference } from '../../src/oci/parse-reference.ts'
 import { pullImage } from '../../src/registry/client/pull-image.ts'
-import type { BlobSink, PullRequest } from '../../src/registry/client/puller.ts'
+import type { BlobSink, BlobSource, PullRequest } from '../../src/registry/client/puller.ts'
 import { pushImage } from '../../src/registry/client/push-image.ts'
 import { must } from '../harness/command.ts'
 import { pushImage as pushBySkopeo } from '../harness/images.ts'
@@ -32,9 +32,9 @@ class MemorySink implements BlobSink {
     return this.blobs.has(digest)
   }
 
-  async write(descriptor: Descriptor, source: AsyncIterable<Uint8Array>): Promise<void> {
+  async write(descriptor: Descriptor, source: BlobSource): Promise<void> {
     const parts: Uint8Array[] = []
-    for await (const part of source) parts.push(Buffer.from(part))
+    for await (const part of typeof source === 'function' ? source(0) : source) parts.push(Buffer.from(part))
     const bytes = Buffer.concat(parts)
     if (bytes.length !== descriptor.size || digestOf(bytes) !== descriptor.digest)
       throw new Failure('data-loss', 'sink: unexpected content')

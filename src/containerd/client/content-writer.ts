@@ -3,7 +3,7 @@ import { Failure, isFailure } from '../../base/failure.ts'
 import { WriteAction, type WriteContentResponse } from '../../gen/services/content_pb.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
-import type { BlobSink } from '../../registry/client/puller.ts'
+import type { BlobSink, BlobSource } from '../../registry/client/puller.ts'
 import type { ContainerdClient } from './client.ts'
 
 /** Of the names of our uploads. */
@@ -16,17 +16,42 @@ export interface ContentSinkOptions {
   labelsOf?: (descriptor: Descriptor) => Record<string, string>
 }
 
-/** Uploads are named after the digest: two that want the same blob at once take turns, and the second finds it there. */
+/** What an upload of the blob is called. */
+export function uploadRef(digest: Digest): string {
+  return `${UPLOAD_PREFIX}${digest}`
+}
+
+/** How much of a blob an upload that broke off has left. */
+export async function uploadedBytes(client: ContainerdClient, digest: Digest): Promise<number> {
+  try {
+    const { status } = await client.content.status({ ref: uploadRef(digest) })
+    return Number(status?.offset ?? 0)
+  } catch (error) {
+    if (isFailure(error, 'not-found')) return 0
+    throw error
+  }
+}
+
+/**
+ * Uploads are named after the digest: two that want the same blob at once take turns, and the second finds it there, or what the first has left. Where what is
+ * left turns out to be of something else, the blob is written from its beginning.
+ */
 export function openContentSink(client: ContainerdClient, options: ContentSinkOptions = {}): BlobSink {
   return {
     has: (descriptor) => hasBlob(client, descriptor),
     write: async (descriptor, source, signal) => {
       const labels = options.labelsOf?.(descriptor) ?? {}
-      for (;;) {
+      for (let isFresh = false; ; ) {
         try {
           return await writeBlob(client, descriptor, labels, source, signal)
         } catch (error) {
           if (isFailure(error, 'already-exists')) return
+          if (error instanceof WrongRest && !isFresh) {
+            isFresh = true
+            await client.content.abort({ ref: uploadRef(descriptor.digest) }).catch(ifGone)
+            continue
+          }
+          if (error instanceof WrongRest) throw error.cause
           // Somebody else is writing it. `source` is untouched: the lock is asked for before the first byte is taken.
           if (!isFailure(error, 'unavailable') || !error.message.includes('locked for')) throw error
           await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS))
@@ -39,6 +64,17 @@ export function openContentSink(client: ContainerdClient, options: ContentSinkOp
 }
 
 const LOCK_RETRY_MS = 100
+
+/** The upload can't become this blob for what it was before: the bytes that were there, or the size that somebody else claimed for the blob. */
+class WrongRest extends Failure {
+  constructor(cause: Failure) {
+    super(cause.code, cause.message, { cause })
+  }
+}
+
+function ifGone(error: unknown): void {
+  if (!isFailure(error, 'not-found')) throw error
+}
 
 /** What this process writes at this moment: not every containerd refuses to throw away an upload that somebody is at. */
 const uploading = new Set<Digest>()
@@ -57,80 +93,117 @@ async function hasBlob(client: ContainerdClient, descriptor: Descriptor): Promis
   }
 }
 
-/** One Write stream: STAT takes the lock, WRITE per chunk, COMMIT; each is answered before the next but writes, which go on without waiting. */
+/**
+ * One Write stream: STAT takes the lock and tells what is there, WRITE per chunk, COMMIT; each is answered before the next but writes, which go on without
+ * waiting. Where the source breaks, what it has given is written before its error is thrown.
+ */
 async function writeBlob(
   client: ContainerdClient,
   descriptor: Descriptor,
   labels: Record<string, string>,
-  source: AsyncIterable<Uint8Array>,
+  source: BlobSource,
   signal: AbortSignal,
 ): Promise<void> {
-  const gate = new Gate()
-  void gate.opened.then((isMine) => {
-    if (isMine) uploading.add(descriptor.digest)
+  const upload: Upload = { descriptor, labels, source, gate: new Gate(), startOffset: 0, hasBegun: false }
+  const { gate } = upload
+  void gate.opened.then((offset) => {
+    if (offset !== undefined) uploading.add(descriptor.digest)
   })
-  const responses = client.content.write(requestsOf(descriptor, labels, source, gate), { signal })
   let last: WriteContentResponse | undefined
   try {
-    for await (const response of responses) {
-      gate.open(true)
+    for await (const response of client.content.write(requestsOf(upload), { signal })) {
+      gate.open(Number(response.offset))
       last = response
     }
+  } catch (error) {
+    throw upload.broken?.error ?? asWrongRest(upload, error)
   } finally {
-    gate.open(false)
-    if (await gate.opened) uploading.delete(descriptor.digest)
+    gate.open(undefined)
+    if ((await gate.opened) !== undefined) uploading.delete(descriptor.digest)
   }
+  if (upload.broken !== undefined) throw upload.broken.error
   if (last?.action !== WriteAction.COMMIT)
     throw new Failure('data-loss', `content ${descriptor.digest}: the upload was not committed`)
 }
 
-async function* requestsOf(
-  descriptor: Descriptor,
-  labels: Record<string, string>,
-  source: AsyncIterable<Uint8Array>,
-  gate: Gate,
-) {
+interface Upload {
+  descriptor: Descriptor
+  labels: Record<string, string>
+  source: BlobSource
+  gate: Gate
+  /** Bytes that were there. */
+  startOffset: number
+  /** The lock is ours. */
+  hasBegun: boolean
+  /** What the source threw. */
+  broken?: { error: unknown }
+}
+
+function asWrongRest({ startOffset, hasBegun }: Upload, error: unknown): unknown {
+  if (!isFailure(error)) return error
+  // The original containerd gives this one no code.
+  const isOtherSize = !hasBegun && error.message.includes('provided total differs from status')
+  const isOtherContent = startOffset > 0 && error.code === 'failed-precondition'
+  return isOtherSize || isOtherContent ? new WrongRest(error) : error
+}
+
+async function* requestsOf(upload: Upload) {
+  const { descriptor, labels, source, gate } = upload
   const { digest: expected, size } = descriptor
-  const common = { ref: `${UPLOAD_PREFIX}${expected}`, expected, total: BigInt(size) }
+  const common = { ref: uploadRef(expected), expected, total: BigInt(size) }
   yield { ...common, action: WriteAction.STAT }
-  if (!(await gate.opened)) return // the lock is not ours: no byte of the source is taken
-  let offset = 0
-  for await (const data of inChunks(source)) {
-    // Offset 0 starts an upload over that an earlier process left unfinished.
-    yield { ...common, action: WriteAction.WRITE, offset: BigInt(offset), data }
-    offset += data.length
+  const there = await gate.opened
+  if (there === undefined) return // the lock is not ours: no byte of the source is taken
+  upload.hasBegun = true
+  // A write at 0 starts an upload over that is of no use.
+  upload.startOffset = typeof source === 'function' && there <= size ? there : 0
+  let offset = upload.startOffset
+  try {
+    for await (const data of inChunks(typeof source === 'function' ? source(offset) : source)) {
+      yield { ...common, action: WriteAction.WRITE, offset: BigInt(offset), data }
+      offset += data.length
+    }
+  } catch (error) {
+    upload.broken = { error }
+    return
   }
   yield { ...common, action: WriteAction.COMMIT, offset: BigInt(offset), labels }
 }
 
-/** Pieces that fit into a message, not many more than are needed. */
+/** Pieces that fit into a message, not many more than are needed. What came before the source breaks comes before its error. */
 export async function* inChunks(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let held: Uint8Array[] = []
   let size = 0
-  for await (const data of source) {
-    held.push(data)
-    size += data.length
-    if (size < CHUNK_BYTES) continue
-    const joined = held.length === 1 ? held[0]! : Buffer.concat(held, size)
-    for (let at = 0; at < joined.length; at += MESSAGE_DATA_MAX) yield joined.subarray(at, at + MESSAGE_DATA_MAX)
-    held = []
-    size = 0
+  let broken: { error: unknown } | undefined
+  try {
+    for await (const data of source) {
+      held.push(data)
+      size += data.length
+      if (size < CHUNK_BYTES) continue
+      const joined = held.length === 1 ? held[0]! : Buffer.concat(held, size)
+      held = []
+      size = 0
+      for (let at = 0; at < joined.length; at += MESSAGE_DATA_MAX) yield joined.subarray(at, at + MESSAGE_DATA_MAX)
+    }
+  } catch (error) {
+    broken = { error }
   }
   if (size > 0) yield Buffer.concat(held, size)
+  if (broken !== undefined) throw broken.error
 }
 
 /** Well below the largest message. */
 const MESSAGE_DATA_MAX = 8 << 20
 
 class Gate {
-  #open: (isAnswered: boolean) => void = () => {}
-  /** Whether the first answer came, or the call ended without one. */
-  readonly opened = new Promise<boolean>((resolve) => {
+  #open: (offset: number | undefined) => void = () => {}
+  /** Where the first answer says that the upload stands; undefined where the call ended without one. */
+  readonly opened = new Promise<number | undefined>((resolve) => {
     this.#open = resolve
   })
 
-  open(isAnswered: boolean): void {
-    this.#open(isAnswered)
+  open(offset: number | undefined): void {
+    this.#open(offset)
   }
 }
 

@@ -1,19 +1,14 @@
 // Leases: what a pull brings in belongs to nobody until its image has a name, and must not be collected before.
-import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt'
 import { randomBytes } from 'node:crypto'
 import { isFailure } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
-import { UPLOAD_PREFIX } from '../../containerd/client/content-writer.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { SNAPSHOTTER } from '../container/tasks.ts'
-import type { Engine } from '../engine.ts'
 
-const OWNER_LABEL = 'berth.engine.lease'
+export const OWNER_LABEL = 'berth.engine.lease'
 /** containerd drops a lease at this time, should this engine never come back. */
-const EXPIRE_LABEL = 'containerd.io/gc.expire'
+export const EXPIRE_LABEL = 'containerd.io/gc.expire'
 const LIFETIME_MS = 24 * 3_600_000
-/** An upload that has not grown for so long is nobody's any more. */
-const ABANDONED_MS = 60_000
 
 /** Of pulls that are under way in this process. */
 const held = new Set<string>()
@@ -49,32 +44,19 @@ export async function takeLease(client: ContainerdClient, engineId: string, nowM
   }
 }
 
-/** A killed engine leaves its leases and its uploads, and so does a pull that containerd died under; nothing of theirs is under way any more. */
-export async function dropOldLeases({
-  containerd: client,
-  id: engineId,
-  peer,
-}: Pick<Engine, 'containerd' | 'id' | 'peer'>): Promise<void> {
-  if (held.size === 0) await abortUploads(client, peer.isOwn ? 0 : ABANDONED_MS)
-  const { leases } = await client.leases.list({ filters: [] })
-  for (const { id, labels } of leases)
-    if (labels[OWNER_LABEL] === engineId && !held.has(id)) await dropLease(client, id)
+/** Of a pull, load or the like that is under way in this process. */
+export function isHeld(leaseId: string): boolean {
+  return held.has(leaseId)
 }
 
-/** Whoever writes one of them at this moment keeps it: our containerd refuses to throw it away; with another one, so does its age. */
-async function abortUploads(client: ContainerdClient, ageMs: number): Promise<void> {
-  const { statuses } = await client.content.listStatuses({ filters: [] })
-  const isOld = (updatedAt: Timestamp | undefined) =>
-    updatedAt === undefined || timestampMs(updatedAt) + ageMs <= Date.now()
-  const refs = statuses.flatMap(({ ref, updatedAt }) =>
-    ref.startsWith(UPLOAD_PREFIX) && isOld(updatedAt) ? [ref] : [],
-  )
-  await Promise.allSettled(refs.map((ref) => client.content.abort({ ref })))
+export function isAnyHeld(): boolean {
+  return held.size > 0
 }
 
-async function dropLease(client: ContainerdClient, id: string): Promise<void> {
+/** @param sync what it alone held is gone when this resolves. */
+export async function dropLease(client: ContainerdClient, id: string, sync = true): Promise<void> {
   try {
-    await client.leases.delete({ id, sync: true })
+    await client.leases.delete({ id, sync })
   } catch (error) {
     if (!isFailure(error, 'not-found')) throw error
   }

@@ -4,13 +4,17 @@ import { Failure, isFailure } from '../../base/failure.ts'
 import type { Engine } from '../engine.ts'
 import { parseFilters } from '../http/filters.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
+import { dropKeptPulls } from './kept-pulls.ts'
 import { selectImages } from './list.ts'
 import { removeImage } from './remove.ts'
 
 const FILTERS = ['dangling', 'label', 'label!', 'until']
 const pruning = new WeakSet<Engine>()
 
-/** Nameless images that no container uses; with `dangling=false` all that no container uses. */
+/** What filters choose by, images have, and what is left of a pull has not. */
+const CHOOSING = FILTERS.filter((name) => name !== 'dangling')
+
+/** Nameless images that no container uses; with `dangling=false` all that no container uses. And what pulls that were cut have left. */
 export async function pruneImages(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
   if (pruning.has(engine)) throw new Failure('conflict', 'a prune operation is already running')
   pruning.add(engine)
@@ -27,7 +31,7 @@ async function prune(engine: Engine, request: ApiRequest): Promise<object> {
   const used = new Set(engine.containers.list().map((container) => container.record.image.id))
   const passing = await selectImages(engine, filters.without('dangling'))
   const deleted: ImageDeleteItem[] = []
-  let reclaimed = 0
+  let reclaimed = CHOOSING.some((name) => filters.has(name)) ? 0 : await dropKeptPulls(engine)
   for (const image of passing) {
     if (used.has(image.id) || (onlyDangling && image.repoTags.length > 0)) continue
     const size = await engine.images.sizeBytes(image)

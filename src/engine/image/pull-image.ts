@@ -1,29 +1,28 @@
 // The story of a pull, on the engine's side: a lease for what comes in, layers unpacked while others still arrive, then a name.
-import { systemClock } from '../../base/clock.ts'
-import { isUploading, openContentSink } from '../../containerd/client/content-writer.ts'
-import type { ContainerdClient } from '../../containerd/client/client.ts'
-import type { Digest } from '../../oci/digest.ts'
+import { statfs } from 'node:fs/promises'
+import { Failure } from '../../base/failure.ts'
+import { uploadedBytes } from '../../containerd/client/content-writer.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
 import { releaseMemorySoon } from '../../linux/release-memory.ts'
 import { isConfigType } from '../../oci/media-type.ts'
 import { IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-image-config.ts'
 import { familiarName, familiarReference, withDefaultTag } from '../../oci/parse-reference.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
+import { noRoom } from '../../registry/client/kept-pulls.ts'
 import type { BlobSink, PulledImage, PullRequest } from '../../registry/client/puller.ts'
 import type { RegistryAuth } from '../../registry/upstream/registry-auth.ts'
 import { CERTS_DIRECTORY } from '../../registry/upstream/tls-files.ts'
 import type { Engine } from '../engine.ts'
 import { recordNameOf } from './image-names.ts'
 import type { ImageContent } from './image-store.ts'
+import { type BroughtContent, bringContent, dropKeptPulls } from './kept-pulls.ts'
 import { labelContent, labelSource } from './label-content.ts'
 import { LayerUnpacker } from './layer-unpacker.ts'
 import { type Lease, takeLease } from './lease.ts'
 import { publishImageEvent } from './publish-image-event.ts'
 import type { PullReporter } from './pull-progress.ts'
 import { imageContent } from './read-image.ts'
-
-const ABORT_ATTEMPTS = 50
-const ABORT_RETRY_MS = 20
 
 export interface PullOptions {
   reference: Reference
@@ -33,15 +32,34 @@ export interface PullOptions {
   signal: AbortSignal
 }
 
-/** Resolves with the image and whether the name means another one than before. On failure nothing stays behind. */
+/**
+ * Resolves with the image and whether the name means another one than before. On failure nothing stays behind; but where the line was cut or the disk was full,
+ * what came waits a day for the next pull of the name.
+ */
 export async function pullImage(
   engine: Engine,
   options: PullOptions,
 ): Promise<{ image: ImageContent; isNew: boolean }> {
   const reference = withDefaultTag(options.reference)
+  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+  await using brought = await bringContent(engine, recordNameOf(reference))
+  try {
+    return await pullUnder(engine, { ...options, reference }, lease, brought)
+  } catch (error) {
+    brought.failed(error)
+    throw error
+  }
+}
+
+async function pullUnder(
+  engine: Engine,
+  options: PullOptions,
+  lease: Lease,
+  brought: BroughtContent,
+): Promise<{ image: ImageContent; isNew: boolean }> {
+  const { reference } = options
   const recordName = recordNameOf(reference)
   const before = await findByRecordName(engine, recordName)
-  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
   using _memory = { [Symbol.dispose]: releaseMemorySoon }
   await using unpacker = new LayerUnpacker({
     client: lease.client,
@@ -50,8 +68,8 @@ export async function pullImage(
     signal: options.signal,
     hold: lease.holdSnapshot,
   })
-  const sink = learningSink(holdingSink(sweepingSink(lease.client), lease), unpacker)
-  const pulled = await fetchImage(engine, { ...options, reference }, sink, unpacker)
+  const sink = learningSink(holdingSink(roomySink(engine, brought.sink), lease), unpacker)
+  const pulled = await fetchImage(engine, options, sink, unpacker)
   options.reporter.open()
   const config = parseImageConfig(await sink.read(pulled.config, IMAGE_CONFIG_BYTES_MAX))
   const image = imageContent({ target: pulled.root, descriptor: pulled.manifest, manifest: pulled, config })
@@ -123,31 +141,39 @@ function holdingSink(sink: BlobSink, lease: Lease): BlobSink {
   }
 }
 
-/** What of a blob was written before it failed is not kept: a pull that fails leaves the disk as it was. */
-function sweepingSink(client: ContainerdClient): BlobSink {
-  const sink = openContentSink(client)
+/** A registry may claim any size: what can't be stored is not begun, for a disk that is filled up is everybody's. Of another containerd nobody knows where it stores. */
+function roomySink(engine: Engine, sink: BlobSink): BlobSink {
+  if (engine.config.containerdAddress !== undefined) return sink
   return {
     ...sink,
-    write: async (descriptor, source, signal) => {
-      try {
-        await sink.write(descriptor, source, signal)
-      } catch (error) {
-        await abortUploads(client, descriptor.digest)
-        throw error
-      }
+    makeRoom: async (descriptors) => {
+      if (await hasRoom(engine, sink, descriptors)) return
+      await dropKeptPulls(engine)
+      if (await hasRoom(engine, sink, descriptors)) return
+      const { dataRoot } = engine.config
+      const { blocks, bsize } = await statfs(dataRoot)
+      throw noRoom(sizeOf(descriptors), blocks * bsize, dataRoot)
     },
   }
 }
 
-/** containerd gives the lock up a moment after the stream has broken. Another pull that writes the same blob keeps it, and its upload stays. */
-async function abortUploads(client: ContainerdClient, digest: Digest): Promise<void> {
-  for (let attempt = 0; attempt < ABORT_ATTEMPTS && !isUploading(digest); attempt++) {
-    const { statuses } = await client.content.listStatuses({ filters: [] })
-    const refs = statuses.filter(({ expected }) => expected === digest).map(({ ref }) => ref)
-    const aborted = await Promise.allSettled(refs.map((ref) => client.content.abort({ ref })))
-    if (aborted.every(({ status }) => status === 'fulfilled')) return
-    await systemClock.sleep(ABORT_RETRY_MS)
+async function hasRoom(engine: Engine, sink: BlobSink, descriptors: readonly Descriptor[]): Promise<boolean> {
+  const { bavail, bsize } = await statfs(engine.config.dataRoot)
+  const room = bavail * bsize
+  let missing = sizeOf(descriptors)
+  for (const blob of distinct(descriptors)) {
+    if (missing <= room) return true
+    missing -= (await sink.has(blob)) ? blob.size : await uploadedBytes(engine.containerd, blob.digest)
   }
+  return missing <= room
+}
+
+function distinct(descriptors: readonly Descriptor[]): Descriptor[] {
+  return [...new Map(descriptors.map((descriptor) => [descriptor.digest, descriptor])).values()]
+}
+
+function sizeOf(descriptors: readonly Descriptor[]): number {
+  return distinct(descriptors).reduce((sum, { size }) => sum + size, 0)
 }
 
 async function findByRecordName(engine: Engine, recordName: string): Promise<ImageContent | undefined> {

@@ -1,21 +1,9 @@
 // A blob as it comes from another engine, from where an earlier attempt has stopped.
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
-import { inChunks, UPLOAD_PREFIX } from '../../containerd/client/content-writer.ts'
+import { inChunks, uploadRef } from '../../containerd/client/content-writer.ts'
 import { WriteAction, type WriteContentResponse } from '../../gen/services/content_pb.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import type { Digest } from '../../oci/digest.ts'
-
-/** How much of it is here, from an upload that broke. */
-export async function receivedBytes(client: ContainerdClient, digest: Digest): Promise<number> {
-  try {
-    const { status } = await client.content.status({ ref: `${UPLOAD_PREFIX}${digest}` })
-    return Number(status?.offset ?? 0)
-  } catch (error) {
-    if (isFailure(error, 'not-found')) return 0
-    throw error
-  }
-}
 
 /**
  * Verified against digest and size. What came before a connection broke stays, for the next attempt; bytes that are wrong do not. Throws conflict where the
@@ -28,7 +16,7 @@ export async function receiveBlob(
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<void> {
-  const common = { ref: `${UPLOAD_PREFIX}${digest}`, expected: digest, total: BigInt(size) }
+  const common = { ref: uploadRef(digest), expected: digest, total: BigInt(size) }
   let isWrong = false
   const bounded = atMost(source, size - offset, () => {
     isWrong = true

@@ -1,5 +1,6 @@
 // /transfers: an image that comes from another engine, of which only those blobs are sent that are not here (docs/decisions/push-to.md).
 import { Failure } from '../../base/failure.ts'
+import { uploadedBytes } from '../../containerd/client/content-writer.ts'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { listOf, objectOf, optional, stringOf } from '../../oci/json-shape.ts'
@@ -19,7 +20,7 @@ import { readImage } from '../image/read-image.ts'
 import { unpackImage } from '../image/unpack-image.ts'
 import { describeContent, readContent } from './offer-content.ts'
 import { OpenTransfers } from './open-transfers.ts'
-import { receiveBlob, receivedBytes } from './receive-blob.ts'
+import { receiveBlob } from './receive-blob.ts'
 
 const BLOBS_MAX = 20_000
 
@@ -49,7 +50,7 @@ async function begin(engine: Engine, transfers: OpenTransfers, request: ApiReque
     for (const { digest } of blobs) {
       request.signal.throwIfAborted()
       if (!(await holds(lease, digest)))
-        missing.push({ Digest: digest, Offset: await receivedBytes(lease.client, digest) })
+        missing.push({ Digest: digest, Offset: await uploadedBytes(lease.client, digest) })
     }
     return { kind: 'json', status: 201, body: { Id: transfers.add(lease, blobs), Missing: missing } }
   } catch (error) {
@@ -62,7 +63,7 @@ async function showBlob(transfers: OpenTransfers, { params }: ApiRequest): Promi
   return await transfers.use(params['id'] ?? '', async (lease, blobs) => {
     const { digest } = announced(blobs, params['digest'] ?? '')
     const isHere = await holds(lease, digest)
-    const offset = isHere ? 0 : await receivedBytes(lease.client, digest)
+    const offset = isHere ? 0 : await uploadedBytes(lease.client, digest)
     return { kind: 'json', status: 200, body: { IsHere: isHere, Offset: offset } }
   })
 }

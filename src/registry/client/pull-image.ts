@@ -25,6 +25,7 @@ export const pullImage: PullImage = async (request) => {
   await request.approve?.(session, reference, [root.descriptor.digest, chosen.descriptor.digest])
   const { document } = chosen
   checkManifest(document)
+  await request.sink.makeRoom?.([document.config, ...document.layers])
   // The first failure stops the other downloads; it is the one that is told.
   const stop = new AbortController()
   const signal = AbortSignal.any([request.signal, stop.signal])
@@ -101,7 +102,8 @@ async function fetchConfig(request: PullRequest, session: RegistrySession, manif
   if (!(await sink.has(config)))
     await sink.write(
       config,
-      fetchBlob(session, config, { signal, onProgress() {}, attemptsMax: request.maxDownloadAttempts }),
+      (offset) =>
+        fetchBlob(session, config, { signal, onProgress() {}, offset, attemptsMax: request.maxDownloadAttempts }),
       signal,
     )
   const { rootfs } = parseImageConfig(await sink.read(config, IMAGE_CONFIG_BYTES_MAX))
@@ -147,7 +149,7 @@ async function fetchLayer(request: PullRequest, session: RegistrySession, layer:
     progress.onLayer(layer, doneBytes < layer.size ? 'downloading' : 'verifying', doneBytes)
   await sink.write(
     layer,
-    fetchBlob(session, layer, { signal, onProgress, attemptsMax: request.maxDownloadAttempts }),
+    (offset) => fetchBlob(session, layer, { signal, onProgress, offset, attemptsMax: request.maxDownloadAttempts }),
     signal,
   )
   progress.onLayer(layer, 'downloaded', layer.size)

@@ -10,11 +10,16 @@ import type { RegistrySession } from './registry-session.ts'
 /** Known from the start, or asked for when a registry wants to be shown some. */
 export type AuthSource = RegistryAuth | undefined | (() => Promise<RegistryAuth | undefined>)
 
+/** All of a blob, or what can give the rest of it from any offset: then a sink may go on where an earlier write of the same blob broke off. */
+export type BlobSource = AsyncIterable<Uint8Array> | ((offset: number) => AsyncIterable<Uint8Array>)
+
 /** Where blobs go. Content store of containerd, over gRPC, in the engine. */
 export interface BlobSink {
   has(descriptor: Descriptor): Promise<boolean>
   /** Stores the bytes; rejects if size or digest differ, and leaves nothing behind then. Success means "it is stored". */
-  write(descriptor: Descriptor, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
+  write(descriptor: Descriptor, source: BlobSource, signal: AbortSignal): Promise<void>
+  /** Throws `resource-exhausted` where what is missing of these can't be stored, going by the sizes they claim; left out: that is seen when it happens. */
+  makeRoom?(descriptors: readonly Descriptor[]): Promise<void>
   /** Bytes of a stored blob of at most `sizeMax`. */
   read(descriptor: Descriptor, sizeMax: number): Promise<Uint8Array>
 }
