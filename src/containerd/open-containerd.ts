@@ -101,6 +101,8 @@ export interface Containerd extends AsyncDisposable {
   readonly router: GrpcRouter
   /** Where shims' events go. */
   readonly events: EventExchange
+  /** Calls that end from now on are ended by the daemon, not by their clients. */
+  stopping(): void
   /** Running tasks run on. Idempotent. */
   close(): Promise<void>
 }
@@ -155,6 +157,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     },
     streams,
   )
+  undo.defer(() => transfers.leave())
   await transfers.dropOld()
 
   const isDisabled = (uri: string) => behaviour?.disabledPlugins.has(uri) === true
@@ -205,7 +208,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
 
   const parts = undo.release()
   const close = (): Promise<void> => parts[Symbol.asyncDispose]()
-  return { router, events, close, [Symbol.asyncDispose]: close }
+  return { router, events, stopping: () => transfers.leave(), close, [Symbol.asyncDispose]: close }
 }
 
 export function hostPlatform(): { os: string; architecture: string } {

@@ -35,8 +35,11 @@ export interface Engine {
   readonly plugins: PluginRegistry
   readonly metrics: EngineMetrics
   readonly statsRounds: StatsRounds
-  /** `isEnding`: containers that stop now are stopped by the engine's end, not by a user. */
-  readonly phase: { isEnding: boolean }
+  /**
+   * `isEnding`: containers that stop now are stopped by the engine's end, not by a user. `isLeaving`: requests that end now are ended by it, not by their
+   * clients.
+   */
+  readonly phase: { isEnding: boolean; isLeaving: boolean }
   /** See containers' files as the containers do. */
   readonly files: FilesThreads
 }

@@ -107,7 +107,7 @@ export async function openEngine(options: {
       plugins,
       metrics: new EngineMetrics(),
       statsRounds: new StatsRounds(clock),
-      phase: { isEnding: false },
+      phase: { isEnding: false, isLeaving: false },
       files: new FilesThreads(),
     }
     await requireAuthorizationPlugins(engine.plugins, config.authorizationPlugins)

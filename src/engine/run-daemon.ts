@@ -107,6 +107,7 @@ async function serveUntilTold(loaded: LoadedConfig, surroundings: Surroundings):
   const api = await serveApi({ config, handlers, plugins: engine.plugins, activated, log })
   closing.defer(() => {
     manager.stopping()
+    engine.phase.isLeaving = true
     api.close()
   })
   reloadOnHangup(engine, loaded, manager)

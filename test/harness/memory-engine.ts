@@ -71,7 +71,7 @@ export async function openMemoryEngine(machine: MemoryMachine): Promise<Engine> 
     plugins,
     metrics: new EngineMetrics(),
     statsRounds: new StatsRounds(clock),
-    phase: { isEnding: false },
+    phase: { isEnding: false, isLeaving: false },
   }
   await reconcileContainers(engine)
   return engine

@@ -16,7 +16,7 @@ import {
   statSync,
   unlinkSync,
 } from 'node:fs'
-import { rm, unlink } from 'node:fs/promises'
+import { rm, statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { TimestampSchema } from '@bufbuild/protobuf/wkt'
@@ -94,6 +94,12 @@ export class ContentStore {
       .list(`${namespace}/`)
       .map(([, info]) => info)
       .filter(({ digest, labels }) => matches(lookupIn({ digest }, labels)))
+  }
+
+  /** Of the file system that it is on, in bytes; `free`: what can still be stored. */
+  async room(): Promise<{ free: number; total: number }> {
+    const { bavail, blocks, bsize } = await statfs(this.#root)
+    return { free: bavail * bsize, total: blocks * bsize }
   }
 
   /** Of every namespace, for the collector. */

@@ -68,6 +68,7 @@ export async function runDaemon(settings: DaemonSettings, programs: Programs, lo
   releaseStartPagesSoon()
   const ended = await Promise.race([stopped, broken, root.removed])
   manager.stopping()
+  containerd.stopping()
   if (ended === 'removed') throw new Failure('not-found', `${settings.root} was removed: containerd ends`)
   if (typeof ended !== 'string') throw ended
   log.info('containerd stops', { signal: ended })

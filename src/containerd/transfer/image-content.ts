@@ -5,9 +5,12 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import { isIndexType, isManifestType } from '../../oci/media-type.ts'
 import { MANIFEST_BYTES_MAX, parseManifestOrIndex } from '../../oci/parse-manifest.ts'
+import { noRoom } from '../../registry/client/kept-pulls.ts'
+import type { BlobSource } from '../../registry/client/puller.ts'
 import type { Ingest } from '../content/ingest.ts'
 import { inChunks } from './in-chunks.ts'
 import { isAnyLayer, isKnownConfig } from './ingest-ref.ts'
+import { ifGone } from './kept-transfers.ts'
 import { cancelled } from './named-stream.ts'
 import type { TransferCall } from './transfer-call.ts'
 
@@ -99,21 +102,59 @@ export class ImageContent {
   }
 
   /**
-   * Stores a blob, or finds that it is there: then `source` is not read. Nothing of it stays where it fails. Throws
-   * `failed-precondition` for bytes of another digest or number.
+   * Stores a blob, or finds that it is there: then `source` is not read. Throws `failed-precondition` for bytes of another digest or number. Where it fails
+   * nothing of it stays; but of a source that can give the rest, in a pull, what came stays until it is known why the transfer ends.
+   *
+   * @param goesOn what is there of it from an earlier pull is gone on with.
    */
-  async write(blob: BlobWrite, source: AsyncIterable<Uint8Array>): Promise<{ digest: Digest; existed: boolean }> {
-    const ingest = await this.#open(blob)
-    if (ingest === undefined) return { digest: blob.expected!, existed: true }
-    try {
-      await this.#fill(ingest, source)
-      return await this.#commit(ingest, blob)
-    } catch (error) {
-      await ingest.discard()
-      throw error
-    } finally {
-      this.#call.deps.leases.deleteResource(this.#call.namespace, this.#call.ledgerId, ingestResource(blob.ref))
+  async write(blob: BlobWrite, source: BlobSource, goesOn = true): Promise<{ digest: Digest; existed: boolean }> {
+    const { deps, namespace, ledgerId, broughtId } = this.#call
+    const rest = typeof source === 'function' ? source : undefined
+    const isKept = rest !== undefined && broughtId !== undefined
+    const listId = isKept ? broughtId : ledgerId
+    const forget = () => deps.leases.deleteResource(namespace, listId, ingestResource(blob.ref))
+    deps.leases.addResource(namespace, listId, ingestResource(blob.ref))
+    const ingest = await this.#open(blob, isKept && goesOn)
+    if (ingest === undefined) {
+      forget()
+      return { digest: blob.expected!, existed: true }
     }
+    const startOffset = ingest.sizeBytes
+    try {
+      await this.#fill(ingest, typeof source === 'function' ? source(startOffset) : source)
+      const stored = await this.#commit(ingest, blob)
+      if (isKept) deps.leases.addResource(namespace, broughtId, { type: 'content', id: stored.digest })
+      forget()
+      return stored
+    } catch (error) {
+      if (isKept) await ingest.close()
+      else {
+        await ingest.discard()
+        forget()
+      }
+      // What was there was not of it: then it is fetched from its beginning.
+      if (startOffset > 0 && isFailure(error, 'failed-precondition')) return await this.write(blob, source, false)
+      throw error
+    }
+  }
+
+  /** Throws `resource-exhausted` where what is missing of these does not fit, going by the sizes they claim: a disk that is filled up is everybody's. */
+  async requireRoom(blobs: readonly Descriptor[], refOf: (blob: Descriptor) => string): Promise<void> {
+    const { deps, shared } = this.#call
+    const each = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()]
+    if (this.#missingBytes(each, refOf) <= (await deps.content.room()).free) return
+    await shared.kept.dropAll()
+    const { free, total } = await deps.content.room()
+    if (this.#missingBytes(each, refOf) <= free) return
+    const wanted = each.reduce((sum, { size }) => sum + size, 0)
+    throw noRoom(wanted, total, 'content')
+  }
+
+  #missingBytes(blobs: readonly Descriptor[], refOf: (blob: Descriptor) => string): number {
+    const { deps, namespace } = this.#call
+    const hereOf = (blob: Descriptor) =>
+      this.has(blob.digest) ? blob.size : Number(deps.content.findStatus(namespace, refOf(blob))?.offset ?? 0)
+    return blobs.reduce((sum, blob) => sum + blob.size - hereOf(blob), 0)
   }
 
   /** The disk writes one piece while the next arrives. */
@@ -132,17 +173,23 @@ export class ImageContent {
   }
 
   /** Waits while somebody else, a client for one, writes under the same name. Undefined: the blob is there. */
-  async #open({ ref, expected, sizeBytes }: BlobWrite): Promise<Ingest | undefined> {
-    const { deps, namespace, leaseId, ledgerId, signal } = this.#call
-    deps.leases.addResource(namespace, ledgerId, ingestResource(ref))
-    for (;;) {
+  async #open({ ref, expected, sizeBytes }: BlobWrite, goesOn: boolean): Promise<Ingest | undefined> {
+    const { deps, namespace, leaseId, signal } = this.#call
+    for (let isFresh = false; ; ) {
       if (signal.aborted) throw cancelled(signal)
       try {
         const ingest = await deps.content.openIngest({ namespace, ref, expected, totalBytes: sizeBytes ?? 0, leaseId })
-        if (ingest.sizeBytes > 0) await ingest.truncate()
+        const isOfUse = goesOn && ingest.sizeBytes <= (sizeBytes ?? 0)
+        if (ingest.sizeBytes > 0 && !isOfUse) await ingest.truncate()
         return ingest
       } catch (error) {
         if (isFailure(error, 'already-exists')) return undefined
+        // Somebody has claimed another size for the blob, and left what came of it.
+        if (isFailure(error, 'failed-precondition') && !isFresh) {
+          isFresh = true
+          await deps.content.abort(namespace, ref).catch(ifGone)
+          continue
+        }
         if (!isFailure(error, 'unavailable')) throw error
         await systemClock.sleep(RETRY_MS, signal)
       }

@@ -71,6 +71,7 @@ class Pull {
   async #fetchImage(children: readonly Descriptor[], depth: number, signal: AbortSignal): Promise<void> {
     const layers = children.filter(({ mediaType }) => isAnyLayer(mediaType))
     const others = children.filter(({ mediaType }) => !isAnyLayer(mediaType))
+    await this.#content.requireRoom(layers, ingestRef)
     await together(others, signal, (child, both) => this.fetchTree(child, depth + 1, both))
     const config = others.find(({ mediaType }) => isKnownConfig(mediaType))
     const fetchAll = (both: AbortSignal) =>
@@ -116,9 +117,8 @@ class Pull {
     const onProgress = (done: number) => this.#progress.moved(descriptor, done)
     const { existed } = await this.#call.shared.downloads.run(digest, { signal, onProgress }, (tell) =>
       this.#call.slots.run(() =>
-        this.#content.write(
-          { ref: ingestRef(descriptor), expected: digest, sizeBytes: size },
-          this.#bytesOf(descriptor, { signal, onProgress: tell }),
+        this.#content.write({ ref: ingestRef(descriptor), expected: digest, sizeBytes: size }, (offset) =>
+          this.#bytesOf(descriptor, { signal, onProgress: tell, offset }),
         ),
       ),
     )
@@ -130,9 +130,9 @@ class Pull {
 
   async *#bytesOf(
     descriptor: Descriptor,
-    options: { signal: AbortSignal; onProgress(done: number): void },
+    options: { signal: AbortSignal; offset: number; onProgress(done: number): void },
   ): AsyncGenerator<Uint8Array> {
-    if (descriptor.digest === this.#root.descriptor.digest) yield this.#root.bytes
+    if (descriptor.digest === this.#root.descriptor.digest) yield this.#root.bytes.subarray(options.offset)
     else yield* this.#registry.fetch(descriptor, options)
   }
 }

@@ -100,27 +100,26 @@ export class RegistryEnd {
     }
   }
 
-  /** The bytes of a blob or manifest of the repository; the content store proves them. */
+  /** The bytes of a blob or manifest of the repository, from `offset` on; the content store proves them. What one host breaks off the next one goes on with. */
   async *fetch(
     descriptor: Descriptor,
-    options: { signal: AbortSignal; onProgress(done: number): void },
+    options: { signal: AbortSignal; offset: number; onProgress(done: number): void },
   ): AsyncGenerator<Uint8Array> {
     const sessions = this.#sessionsFor(['pull'], 'pull')
+    let done = options.offset
     for (const [index, session] of sessions.entries()) {
-      let hasBegun = false
+      const hasAlternative = index < sessions.length - 1
       try {
-        for await (const part of this.#fetchFrom(session, descriptor, {
-          ...options,
-          hasAlternative: index < sessions.length - 1,
-        })) {
-          hasBegun = true
+        for await (const part of this.#fetchFrom(session, descriptor, { ...options, offset: done, hasAlternative })) {
+          done += part.length
           yield part
         }
         return
       } catch (error) {
+        const isLast = !hasAlternative || options.signal.aborted
         // Bytes of another digest: whoever stores them finds that, too, and says so in the words of the content store.
-        if (isFailure(error, 'data-loss')) return
-        if (hasBegun || index === sessions.length - 1 || options.signal.aborted) throw explained(error)
+        if (isFailure(error, 'data-loss') && (isLast || done > options.offset)) return
+        if (isLast) throw explained(error)
       }
     }
   }
@@ -135,7 +134,7 @@ export class RegistryEnd {
   async *#fetchFrom(
     session: RegistrySession,
     descriptor: Descriptor,
-    options: { signal: AbortSignal; hasAlternative: boolean; onProgress(done: number): void },
+    options: { signal: AbortSignal; offset: number; hasAlternative: boolean; onProgress(done: number): void },
   ): AsyncGenerator<Uint8Array> {
     const { mediaType, digest } = descriptor
     if (!isManifestType(mediaType) && !isIndexType(mediaType)) {
@@ -144,7 +143,7 @@ export class RegistryEnd {
     }
     const wanted = { ...this.reference, tag: undefined, digest }
     const refuse = (_: Reference, status: number, error: RegistryError) => this.#refusal(status, error, digest)
-    yield (await resolveManifest(session, wanted, options.signal, refuse)).bytes
+    yield (await resolveManifest(session, wanted, options.signal, refuse)).bytes.subarray(options.offset)
   }
 
   async #tryHosts<T>(

@@ -7,6 +7,7 @@ import type { CollectScheduler } from '../gc/collect-scheduler.ts'
 import type { ImageStore } from '../images/image-store.ts'
 import type { LeaseStore } from '../leases/lease-store.ts'
 import type { Snapshotter } from '../snapshots/snapshotter.ts'
+import type { KeptTransfers } from './kept-transfers.ts'
 import type { Report } from './progress.ts'
 import type { Flights, Slots } from './together.ts'
 
@@ -29,6 +30,8 @@ export interface TransferShared {
   downloads: Flights
   /** Layers by namespace, snapshotter and chain id: two pulls of one unpack it once. */
   unpacks: Flights
+  /** What pulls that were cut have left. */
+  kept: KeptTransfers
 }
 
 /** One transfer. */
@@ -40,6 +43,8 @@ export interface TransferCall {
   leaseId: string
   /** The transfer's own: lists its uploads, so that a daemon that starts after a crash knows what to throw away. */
   ledgerId: string
+  /** Of a pull: lists what comes from the registry, in place of the ledger, and may outlive the transfer. */
+  broughtId?: string | undefined
   report: Report
   signal: AbortSignal
   /** Blobs on the wire at a time, as containerd's default has it. */

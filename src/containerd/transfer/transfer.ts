@@ -9,6 +9,7 @@ import { unpackMessage } from '../client/any.ts'
 import { exportImages } from './export.ts'
 import { descriptorOf } from './image-content.ts'
 import { importImages } from './import.ts'
+import { ifGone, KeptTransfers } from './kept-transfers.ts'
 import type { NamedStream, NamedStreams } from './named-stream.ts'
 import { reportTo } from './progress.ts'
 import { pull } from './pull.ts'
@@ -41,46 +42,64 @@ const SLOTS = 3
 export class Transfers {
   readonly #deps: TransferDeps
   readonly #streams: NamedStreams
-  readonly #shared: TransferShared = { downloads: new Flights(), unpacks: new Flights() }
+  readonly #shared: TransferShared
+  #isLeaving = false
 
   constructor(deps: TransferDeps, streams: NamedStreams) {
     this.#deps = deps
     this.#streams = streams
+    this.#shared = { downloads: new Flights(), unpacks: new Flights(), kept: new KeptTransfers(deps) }
   }
 
-  /** What a daemon that was killed has left: leases, and what was half written under them. Call it before serving. */
+  /** Transfers that end now are ended by the daemon, not by their clients. */
+  leave(): void {
+    this.#isLeaving = true
+    this.#shared.kept.close()
+  }
+
+  /** What a daemon that was killed has left: leases, and what was half written under them, but for what a pull can go on with. Call it before serving. */
   async dropOld(): Promise<void> {
     const { leases } = this.#deps
     for await (const [namespace, { id, labels }] of leases.scan(new Slices()))
       if (labels[LEASE_LABEL] !== undefined) await this.#dropLease(namespace, id)
+    await this.#shared.kept.sweep()
   }
 
-  /** Resolves once it is done. Failures leave nothing: no upload, no lease, no snapshot. */
+  /** Resolves once it is done. Failures leave nothing: no upload, no lease, no snapshot; a pull that was cut leaves what came, for a day. */
   async transfer(request: TransferRequest): Promise<void> {
     const { namespace, leaseId, signal } = request
     const progress = this.#progressStream(request)
     const over = new AbortController()
     const ledgerId = this.#takeLease(namespace)
+    let broughtId: string | undefined
+    let failure: unknown
     try {
       const [source, destination] = [
         await this.#open(request.source, namespace, over.signal),
         await this.#open(request.destination, namespace, over.signal),
       ]
+      if (source instanceof RegistryEnd && destination instanceof StoreEnd)
+        broughtId = this.#shared.kept.begin(namespace, source.name)
       const call: TransferCall = {
         deps: this.#deps,
         shared: this.#shared,
         namespace,
         leaseId: leaseId ?? ledgerId,
         ledgerId,
+        broughtId,
         report: reportTo(progress),
         signal,
         slots: new Slots(SLOTS),
       }
       await run(call, source, destination, request)
+    } catch (error) {
+      failure = this.#isLeaving ? new Failure('unavailable', 'the daemon is stopping') : error
+      throw error
     } finally {
       over.abort()
       await progress?.flushed()
       progress?.close()
+      if (broughtId !== undefined) await this.#shared.kept.end(namespace, broughtId, failure)
       await this.#dropLease(namespace, ledgerId)
     }
   }
@@ -119,11 +138,6 @@ export class Transfers {
     }
     collector.schedule()
   }
-}
-
-/** Somebody else's upload of the same name, or one that has become a blob. */
-function ifGone(error: unknown): void {
-  if (!isFailure(error, 'not-found', 'unavailable')) throw error
 }
 
 async function run(call: TransferCall, source: End, destination: End, request: TransferRequest): Promise<void> {

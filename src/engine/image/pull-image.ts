@@ -46,7 +46,7 @@ export async function pullImage(
   try {
     return await pullUnder(engine, { ...options, reference }, lease, brought)
   } catch (error) {
-    brought.failed(error)
+    brought.failed(engine.phase.isLeaving ? new Failure('unavailable', 'the daemon is stopping') : error)
     throw error
   }
 }
