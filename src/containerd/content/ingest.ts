@@ -8,6 +8,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { replaceFileSync, syncDirectory } from '../../base/atomic-file.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { type Status, StatusSchema } from '../../gen/services/content_pb.ts'
+import { errnoText } from '../../linux/kernel-error.ts'
 import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
 import type { WriteRequest } from './content-store.ts'
 import { failpoint } from '../failpoints.ts'
@@ -101,7 +102,9 @@ export class Ingest {
       for (let at = (await first).bytesWritten; at < data.length; )
         at += (await this.#file.write(data, at)).bytesWritten
     } catch (error) {
-      throw new Failure('resource-exhausted', `write ${this.request.ref}: ${messageOf(error)}`, { cause: error })
+      const { errno } = error as NodeJS.ErrnoException
+      const text = typeof errno === 'number' ? errnoText(Math.abs(errno)) : messageOf(error)
+      throw new Failure('resource-exhausted', `write ${this.request.ref}: ${text}`, { cause: error })
     }
     failpoint('ingest.written')
     this.#size += data.length

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type Clock, systemClock } from '../../base/clock.ts'
-import { Failure, isFailure } from '../../base/failure.ts'
+import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { splitDigest } from '../../oci/digest.ts'
 import { readBody } from '../upstream/http-request.ts'
@@ -136,10 +136,15 @@ async function* body({ clock }: Download, response: IncomingMessage): AsyncGener
     yield* paced(response, { clock })
   } catch (error) {
     if (isFailure(error)) throw error
-    throw new Failure('unavailable', error instanceof Error ? error.message : 'connection lost', { cause: error })
+    throw new Failure('unavailable', isEnd(error) ? 'unexpected EOF' : messageOf(error), { cause: error })
   } finally {
     response.destroy()
   }
+}
+
+/** The connection has ended before the answer had: Node's `aborted`, in Go's words. */
+function isEnd(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ECONNRESET' && error.message === 'aborted'
 }
 
 function isTransient(error: unknown): boolean {
