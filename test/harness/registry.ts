@@ -29,6 +29,7 @@ export async function startRegistry(directory: string, options: { htpasswd?: str
     host: `127.0.0.1:${port}`,
     config,
     async [Symbol.asyncDispose]() {
+      if (child.exitCode !== null || child.signalCode !== null) return
       const gone = new Promise((resolve) => child.once('exit', resolve))
       child.kill('SIGKILL')
       await gone
