@@ -234,6 +234,51 @@ test('skopeo pushes to one node and pulls from the other', { skip }, async () =>
   assert.deepEqual(catalog.repositories, ['busybox'])
 })
 
+test('a blob of another registry is given out of the bucket to several clients while it comes', { skip }, async () => {
+  const bytes = randomBytes(40 << 20)
+  const digest = digestOf(bytes)
+  let asked = 0
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const upstream = createServer(async (_request, response) => {
+    asked++
+    response.writeHead(200, { 'content-length': bytes.length })
+    response.write(bytes.subarray(0, 36 << 20))
+    await released
+    response.end(bytes.subarray(36 << 20))
+  })
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+  try {
+    const remoteurl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
+    await using node = await openTestRegistry({ storage: { s3: await bucket() }, proxy: { remoteurl } })
+    const begin = async () => {
+      const [answer] = (await once(request(`${node.url}/v2/a/blobs/${digest}`).end(), 'response')) as [IncomingMessage]
+      // Never paused: the S3 server of the tests answers one request after the other.
+      const parts: Buffer[] = []
+      let size = 0
+      answer.on('data', (part: Buffer) => {
+        parts.push(part)
+        size += part.length
+      })
+      const ended = once(answer, 'end')
+      await eventually('bytes come', 120_000, () => size >= 30 << 20)
+      return { parts, ended }
+    }
+    const clients = await Promise.all([begin(), begin(), begin()])
+    release()
+    for (const { parts, ended } of clients) {
+      await ended
+      assert.equal(digestOf(Buffer.concat(parts)), digest)
+    }
+    assert.equal(asked, 1)
+  } finally {
+    upstream.closeAllConnections()
+    upstream.close()
+  }
+})
+
 /** In front of the S3 server: what it is asked for, and how. */
 async function record(storage: Record<string, unknown>) {
   const seen: { method: string; url: URL; headers: IncomingHttpHeaders }[] = []

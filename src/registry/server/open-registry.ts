@@ -44,6 +44,7 @@ export async function openRegistry(settings: Settings, log: Log): Promise<Runnin
     uploads: new KeyedMutex(),
     sizes: new BlobSizes(store),
     fetches: new KeyedMutex(),
+    transfers: new Map(),
     upstreams: new Upstreams(settings.upstreams),
     metrics: new RequestMetrics(),
     health: new Health(),

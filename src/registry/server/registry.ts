@@ -11,6 +11,7 @@ import type { RequestMetrics } from './metrics/request-metrics.ts'
 import type { Notifier } from './notifications/notifier.ts'
 import type { Page } from './page/page.ts'
 import type { BlobSizes } from './policy/blob-sizes.ts'
+import type { Transfer } from './proxy/transfer.ts'
 import type { Upstreams } from './proxy/upstreams.ts'
 import type { RegistryStore } from './storage/store.ts'
 
@@ -26,8 +27,10 @@ export interface Registry {
   uploads: KeyedMutex
   /** For quotas. */
   sizes: BlobSizes
-  /** One transfer at a time of each thing from another registry. */
+  /** One at a time for each manifest of another registry. */
   fetches: KeyedMutex
+  /** Blobs on their way from other registries, by repository and digest. */
+  transfers: Map<string, Transfer>
   upstreams: Upstreams
   metrics: RequestMetrics
   health: Health

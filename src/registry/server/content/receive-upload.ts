@@ -6,7 +6,7 @@ import { failpoint } from '../failpoints.ts'
 import { newUploadId, type RepositoryName, type UploadId } from '../names.ts'
 import { linkWithinQuota, requireRoom, withinRoom } from '../policy/quota.ts'
 import type { Registry } from '../registry.ts'
-import type { UploadState } from '../storage/store.ts'
+import type { OnStored, UploadState } from '../storage/store.ts'
 import { holdBlob } from './hold-blob.ts'
 
 /** A collector would have to remove the blob between promotion and link that often. */
@@ -35,6 +35,7 @@ export function receiveBytes(
   upload: { name: RepositoryName; id: UploadId },
   offset: number | undefined,
   source: AsyncIterable<Uint8Array>,
+  onStored?: OnStored,
 ): Promise<number> {
   const { name, id } = upload
   return registry.uploads.run(id, async () => {
@@ -43,7 +44,7 @@ export function receiveBytes(
     if (at !== size) throw outOfOrder(size)
     const bounded = withinRoom(registry, name, at, source)
     try {
-      const end = await registry.store.appendUpload(name, id, at, registry.hashes.watch(id, at, bounded))
+      const end = await registry.store.appendUpload(name, id, at, registry.hashes.watch(id, at, bounded), onStored)
       failpoint('upload.appended')
       return end
     } catch (error) {

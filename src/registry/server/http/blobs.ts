@@ -1,10 +1,12 @@
 // GET, HEAD and DELETE of a blob.
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../../../oci/digest.ts'
 import { ApiError } from '../api-error.ts'
 import { holdBlob } from '../content/hold-blob.ts'
 import type { RepositoryName } from '../names.ts'
-import { fetchBlob, headBlob } from '../proxy/pull-through.ts'
+import { headBlob, transferBlob } from '../proxy/pull-through.ts'
+import type { ByteRange } from '../storage/store.ts'
 import { answerEmpty, digestFrom, type Exchange, repositoryOf } from './exchange.ts'
 import { parseRange } from './parse-range.ts'
 
@@ -12,7 +14,7 @@ export async function getBlob(exchange: Exchange): Promise<void> {
   const { registry, request, response, route } = exchange
   const [name, digest] = [repositoryOf(exchange), digestFrom(route.reference)]
   const isHead = request.method === 'HEAD'
-  const size = await sizeOf(exchange, name, digest, isHead)
+  const { size, open } = await findBlob(exchange, name, digest, isHead)
   const head = {
     'content-type': 'application/octet-stream',
     'docker-content-digest': digest,
@@ -29,9 +31,9 @@ export async function getBlob(exchange: Exchange): Promise<void> {
   const range = parseRange(request.headers.range, size)
   if (range === 'unsatisfiable')
     throw new ApiError('RANGE_INVALID', { detail: { size }, headers: { 'content-range': `bytes */${size}` } })
-  const stream = size === 0 ? undefined : await registry.store.readBlob(digest, range)
-  if (stream === undefined && size > 0) throw new ApiError('BLOB_UNKNOWN', { detail: digest })
   const { start, end } = range ?? { start: 0, end: size - 1 }
+  const stream = size === 0 ? undefined : await open({ start, end })
+  if (stream === undefined && size > 0) throw new ApiError('BLOB_UNKNOWN', { detail: digest })
   response.writeHead(range === undefined ? 200 : 206, {
     ...head,
     'content-length': end - start + 1,
@@ -42,17 +44,33 @@ export async function getBlob(exchange: Exchange): Promise<void> {
   registry.notifier.emit(exchange, 'pull', { digest, size, mediaType: 'application/octet-stream' })
 }
 
+interface FoundBlob {
+  size: number
+  /** Undefined where it is gone meanwhile. */
+  open(range: ByteRange): Promise<Readable | undefined>
+}
+
 /** A client that asks whether a blob is there may be about to count on it: that keeps the collector away. */
-async function sizeOf({ registry }: Exchange, name: RepositoryName, digest: Digest, hold: boolean): Promise<number> {
+async function findBlob(
+  { registry }: Exchange,
+  name: RepositoryName,
+  digest: Digest,
+  hold: boolean,
+): Promise<FoundBlob> {
   const { store, clock } = registry
   const upstream = registry.upstreams.find(name)
-  if (upstream !== undefined && !hold) await fetchBlob(registry, upstream, name, digest)
+  const fromStore = (range: ByteRange) => store.readBlob(digest, range)
+  if (upstream !== undefined && !hold) {
+    const transfer = transferBlob(registry, upstream, name, digest)
+    const size = await transfer.size()
+    if (size !== undefined) return { size, open: async (range) => (await transfer.open(range)) ?? fromStore(range) }
+  }
   const size = (await store.isBlobLinked(name, digest))
     ? await (hold ? holdBlob(store, digest, clock) : store.statBlob(digest))
     : undefined
-  if (size === undefined && upstream !== undefined) return headBlob(upstream, digest)
+  if (size === undefined && upstream !== undefined) return { size: await headBlob(upstream, digest), open: fromStore }
   if (size === undefined) throw new ApiError('BLOB_UNKNOWN', { detail: digest })
-  return size
+  return { size, open: fromStore }
 }
 
 /** The repository's right to the blob; its bytes go with the last manifest that needs them. */

@@ -13,6 +13,7 @@ import { isDigestOf } from '../content/put-manifest.ts'
 import { beginUpload, cancelUpload, finishUpload, receiveBytes } from '../content/receive-upload.ts'
 import type { RepositoryName, Tag } from '../names.ts'
 import type { Registry } from '../registry.ts'
+import { Transfer, type TransferProgress } from './transfer.ts'
 import type { Upstream } from './upstreams.ts'
 
 const ACCEPT = [MEDIA_TYPE.ociIndex, MEDIA_TYPE.ociManifest, MEDIA_TYPE.dockerList, MEDIA_TYPE.dockerManifest].join(
@@ -83,28 +84,40 @@ export async function headBlob(upstream: Upstream, digest: Digest): Promise<numb
   }
 }
 
-/** Afterwards the blob is one of the repository's. Whoever asks meanwhile waits for the one transfer. */
-export async function fetchBlob(
+/** The one transfer of the blob that is under way, or one that begins now. */
+export function transferBlob(registry: Registry, upstream: Upstream, name: RepositoryName, digest: Digest): Transfer {
+  const { transfers, store } = registry
+  const key = `${name} ${digest}`
+  const known = transfers.get(key)
+  if (known !== undefined) return known
+  const transfer = new Transfer({ store, name, digest }, (progress) =>
+    fetchBlob(registry, upstream, { name, digest }, progress).finally(() => transfers.delete(key)),
+  )
+  transfers.set(key, transfer)
+  return transfer
+}
+
+/** Afterwards the blob is one of the repository's. Its clients may all have gone: it is kept for the next. */
+async function fetchBlob(
   registry: Registry,
   upstream: Upstream,
-  name: RepositoryName,
-  digest: Digest,
+  { name, digest }: { name: RepositoryName; digest: Digest },
+  progress: TransferProgress,
 ): Promise<void> {
   const { store } = registry
-  const isHere = async () => (await store.isBlobLinked(name, digest)) && (await store.statBlob(digest)) !== undefined
-  if (await isHere()) return
-  await registry.fetches.run(`${name} ${digest}`, async () => {
-    if (await isHere()) return
-    const id = await beginUpload(registry, name)
-    try {
-      const response = await ask(upstream, 'GET', `blobs/${digest}`, {}, BLOB_MS)
-      await receiveBytes(registry, { name, id }, 0, bodyOf(response))
-      await finishUpload(registry, { name, id }, digest)
-    } catch (error) {
-      await cancelUpload(registry, name, id).catch(() => {}) // purged by age
-      throw toldOf(upstream, error)
-    }
-  })
+  if ((await store.isBlobLinked(name, digest)) && (await store.statBlob(digest)) !== undefined) return
+  const id = await beginUpload(registry, name)
+  try {
+    const response = await ask(upstream, 'GET', `blobs/${digest}`, {}, BLOB_MS)
+    const length = response.headers['content-length'] ?? ''
+    // Without its size nothing can be promised to anybody before the end.
+    if (/^\d{1,15}$/.test(length)) progress.begin(id, Number(length))
+    await receiveBytes(registry, { name, id }, 0, bodyOf(response), progress.stored)
+    await finishUpload(registry, { name, id }, digest)
+  } catch (error) {
+    await cancelUpload(registry, name, id).catch(() => {}) // purged by age
+    throw toldOf(upstream, error)
+  }
 }
 
 async function* bodyOf(response: IncomingMessage): AsyncGenerator<Uint8Array> {

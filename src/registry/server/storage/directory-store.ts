@@ -17,7 +17,7 @@ import { parseRepositoryName, parseTag, parseUploadId, type RepositoryName, type
 import { absentAs, errnoOf } from './absent.ts'
 import { removeLeftovers } from './directory-leftovers.ts'
 import * as layout from './layout.ts'
-import type { ByteRange, CondemnedBlob, Pardon, RegistryStore, UploadState } from './store.ts'
+import type { ByteRange, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
 
 /** Large enough that a file's reads cost less than the socket's writes. */
 const READ_BYTES = 256 * 1024
@@ -184,6 +184,7 @@ export class DirectoryStore implements RegistryStore {
     id: UploadId,
     offset: number,
     source: AsyncIterable<Uint8Array>,
+    onStored: OnStored = () => {},
   ): Promise<number> {
     const data = this.#at(`${layout.uploadPath(name, id)}/data`)
     await absentAs(undefined, this.#ownFile(data))
@@ -198,6 +199,7 @@ export class DirectoryStore implements RegistryStore {
           const { bytesWritten } = await file.write(rest, 0, rest.length, at)
           at += bytesWritten
           rest = rest.subarray(bytesWritten)
+          onStored(at)
         }
       return at
     } finally {
@@ -205,8 +207,8 @@ export class DirectoryStore implements RegistryStore {
     }
   }
 
-  async readUpload(name: RepositoryName, id: UploadId): Promise<Readable> {
-    return createReadStream(this.#at(`${layout.uploadPath(name, id)}/data`), { highWaterMark: READ_BYTES })
+  async readUpload(name: RepositoryName, id: UploadId, range?: ByteRange): Promise<Readable> {
+    return createReadStream(this.#at(`${layout.uploadPath(name, id)}/data`), { highWaterMark: READ_BYTES, ...range })
   }
 
   async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest, size: number): Promise<void> {

@@ -4,7 +4,7 @@ import { Failure } from '../../../base/failure.ts'
 import { KeyedMutex } from '../../../base/keyed-mutex.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import type { RepositoryName, UploadId } from '../names.ts'
-import type { ByteRange, CondemnedBlob, Pardon, RegistryStore, UploadState } from './store.ts'
+import type { ByteRange, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
 
 interface Repository {
   links: Set<Digest>
@@ -146,15 +146,22 @@ export class MemoryStore implements RegistryStore {
     id: UploadId,
     offset: number,
     source: AsyncIterable<Uint8Array>,
+    onStored: OnStored = () => {},
   ): Promise<number> {
     const { bytes } = this.#upload(name, id)
     if (sizeOf(bytes) !== offset) throw new Failure('out-of-range', `upload ${id} has ${sizeOf(bytes)} bytes`)
-    for await (const part of source) bytes.push(Buffer.from(part))
-    return sizeOf(bytes)
+    let size = offset
+    for await (const part of source) {
+      bytes.push(Buffer.from(part))
+      size += part.length
+      onStored(size)
+    }
+    return size
   }
 
-  async readUpload(name: RepositoryName, id: UploadId): Promise<Readable> {
-    return streamOf(Buffer.concat(this.#upload(name, id).bytes))
+  async readUpload(name: RepositoryName, id: UploadId, range?: ByteRange): Promise<Readable> {
+    const bytes = Buffer.concat(this.#upload(name, id).bytes)
+    return streamOf(range === undefined ? bytes : bytes.subarray(range.start, range.end + 1))
   }
 
   async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest, size: number): Promise<void> {

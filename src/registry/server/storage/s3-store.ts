@@ -14,7 +14,7 @@ import * as layout from './layout.ts'
 import { S3Client, type S3Settings } from './s3-client.ts'
 import { withLease } from './s3-lease.ts'
 import { appendParts, joinParts, listParts, readParts, sizeOf } from './s3-uploads.ts'
-import type { ByteRange, CondemnedBlob, Pardon, RegistryStore, UploadState } from './store.ts'
+import type { ByteRange, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
 
 const MARKER = '.repository'
 
@@ -189,15 +189,16 @@ export class S3Store implements RegistryStore {
     id: UploadId,
     offset: number,
     source: AsyncIterable<Uint8Array>,
+    onStored: OnStored = () => {},
   ): Promise<number> {
     const state = await this.statUpload(name, id)
     if (state === undefined) throw new Failure('not-found', `no upload ${id}`)
     if (state.size !== offset) throw new Failure('out-of-range', `upload ${id} has ${state.size} bytes`)
-    return appendParts(this.#client, { name, id }, offset, source)
+    return appendParts(this.#client, { name, id }, offset, source, onStored)
   }
 
-  async readUpload(name: RepositoryName, id: UploadId): Promise<Readable> {
-    return readParts(this.#client, await listParts(this.#client, name, id))
+  async readUpload(name: RepositoryName, id: UploadId, range?: ByteRange): Promise<Readable> {
+    return readParts(this.#client, await listParts(this.#client, name, id), range)
   }
 
   async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest, size: number): Promise<void> {

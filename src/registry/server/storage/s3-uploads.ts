@@ -4,6 +4,7 @@ import { Failure } from '../../../base/failure.ts'
 import type { RepositoryName, UploadId } from '../names.ts'
 import * as layout from './layout.ts'
 import type { AssembledPart, S3Client } from './s3-client.ts'
+import type { ByteRange, OnStored } from './store.ts'
 
 /** One object of an upload, and what an upload keeps in memory. */
 const PART_BYTES = 16 * 1024 * 1024
@@ -47,6 +48,7 @@ export async function appendParts(
   { name, id }: { name: RepositoryName; id: UploadId },
   offset: number,
   source: AsyncIterable<Uint8Array>,
+  onStored: OnStored,
 ): Promise<number> {
   let at = offset
   const waiting: Uint8Array[] = []
@@ -59,6 +61,7 @@ export async function appendParts(
     if (!(await client.put(key, bytes, { ifNoneMatch: '*' })))
       throw new Failure('out-of-range', `upload ${id} has more than ${at} bytes`)
     at += bytes.length
+    onStored(at)
   }
   try {
     for await (const part of source) {
@@ -72,13 +75,16 @@ export async function appendParts(
   return at
 }
 
-export function readParts(client: S3Client, parts: readonly Part[]): Readable {
-  return Readable.from(bytesOf(client, parts), { objectMode: false })
+export function readParts(client: S3Client, parts: readonly Part[], range?: ByteRange): Readable {
+  return Readable.from(bytesOf(client, parts, range), { objectMode: false })
 }
 
-async function* bytesOf(client: S3Client, parts: readonly Part[]): AsyncGenerator<Uint8Array> {
-  for (const { key, etag } of parts) {
-    const found = await client.get(key, undefined, etag)
+async function* bytesOf(client: S3Client, parts: readonly Part[], range?: ByteRange): AsyncGenerator<Uint8Array> {
+  const { start, end } = range ?? { start: 0, end: sizeOf(parts) - 1 }
+  for (const { key, etag, offset, size } of parts) {
+    if (offset > end || offset + size <= start) continue
+    const within = { start: Math.max(0, start - offset), end: Math.min(size - 1, end - offset) }
+    const found = await client.get(key, within.end - within.start + 1 === size ? undefined : within, etag)
     if (found === undefined) throw new Failure('not-found', `${key} is gone`)
     yield* found as AsyncIterable<Uint8Array>
   }

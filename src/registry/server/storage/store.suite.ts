@@ -86,6 +86,32 @@ export function storeSuite(kind: string, open: () => Promise<RegistryStore>): vo
     assert.equal((await store.statUpload(NAME, id))?.size, undefined)
   })
 
+  it('what is stored of an upload can be read while it grows, any part of it', async (store) => {
+    const id = newUploadId()
+    await store.createUpload(NAME, id)
+    const bytes = randomBytes(40 << 20)
+    const sizes: number[] = []
+    const source = async function* () {
+      for (let at = 0; at < bytes.length; at += 1 << 20) {
+        const told = sizes.at(-1) ?? 0
+        if (told > 0) {
+          const range = { start: Math.max(0, told - 2_000_000), end: told - 1 }
+          assert.deepEqual(await collect(await store.readUpload(NAME, id, range)), bytes.subarray(range.start, told))
+        }
+        yield bytes.subarray(at, at + (1 << 20))
+      }
+    }
+    await store.appendUpload(NAME, id, 0, source(), (size) => sizes.push(size))
+    assert.equal(sizes.at(-1), bytes.length)
+    assert.ok(sizes.length > 1)
+    for (const [start, end] of [
+      [0, 0],
+      [16_000_000, 17_000_000],
+      [bytes.length - 1, bytes.length - 1],
+    ] as const)
+      assert.deepEqual(await collect(await store.readUpload(NAME, id, { start, end })), bytes.subarray(start, end + 1))
+  })
+
   it('what came of an upload before its source broke stays', async (store) => {
     const id = newUploadId()
     await store.createUpload(NAME, id)

@@ -13,6 +13,8 @@ export interface ByteRange {
   end: number
 }
 
+export type OnStored = (size: number) => void
+
 export interface UploadState {
   /** Bytes that have been taken. */
   size: number
@@ -82,10 +84,17 @@ export interface RegistryStore extends AsyncDisposable {
   statUpload(name: RepositoryName, id: UploadId): Promise<UploadState | undefined>
   /**
    * Adds bytes at `offset`, which must be the upload's size, and gives the new size. What came before the source failed stays. Throws
-   * Failure('out-of-range') for another offset, Failure('not-found') without the upload. One caller at a time for an upload.
+   * Failure('out-of-range') for another offset, Failure('not-found') without the upload. One caller at a time for an upload. `onStored` is
+   * told each size that can be read of the upload from then on.
    */
-  appendUpload(name: RepositoryName, id: UploadId, offset: number, source: AsyncIterable<Uint8Array>): Promise<number>
-  readUpload(name: RepositoryName, id: UploadId): Promise<Readable>
+  appendUpload(
+    name: RepositoryName,
+    id: UploadId,
+    offset: number,
+    source: AsyncIterable<Uint8Array>,
+    onStored?: OnStored,
+  ): Promise<number>
+  readUpload(name: RepositoryName, id: UploadId, range?: ByteRange): Promise<Readable>
   /**
    * Makes the upload's bytes, whose size and digest the caller has verified, a blob. Can be repeated; the upload stays, and what is added
    * to it after does not come into the blob. Throws Failure('not-found') where it has become another meanwhile.
