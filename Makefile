@@ -17,7 +17,7 @@ NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1 --optimize-for-size
 
 # What the tests and the demo drive or compare with: Debian's own packages, installed where they are missing.
 DEMO_PACKAGES := busybox-static docker-registry skopeo nftables curl psmisc iproute2 procps
-TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli python3-docker openssl git strace libseccomp-dev crun podman buildah systemd dbus criu bash-completion zsh fish chromium apparmor
+TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap attr libcap2-bin zstd bsdutils docker.io docker-cli python3-docker openssl git strace libseccomp-dev crun podman buildah systemd dbus criu bash-completion zsh fish chromium apparmor libfaketime
 CONFORMANCE_PACKAGES := golang-go runc crun bats gawk jq uidmap bsdutils gcc libseccomp-dev pkg-config
 
 .PHONY: help build check test test-unit test-root fuzz fuzz-native demo bench gen clean conformance

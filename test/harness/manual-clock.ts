@@ -8,6 +8,8 @@ interface Sleeper {
 
 export class ManualClock implements Clock {
   #nowMs: number
+  /** By which somebody has set the time. */
+  #jumpedMs = 0
   readonly #sleepers = new Set<Sleeper>()
 
   constructor(startMs: number) {
@@ -15,7 +17,16 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
+    return this.#nowMs + this.#jumpedMs
+  }
+
+  monotonic(): number {
     return this.#nowMs
+  }
+
+  /** The time is set: nobody wakes for it, and nothing has taken longer or shorter. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms
   }
 
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {

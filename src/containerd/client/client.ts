@@ -66,13 +66,13 @@ export interface ContainerdPeer {
 
 /** Resolves once the daemon answers; rejects with `unavailable` when `timeoutMs` is over first. */
 export async function waitForContainerd(client: ContainerdClient, timeoutMs: number): Promise<ContainerdPeer> {
-  const deadline = Date.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     try {
-      const { version } = await client.version.version({}, { timeoutMs: Math.max(1, deadline - Date.now()) })
+      const { version } = await client.version.version({}, { timeoutMs: Math.max(1, deadline - performance.now()) })
       return { version, isOwn: version.endsWith(OWN_VERSION_SUFFIX) }
     } catch (error) {
-      if (!isFailure(error, 'unavailable') || Date.now() > deadline)
+      if (!isFailure(error, 'unavailable') || performance.now() > deadline)
         throw new Failure('unavailable', `containerd does not answer within ${timeoutMs} ms`, { cause: error })
       await new Promise((resolve) => setTimeout(resolve, 5))
     }

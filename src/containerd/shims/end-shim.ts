@@ -94,8 +94,8 @@ async function asksShutdown({ timeouts }: ShimHost, { client, id }: ShimTask): P
 
 /** A bounded wait. A shim that ends by itself removes its socket. */
 async function untilNone(processes: () => number[]): Promise<void> {
-  const end = Date.now() + EXIT_MS
-  while (processes().length > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5))
+  const end = performance.now() + EXIT_MS
+  while (processes().length > 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
 async function killAll(processes: () => number[]): Promise<void> {
@@ -113,7 +113,7 @@ async function killShim(host: ShimHost, task: ShimTask): Promise<void> {
 async function removeSocket({ address }: Endpoint): Promise<void> {
   const path = socketOf(address)
   if (path.startsWith('\0')) return
-  const end = Date.now() + EXIT_MS
+  const end = performance.now() + EXIT_MS
   do {
     if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
     try {
@@ -122,7 +122,7 @@ async function removeSocket({ address }: Endpoint): Promise<void> {
       return rmSync(path, { force: true })
     }
     await new Promise((resolve) => setTimeout(resolve, 5))
-  } while (Date.now() < end)
+  } while (performance.now() < end)
 }
 
 /** Shims may serve a group of containers. */

@@ -84,6 +84,8 @@ export class Container {
   mounts: SnapshotMount[] | undefined
   /** Of the run under way, for its execs; fetched from containerd after a restart of this process. */
   processSpec: ProcessSpec | undefined
+  /** By the clock that nobody sets; undefined where a former engine has seen the start. */
+  startedMonotonicMs: number | undefined
   /** The automatic restart under way. */
   pendingRestart: { cancel(): void } | undefined
   lastRestartDelayMs: number | undefined

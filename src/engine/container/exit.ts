@@ -67,7 +67,7 @@ function recordExit(engine: Engine, container: Container, exit: TaskExit, isOld:
           exitCode: exit.exitCode,
           isToldToExit: container.isToldToExit,
           wasStopped: record.wasStopped,
-          durationMs: exitedAtMs - Date.parse(state.startedAt),
+          durationMs: ranForMs(engine, container, exitedAtMs),
           restartCount: record.restartCount,
           lastDelayMs: container.lastRestartDelayMs,
         })
@@ -79,6 +79,12 @@ function recordExit(engine: Engine, container: Container, exit: TaskExit, isOld:
   state.finishedAt = formatRfc3339Nano(exitedAtMs, Number(exit.exitedAtNs % 1_000_000n))
   container.isToldToExit = false
   return delayMs
+}
+
+/** Somebody may have set the machine's time meanwhile. Of a run that a former engine began the times are all there is. */
+function ranForMs({ clock }: Engine, { startedMonotonicMs, state }: Container, exitedAtMs: number): number {
+  if (startedMonotonicMs === undefined) return exitedAtMs - Date.parse(state.startedAt)
+  return clock.monotonic() - startedMonotonicMs
 }
 
 function publishDeath(engine: Engine, container: Container): void {

@@ -59,11 +59,11 @@ export function startingHealth(): Health {
   return { Status: 'starting', FailingStreak: 0, Log: [] }
 }
 
-/** A new value. Failures do not count while the container may still be coming up. */
-export function judgeProbe(plan: HealthPlan, health: Health, result: ProbeResult, startedAtMs: number): Health {
+/** A new value. Failures do not count while the container may still be coming up. @param upMs how long it ran as the probe began. */
+export function judgeProbe(plan: HealthPlan, health: Health, result: ProbeResult, upMs: number): Health {
   const Log = [...health.Log, result].slice(-RESULTS_KEPT)
   if (result.ExitCode === 0) return { Status: 'healthy', FailingStreak: 0, Log }
-  const isExcused = health.Status === 'starting' && Date.parse(result.Start) - startedAtMs < plan.startPeriodMs
+  const isExcused = health.Status === 'starting' && upMs < plan.startPeriodMs
   const FailingStreak = health.FailingStreak + (isExcused ? 0 : 1)
   return { Status: FailingStreak >= plan.retries ? 'unhealthy' : health.Status, FailingStreak, Log }
 }

@@ -144,6 +144,7 @@ async function runTask(
   await explained(container, CREATE_SUBJECT, created)
   if (!isBroughtBack) await connectWaitingClients(engine, container)
   const startedAtMs = engine.clock.now()
+  const startedMonotonicMs = engine.clock.monotonic()
   const pid = await explained(container, START_SUBJECT, startTask(engine, container))
   if (isBroughtBack) await connectWaitingClients(engine, container)
   const { record, state } = container
@@ -151,6 +152,7 @@ async function runTask(
   state.status = 'running'
   state.pid = pid
   state.startedAt = formatRfc3339Nano(startedAtMs)
+  container.startedMonotonicMs = startedMonotonicMs
   state.exitCode = 0
   state.error = ''
   engine.logs.begin(container)

@@ -74,15 +74,19 @@ async function probeAgainAndAgain(
   stop: AbortSignal,
 ): Promise<void> {
   const signal = AbortSignal.any([stop, engine.containers.closing])
-  const startedAtMs = Date.parse(container.state.startedAt)
+  const { clock } = engine
+  // How long it runs by now; whoever sets the machine's time changes nothing of that.
+  container.startedMonotonicMs ??= clock.monotonic() - Math.max(0, clock.now() - Date.parse(container.state.startedAt))
+  const startedMs = container.startedMonotonicMs
   for (;;) {
     const before = container.state.health ?? startingHealth()
-    await engine.clock.sleep(pauseBeforeProbe(plan, before, engine.clock.now() - startedAtMs), signal)
+    await clock.sleep(pauseBeforeProbe(plan, before, clock.monotonic() - startedMs), signal)
     if (signal.aborted || !isAlive(container.state)) return
     if (container.state.status === 'paused' || container.isPausing) continue
+    const upMs = clock.monotonic() - startedMs
     const result = await probe(engine, container, plan, stop)
     if (signal.aborted || !isAlive(container.state)) return
-    const health = judgeProbe(plan, before, result, startedAtMs)
+    const health = judgeProbe(plan, before, result, upMs)
     container.state.health = health
     if (health.Status === before.Status) continue
     container.saveState()

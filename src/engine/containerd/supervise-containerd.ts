@@ -65,10 +65,10 @@ async function supervise(options: ContainerdOptions, life: Life): Promise<void> 
   while (!life.signal.aborted) {
     await followRunning(options, life)
     if (life.signal.aborted) return
-    const startedAt = clock.now()
+    const startedAt = clock.monotonic()
     const reason = await runOnce(options, life)
     if (life.signal.aborted) return
-    const wasHealthy = clock.now() - startedAt > HEALTHY_MS
+    const wasHealthy = clock.monotonic() - startedAt > HEALTHY_MS
     pauseMs = wasHealthy ? 0 : Math.min(Math.max(pauseMs * 2, RETRY_MS_MIN), RETRY_MS_MAX)
     log.error('containerd has ended, it is started again', { reason, pauseMs })
     await clock.sleep(pauseMs, life.signal)
@@ -145,10 +145,10 @@ function connectionEnd(address: string, signal: AbortSignal): Promise<void> {
 }
 
 async function terminate(clock: Clock, pid: number): Promise<void> {
-  const deadline = clock.now() + STOP_MS
+  const deadline = clock.monotonic() + STOP_MS
   signalQuietly(pid, 'SIGTERM')
   while (isProgram(pid, PROGRAM)) {
-    if (clock.now() > deadline) {
+    if (clock.monotonic() > deadline) {
       signalQuietly(pid, 'SIGKILL')
       return
     }

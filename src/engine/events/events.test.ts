@@ -12,6 +12,7 @@ import { streamEvents } from './stream-events.ts'
 
 const clock: Clock = {
   now: () => 1_000_000,
+  monotonic: () => 1_000_000,
   sleep: (_, signal) => new Promise((resolve) => signal?.addEventListener('abort', () => resolve())),
 }
 

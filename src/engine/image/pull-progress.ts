@@ -77,8 +77,8 @@ export class PullReporter implements PullProgress {
   }
 
   #downloading(descriptor: Descriptor, doneBytes: number): void {
-    const now = this.#clock.now()
-    if (now - (this.#lastDownloadMs.get(descriptor.digest) ?? 0) < DOWNLOADING_MS) return
+    const now = this.#clock.monotonic()
+    if (now - (this.#lastDownloadMs.get(descriptor.digest) ?? Number.NEGATIVE_INFINITY) < DOWNLOADING_MS) return
     this.#lastDownloadMs.set(descriptor.digest, now)
     const detail = { current: doneBytes, total: descriptor.size }
     this.#send(layerMessage(this.#version, shortId(descriptor.digest), 'Downloading', detail))

@@ -36,8 +36,9 @@ export class PushReporter implements PushProgress {
   }
 
   pushing(layer: Descriptor, doneBytes: number): void {
-    const now = this.#clock.now()
-    if (doneBytes < layer.size && now - (this.#lastMs.get(layer.digest) ?? 0) < PUSHING_MS) return
+    const now = this.#clock.monotonic()
+    if (doneBytes < layer.size && now - (this.#lastMs.get(layer.digest) ?? Number.NEGATIVE_INFINITY) < PUSHING_MS)
+      return
     this.#lastMs.set(layer.digest, now)
     this.#tell(layer, 'Pushing', { current: doneBytes, total: layer.size })
   }

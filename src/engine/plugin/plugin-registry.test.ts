@@ -46,6 +46,7 @@ function jumpingClock(onSleep: (sleptMs: number) => void = () => {}): Clock {
   let nowMs = 0
   return {
     now: () => nowMs,
+    monotonic: () => nowMs,
     async sleep(delayMs) {
       nowMs += delayMs
       onSleep(delayMs)

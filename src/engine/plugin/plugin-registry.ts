@@ -45,13 +45,13 @@ export function openPluginRegistry({ patienceMs = PATIENCE_MS, ...options }: Opt
 
   /** The `what` again and again, pauses doubling, until it gives something or the next pause would be too long. */
   const patiently = async <T>(isPatient: boolean, what: () => Promise<T>, subject: string): Promise<T> => {
-    const startedAt = clock.now()
+    const startedAt = clock.monotonic()
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
       try {
         return await what()
       } catch (error) {
         if (!(error instanceof PluginUnreachable) || !isPatient) throw error
-        if (clock.now() - startedAt + pauseMs >= patienceMs) throw error
+        if (clock.monotonic() - startedAt + pauseMs >= patienceMs) throw error
         log.warn(`${subject}: ${messageOf(error)}, retrying in ${pauseMs / 1000}s`)
         await clock.sleep(pauseMs)
       }

@@ -318,5 +318,9 @@ class HastyClock implements Clock {
     return Date.now()
   }
 
+  monotonic(): number {
+    return performance.now()
+  }
+
   async sleep(): Promise<void> {}
 }

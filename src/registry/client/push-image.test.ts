@@ -106,7 +106,7 @@ async function push(registry: Registry, blobs: MemoryBlobs, root: Descriptor, mo
       retrying: (layer, seconds) => tell(`again in ${seconds}`)(layer),
       pushed: (layer, how, from) => tell(how === 'mounted' ? `mounted from ${from}` : how)(layer),
     },
-    clock: { now: () => 0, sleep: async () => {} },
+    clock: { now: () => 0, monotonic: () => 0, sleep: async () => {} },
     signal: new AbortController().signal,
     ...more,
   })

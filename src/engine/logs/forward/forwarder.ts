@@ -124,7 +124,7 @@ export class Forwarder {
     if (cursor === undefined || !(await this.#deliver(entries))) return
     this.#cursor = cursor
     this.#isSaved = false
-    if (this.#clock.now() - this.#savedAtMs >= SAVE_INTERVAL_MS) this.#save()
+    if (this.#clock.monotonic() - this.#savedAtMs >= SAVE_INTERVAL_MS) this.#save()
   }
 
   /** Until it succeeds; false: aborted. */
@@ -183,7 +183,7 @@ export class Forwarder {
     try {
       saveCursor(this.#options.directory, this.#cursor)
       this.#isSaved = true
-      this.#savedAtMs = this.#clock.now()
+      this.#savedAtMs = this.#clock.monotonic()
     } catch (error) {
       const { log, containerId } = this.#options
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')

@@ -25,6 +25,9 @@ class Hands implements Clock {
   now(): number {
     return this.time
   }
+  monotonic(): number {
+    return this.time
+  }
   async sleep(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
   }
