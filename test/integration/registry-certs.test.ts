@@ -132,6 +132,18 @@ test('a hosts.toml says who is asked for any registry, in which order, and for w
   const push = await engine.docker(['push', '-q', 'registry.example/team/none'])
   assert.match(push.stderr, /does not exist|tag does not exist/)
 
+  // A blob that the mirror lacks is asked of the registry, and nothing else is.
+  await using itself = await startFakeRegistry()
+  const image = fakeImage([await layerOf(imageFile('file', { content: Buffer.from('half mirrored') }))])
+  const lacking = [...image.blobs.keys()].at(-1) ?? ''
+  itself.serve('team/half', image)
+  mirror.serve('team/half', { ...image, blobs: new Map([...image.blobs].filter(([digest]) => digest !== lacking)) })
+  layHosts('registry.example', `server = "http://${itself.host}"\n[host."http://${mirror.host}"]\n`)
+  assert.equal(await engine.ok('pull', '-q', 'registry.example/team/half'), 'registry.example/team/half:latest')
+  const asked = itself.requests.map(({ line }) => line)
+  assert.deepEqual(asked, [`GET /v2/team/half/blobs/${lacking}?ns=registry.example`])
+  await engine.ok('rmi', 'registry.example/team/half')
+
   // A tag is not asked of who may only be asked for what is known already.
   layHosts(
     'registry.example',

@@ -14,22 +14,30 @@ export interface RegistryConfig {
   certsDirectory?: string
 }
 
+export interface PullEndpoint extends Endpoint {
+  /** May say what a reference stands for; who may not is asked for what is known by its digest. */
+  resolves: boolean
+}
+
 /**
  * In the order in which they are asked; the registry itself is the last. A `hosts.toml` says all of it, and the daemon's mirrors are not asked then.
  * Throws `invalid-argument` for one that can't be read: asking the registry itself instead would be what it was to prevent.
  */
-export async function pullEndpoints(reference: Reference, config: RegistryConfig): Promise<Endpoint[]> {
+export async function pullEndpoints(reference: Reference, config: RegistryConfig): Promise<PullEndpoint[]> {
   const { certsDirectory } = config
-  if (certsDirectory === undefined) return endpointsOf(reference, config)
+  const plain = endpointsOf(reference, config).map((endpoint) => ({ ...endpoint, resolves: true }))
+  if (certsDirectory === undefined) return plain
   if (await hasHostsFile(certsDirectory, reference.domain)) {
     // What a tag stands for is told by those who may say so.
-    const wanted: Capability[] = reference.digest === undefined ? ['pull', 'resolve'] : ['pull']
+    const wanted: Capability = reference.digest === undefined ? 'resolve' : 'pull'
     const hosts = await configuredHosts(reference.domain, certsDirectory, config.insecureRegistries)
-    const able = hosts.filter(({ capabilities }) => wanted.every((capability) => capabilities.has(capability)))
-    if (able.length > 0) return able
-    throw new Failure('not-found', `no ${wanted.at(-1)} hosts for ${reference.domain}: not found`)
+    const able = hosts
+      .filter(({ capabilities }) => capabilities.has('pull'))
+      .map((host) => ({ ...host, resolves: host.capabilities.has(wanted) }))
+    if (able.some(({ resolves }) => resolves)) return able
+    throw new Failure('not-found', `no ${wanted} hosts for ${reference.domain}: not found`)
   }
-  return Promise.all(endpointsOf(reference, config).map((endpoint) => withCertificates(endpoint, certsDirectory)))
+  return Promise.all(plain.map((endpoint) => withCertificates(endpoint, certsDirectory)))
 }
 
 /** The first that may be pushed to. */
@@ -46,7 +54,7 @@ export async function pushEndpoint(domain: string, config: Omit<RegistryConfig, 
 }
 
 /** With what `certs.d` has for its host. */
-export async function withCertificates(endpoint: Endpoint, certsDirectory: string): Promise<Endpoint> {
+export async function withCertificates<E extends Endpoint>(endpoint: E, certsDirectory: string): Promise<E> {
   const tls = await loadCertificates(certsDirectory, endpoint.host)
   return tls === undefined ? endpoint : { ...endpoint, tls }
 }

@@ -5,6 +5,7 @@ import { IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-image-
 import type { Manifest } from '../../oci/parse-manifest.ts'
 import type { Reference } from '../../oci/reference.ts'
 import { Failure } from '../../base/failure.ts'
+import { askEach } from './ask-each.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import { findRoot, type RootRequest } from './find-root.ts'
 import { codeOf, type RegistryError, registryErrorText } from './registry-error.ts'
@@ -16,23 +17,26 @@ export type ManifestPlatform = NonNullable<Descriptor['platform']>
 export async function inspectManifest(
   request: RootRequest & { reference: Reference },
 ): Promise<{ descriptor: Descriptor; platforms: ManifestPlatform[] }> {
-  const { session, root } = await findRoot(request, request.reference, inRegistryWords)
+  const { sessions, root } = await findRoot(request, request.reference, inRegistryWords)
   const { descriptor, document } = root
   if (document.kind === 'manifest')
-    return { descriptor, platforms: await platformOf(session, document, request.signal) }
+    return { descriptor, platforms: await platformOf(sessions, document, request.signal) }
   return { descriptor, platforms: document.manifests.flatMap(({ platform }) => (platform ? [platform] : [])) }
 }
 
 /** Of an artifact that is no image there is none. */
 async function platformOf(
-  session: RegistrySession,
+  sessions: readonly RegistrySession[],
   { config }: Manifest,
   signal: AbortSignal,
 ): Promise<ManifestPlatform[]> {
   if (!isConfigType(config.mediaType) || config.size > IMAGE_CONFIG_BYTES_MAX) return []
-  const parts: Uint8Array[] = []
-  for await (const part of fetchBlob(session, config, { signal, onProgress() {} })) parts.push(part)
-  const { architecture, os, variant, 'os.version': osVersion } = parseImageConfig(Buffer.concat(parts))
+  const bytes = await askEach(sessions, signal, async (session, hasAlternative) => {
+    const parts: Uint8Array[] = []
+    for await (const part of fetchBlob(session, config, { signal, onProgress() {}, hasAlternative })) parts.push(part)
+    return Buffer.concat(parts)
+  })
+  const { architecture, os, variant, 'os.version': osVersion } = parseImageConfig(bytes)
   const version = osVersion === undefined ? {} : { 'os.version': osVersion }
   return [{ architecture, os, ...version, ...(variant === undefined ? {} : { variant }) }]
 }

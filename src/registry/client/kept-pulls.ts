@@ -37,7 +37,7 @@ export function isCut(error: unknown): boolean {
 }
 
 /** By its words, which are the kernel's: the original containerd has no code for it, and what breaks bounds of ours has the same. */
-function isFullDisk(error: unknown): boolean {
+export function isFullDisk(error: unknown): boolean {
   return isFailure(error) && /no space left on device|disk quota exceeded/i.test(error.message)
 }
 

@@ -7,6 +7,7 @@ import type { Index, Manifest } from '../../oci/parse-manifest.ts'
 import { choosePlatform, formatPlatform } from '../../oci/parse-platform.ts'
 import { withDefaultTag } from '../../oci/parse-reference.ts'
 import type { Reference } from '../../oci/reference.ts'
+import { askEach } from './ask-each.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import { findRoot } from './find-root.ts'
 import type { PulledImage, PullImage, PullRequest } from './puller.ts'
@@ -19,9 +20,9 @@ const LAYERS_MAX = 1000
 
 export const pullImage: PullImage = async (request) => {
   const reference = withDefaultTag(request.reference)
-  const { session, root } = await findRoot(request, reference)
+  const { session, root, sessions } = await findRoot(request, reference)
   await store(request, root)
-  const chosen = await choose(request, session, reference, root)
+  const chosen = await choose(request, sessions, reference, root)
   await request.approve?.(session, reference, [root.descriptor.digest, chosen.descriptor.digest])
   const { document } = chosen
   checkManifest(document)
@@ -31,7 +32,7 @@ export const pullImage: PullImage = async (request) => {
   const signal = AbortSignal.any([request.signal, stop.signal])
   const work = { ...request, signal }
   try {
-    await together([fetchConfig(work, session, document), fetchLayers(work, session, document.layers, stop)], stop)
+    await together([fetchConfig(work, sessions, document), fetchLayers(work, sessions, document.layers, stop)], stop)
   } catch (error) {
     throw request.signal.aborted ? request.signal.reason : error
   }
@@ -56,7 +57,7 @@ async function together(parts: readonly Promise<unknown>[], stop: AbortControlle
 
 async function choose(
   request: PullRequest,
-  session: RegistrySession,
+  sessions: readonly RegistrySession[],
   reference: Reference,
   root: ResolvedManifest,
 ): Promise<ResolvedManifest & { document: Manifest }> {
@@ -65,7 +66,8 @@ async function choose(
     const { document } = current
     if (document.kind === 'manifest') return { ...current, document }
     const entry = chooseEntry(request, document)
-    const next = await resolveManifest(session, { ...reference, tag: undefined, digest: entry.digest }, request.signal)
+    const wanted = { ...reference, tag: undefined, digest: entry.digest }
+    const next = await askEach(sessions, request.signal, (session) => resolveManifest(session, wanted, request.signal))
     if (next.bytes.length !== entry.size)
       throw new Failure(
         'data-loss',
@@ -96,16 +98,14 @@ function checkManifest(manifest: Manifest): void {
   if (strange) throw new Failure('invalid-argument', `unsupported media type ${strange.mediaType}`)
 }
 
-async function fetchConfig(request: PullRequest, session: RegistrySession, manifest: Manifest): Promise<void> {
-  const { sink, signal } = request
+async function fetchConfig(
+  request: PullRequest,
+  sessions: readonly RegistrySession[],
+  manifest: Manifest,
+): Promise<void> {
+  const { sink } = request
   const { config } = manifest
-  if (!(await sink.has(config)))
-    await sink.write(
-      config,
-      (offset) =>
-        fetchBlob(session, config, { signal, onProgress() {}, offset, attemptsMax: request.maxDownloadAttempts }),
-      signal,
-    )
+  if (!(await sink.has(config))) await fetchInto(request, sessions, config, () => {})
   const { rootfs } = parseImageConfig(await sink.read(config, IMAGE_CONFIG_BYTES_MAX))
   if (rootfs.diff_ids.length !== manifest.layers.length)
     throw new Failure(
@@ -117,7 +117,7 @@ async function fetchConfig(request: PullRequest, session: RegistrySession, manif
 /** From the bottom up, as many at a time as was asked for. A layer that an image has twice is fetched once. */
 async function fetchLayers(
   request: PullRequest,
-  session: RegistrySession,
+  sessions: readonly RegistrySession[],
   layers: readonly Descriptor[],
   stop: AbortController,
 ): Promise<void> {
@@ -130,7 +130,7 @@ async function fetchLayers(
   const worker = async () => {
     for (let indexes = queue.shift(); indexes; indexes = queue.shift()) {
       request.signal.throwIfAborted()
-      await fetchLayer(request, session, layers[indexes[0]!]!)
+      await fetchLayer(request, sessions, layers[indexes[0]!]!)
       for (const index of indexes) request.onLayerStored(layers[index]!, index)
     }
   }
@@ -138,21 +138,38 @@ async function fetchLayers(
   await together(Array.from({ length: count }, worker), stop)
 }
 
-async function fetchLayer(request: PullRequest, session: RegistrySession, layer: Descriptor): Promise<void> {
-  const { sink, progress, signal } = request
+async function fetchLayer(
+  request: PullRequest,
+  sessions: readonly RegistrySession[],
+  layer: Descriptor,
+): Promise<void> {
+  const { sink, progress } = request
   if (await sink.has(layer)) {
     progress.onLayer(layer, 'exists', layer.size)
     return
   }
   progress.onLayer(layer, 'downloading', 0)
-  const onProgress = (doneBytes: number) =>
-    progress.onLayer(layer, doneBytes < layer.size ? 'downloading' : 'verifying', doneBytes)
-  await sink.write(
-    layer,
-    (offset) => fetchBlob(session, layer, { signal, onProgress, offset, attemptsMax: request.maxDownloadAttempts }),
-    signal,
+  await fetchInto(request, sessions, layer, (doneBytes) =>
+    progress.onLayer(layer, doneBytes < layer.size ? 'downloading' : 'verifying', doneBytes),
   )
   progress.onLayer(layer, 'downloaded', layer.size)
+}
+
+/** What one host breaks off the next one goes on with, from where the sink has it. */
+async function fetchInto(
+  request: PullRequest,
+  sessions: readonly RegistrySession[],
+  blob: Descriptor,
+  onProgress: (doneBytes: number) => void,
+): Promise<void> {
+  const { sink, signal, maxDownloadAttempts: attemptsMax } = request
+  await askEach(sessions, signal, (session, hasAlternative) =>
+    sink.write(
+      blob,
+      (offset) => fetchBlob(session, blob, { signal, onProgress, offset, hasAlternative, attemptsMax }),
+      signal,
+    ),
+  )
 }
 
 async function store(request: PullRequest, { descriptor, bytes }: ResolvedManifest): Promise<void> {
