@@ -171,6 +171,34 @@ test('inspect tells of the manifests, or of one platform, and not of both', { sk
   await assertBothShow('image', 'inspect', '--platform', 'linux/s390x', loaded)
 })
 
+test('several platforms are saved and loaded, from 1.52 on', { skip }, async () => {
+  const [amd, arm, s390x] = ['amd64', 'arm64', 's390x'].map((architecture) =>
+    encodeURIComponent(JSON.stringify({ os: 'linux', architecture })),
+  )
+  const curl = (...args: string[]) => must(['curl', '-s', '--unix-socket', engine.socketPath, ...args])
+  const save = async (version: string, query: string) => {
+    const path = join(directory, 'several.tar')
+    await curl('-o', path, `http://x/v${version}/images/${loaded}/get?${query}`)
+    return path
+  }
+  const old = await must(['cat', await save('1.51', `platform=${amd}&platform=${arm}`)])
+  assert.match(old, /multiple platform parameters are not supported in this API version; use API version 1.52 or later/)
+  assert.match(await must(['cat', await save('1.52', `platform=${s390x}`)]), /no suitable export target found/)
+  const both = await must(['tar', '-tf', await save('1.52', `platform=${amd}&platform=${arm}`)])
+  const blobs = (digests: readonly string[]) => digests.map((digest) => both.includes(digest.slice(7)))
+  assert.deepEqual(blobs([index.digest, image.amd64.digest, image.arm64.digest]), [true, true, true])
+  assert.deepEqual(blobs(attestations.map(({ digest }) => digest)), [false, false])
+  const load = (query: string) =>
+    curl('-X', 'POST', '-T', join(directory, 'several.tar'), `http://x/v1.52/images/load?quiet=1&${query}`)
+  assert.match(await load(`platform=${arm}&platform=${amd}`), /Loaded image: attested:1/)
+  const { Manifests = [] } = await listed(loaded)
+  const unpacked = Manifests.slice(0, 2).map(({ ImageData }) => (ImageData?.Size.Unpacked ?? 0) > 300_000)
+  assert.deepEqual(unpacked, [true, true])
+  assert.equal(await engine.ok('image', 'inspect', '-f', '{{.Architecture}}', loaded), 'amd64')
+  const lacking = await load(`platform=${s390x}&platform=${s390x}`)
+  assert.match(lacking, /doesn't provide the requested platform \(\[linux\/s390x linux\/s390x\]\)/)
+})
+
 test('a platform is removed alone: its names stay, and what it shares with none is gone', { skip }, async () => {
   await assertBothShow('rmi', '--platform', 'linux/arm64', loaded)
   await assertBothShow('rmi', '--force', '--platform', 'linux/s390x', loaded)

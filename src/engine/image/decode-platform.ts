@@ -17,6 +17,21 @@ export function readPlatformObject(
   return text === '' ? undefined : parseObject(text)
 }
 
+/** As `readPlatformObject`, where from 1.52 on several may be asked for. Empty: no choice. */
+export function readPlatformList(
+  { query, version }: Pick<ApiRequest, 'query' | 'version'>,
+  since: Parameters<ApiVersion['atLeast']>[0],
+): Platform[] {
+  if (!version.atLeast(since)) return []
+  const given = query.getAll('platform')
+  if (given.length > 1 && !version.atLeast('1.52'))
+    throw new Failure(
+      'invalid-argument',
+      'multiple platform parameters are not supported in this API version; use API version 1.52 or later',
+    )
+  return given.length === 1 && given[0] === '' ? [] : given.map(parseObject)
+}
+
 /** All of a parameter that may be given several times. Throws in Docker's words. */
 export function readPlatformObjects(
   { query, version }: Pick<ApiRequest, 'query' | 'version'>,

@@ -71,6 +71,20 @@ export async function requirePlatform(
   )
 }
 
+/** The whole manifests of these platforms, in the index's order. */
+export async function findPlatforms(
+  client: ContainerdClient,
+  tree: TreeNode,
+  platforms: readonly Platform[],
+): Promise<Descriptor[]> {
+  const found: Descriptor[] = []
+  for (const node of wholeManifests(tree)) {
+    const own = await platformOf(client, node)
+    if (own !== undefined && platforms.some((platform) => isSamePlatform(own, platform))) found.push(node.descriptor)
+  }
+  return found
+}
+
 /** What its index says, or else its configuration. Undefined for what is no image. */
 async function platformOf(client: ContainerdClient, { descriptor, children }: TreeNode): Promise<Platform | undefined> {
   if (descriptor.platform !== undefined) return normalizePlatform(descriptor.platform)

@@ -1,5 +1,5 @@
 // POST /images/load: the images of an archive, Docker's or an OCI layout, compressed by whatever Docker takes.
-import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { shortId } from '../../base/ids.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { IMAGE_NAME, REF_NAME } from '../../image/archive/image-names.ts'
@@ -15,21 +15,22 @@ import { decompressUpload } from '../files/decompress-upload.ts'
 import { isTrue } from '../http/query.ts'
 import type { ApiRequest, ApiResponse, ApiVersion } from '../http/route.ts'
 import { archiveBlobs } from './archive-blobs.ts'
-import { readPlatformObject } from './decode-platform.ts'
+import { readPlatformList } from './decode-platform.ts'
 import { danglingName, recordNameOf } from './image-names.ts'
 import type { ImageContent } from './image-store.ts'
-import { readImageTree, requirePlatform, type TreeNode, wholeManifests } from './image-tree.ts'
+import { readImageTree, findPlatforms, type TreeNode, wholeManifests } from './image-tree.ts'
 import { labelContent, labelTree } from './label-content.ts'
 import type { UnpackProgress } from './layer-unpacker.ts'
 import { type Lease, takeLease } from './lease.ts'
 import { answerWithProgress, type SendProgress } from './progress-response.ts'
 import { errorMessage, layerMessage } from './progress-stream.ts'
+import { isImage } from './manifest-summaries.ts'
 import { publishImageEvent } from './publish-image-event.ts'
 import { readBlob, readImage } from './read-image.ts'
 import { unpackImage } from './unpack-image.ts'
 
 interface Load {
-  platform: Platform | undefined
+  platforms: readonly Platform[]
   isQuiet: boolean
   version: ApiVersion
   signal: AbortSignal
@@ -39,11 +40,11 @@ interface Load {
 /** Whatever is wrong with the archive is told in the stream, as Docker does it. */
 export async function loadImages(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
   const { version, signal } = request
-  const platform = readPlatformObject(request, '1.48')
+  const platforms = readPlatformList(request, '1.48')
   const isQuiet = isTrue(request.query, 'quiet', true)
   return await answerWithProgress(request, async (send) => {
     try {
-      await load(engine, { platform, isQuiet, version, signal, send }, request.raw)
+      await load(engine, { platforms, isQuiet, version, signal, send }, request.raw)
     } catch (error) {
       send(errorMessage(version, messageOf(error)))
     }
@@ -51,7 +52,7 @@ export async function loadImages(engine: Engine, request: ApiRequest): Promise<A
 }
 
 async function load(engine: Engine, options: Load, upload: AsyncIterable<Buffer>): Promise<void> {
-  const { signal, platform } = options
+  const { signal, platforms } = options
   await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
   const blobs = archiveBlobs(lease, signal)
   const index = await importArchive(decompressUpload(upload), blobs, { compressLayers: false, signal })
@@ -64,7 +65,7 @@ async function load(engine: Engine, options: Load, upload: AsyncIterable<Buffer>
     const loaded = await loadImage(engine, lease, options, entry)
     if (!loaded.hasPlatform) lacking.push(loaded.name)
   }
-  if (platform !== undefined && lacking.length > 0) throw withoutPlatform(lacking, platform)
+  if (lacking.length > 0) throw withoutPlatform(lacking, platforms)
 }
 
 async function loadImage(
@@ -73,16 +74,19 @@ async function loadImage(
   options: Load,
   entry: Descriptor,
 ): Promise<{ name: string; hasPlatform: boolean }> {
-  const { send, platform, isQuiet } = options
+  const { send, platforms, isQuiet } = options
   const { client } = lease
   const tree = await readImageTree(client, entry)
   const reference = nameOf(entry)
   const name = reference === undefined ? entry.digest : familiarReference(reference)
-  const { manifest, hasPlatform } = await choose(client, tree, platform, name)
+  const { manifest, others, hasPlatform } = await choose(client, tree, platforms)
   const image = await readImage(client, plain(entry), manifest.digest)
-  await unpackImage(engine, lease, image, options.signal, isQuiet ? undefined : loadingProgress(options, image))
+  const all = [image]
+  for (const { digest } of others) all.push(await readImage(client, plain(entry), digest))
+  for (const each of all)
+    await unpackImage(engine, lease, each, options.signal, isQuiet ? undefined : loadingProgress(options, each))
   await labelTree(client, tree)
-  await labelContent(client, image)
+  for (const each of all) await labelContent(client, each)
   await nameImage(engine, image, reference, send)
   publishImageEvent(engine, 'load', image.id, image.id, image)
   return { name, hasPlatform }
@@ -103,24 +107,22 @@ function nameOf({ annotations = {} }: Descriptor): Reference | undefined {
   }
 }
 
-/** What the name shall stand for: the platform asked for, else this machine's, else whatever is there. */
+/** What the name shall stand for, and what else was asked for: of that, or of all, this machine's platform, else whatever is there. */
 async function choose(
   client: ContainerdClient,
   tree: TreeNode,
-  platform: Platform | undefined,
-  name: string,
-): Promise<{ manifest: Descriptor; hasPlatform: boolean }> {
-  const whole = wholeManifests(tree).map(({ descriptor }) => descriptor)
-  const first = whole[0]
+  platforms: readonly Platform[],
+): Promise<{ manifest: Descriptor; others: readonly Descriptor[]; hasPlatform: boolean }> {
+  const manifests = wholeManifests(tree)
+  // What attests to an image comes as a manifest, too.
+  const runnable = manifests.filter(isImage)
+  const whole = (runnable.length > 0 ? runnable : manifests).map(({ descriptor }) => descriptor)
+  const asked = await findPlatforms(client, tree, platforms)
+  const [first] = asked.length > 0 ? asked : whole
   if (first === undefined) throw new Failure('not-found', `content digest ${missingIn(tree)}: not found`)
-  const manifest = choosePlatform(hostPlatform(), whole) ?? first
-  if (platform === undefined) return { manifest, hasPlatform: true }
-  try {
-    return { manifest: await requirePlatform(client, tree, platform, name), hasPlatform: true }
-  } catch (error) {
-    if (!isFailure(error, 'not-found')) throw error
-    return { manifest, hasPlatform: false }
-  }
+  const manifest = choosePlatform(hostPlatform(), asked.length > 0 ? asked : whole) ?? first
+  const others = asked.filter(({ digest }) => digest !== manifest.digest)
+  return { manifest, others, hasPlatform: platforms.length === 0 || asked.length > 0 }
 }
 
 function missingIn(node: TreeNode): string {
@@ -166,8 +168,9 @@ async function nameImage(
   tell(`Loaded image: ${name}`)
 }
 
-function withoutPlatform(names: readonly string[], platform: Platform): Failure {
-  const wanted = formatPlatform(platform)
+function withoutPlatform(names: readonly string[], platforms: readonly Platform[]): Failure {
+  const formatted = platforms.map(formatPlatform)
+  const wanted = formatted.length === 1 ? formatted[0] : `[${formatted.join(' ')}]`
   const [name = ''] = names
   return new Failure(
     'not-found',

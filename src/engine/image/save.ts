@@ -10,22 +10,22 @@ import { SOURCE_LABEL } from '../../registry/client/source-label.ts'
 import type { Engine } from '../engine.ts'
 import { writeTo } from '../logs/write-to.ts'
 import type { ApiRequest, ApiResponse } from '../http/route.ts'
-import { readPlatformObject } from './decode-platform.ts'
+import { readPlatformList } from './decode-platform.ts'
 import { findImage } from './find-image.ts'
 import { parseRecordName, recordNameOf } from './image-names.ts'
 import type { Image } from './image-store.ts'
-import { holdTree, readImageTree, requirePlatform, wholeManifests } from './image-tree.ts'
+import { findPlatforms, holdTree, readImageTree, requirePlatform, wholeManifests } from './image-tree.ts'
 import { labelsOf } from './label-content.ts'
 import { type Lease, takeLease } from './lease.ts'
 import { publishImageEvent } from './publish-image-event.ts'
 import { readBlob } from './read-image.ts'
 
 export async function saveImages(engine: Engine, request: ApiRequest, names: readonly string[]): Promise<ApiResponse> {
-  const platform = readPlatformObject(request, '1.48')
+  const platforms = readPlatformList(request, '1.48')
   const found = findNamed(await engine.images.list(), names)
   const lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
   try {
-    const pieces = (await openArchive(lease, found, platform, request.signal))[Symbol.asyncIterator]()
+    const pieces = (await openArchive(lease, found, platforms, request.signal))[Symbol.asyncIterator]()
     const first = await pieces.next() // what is wrong with an image is told before it, with a status of its own
     for (const image of new Set(found.map((one) => one.image)))
       publishImageEvent(engine, 'save', image.id, image.id, image)
@@ -95,14 +95,14 @@ function tagsOf(images: readonly Image[], { domain, path }: { domain: string; pa
 async function openArchive(
   lease: Lease,
   found: readonly Saved[],
-  platform: Platform | undefined,
+  platforms: readonly Platform[],
   signal: AbortSignal,
 ): Promise<AsyncIterable<Buffer>> {
   const { client } = lease
   const images: ExportImage[] = []
   const sources = new Map<Digest, Record<string, string>>()
   for (const one of found) {
-    const image = await describe(lease, one, platform)
+    const image = await describe(lease, one, platforms)
     images.push(image)
     const { digest } = image.target
     sources.set(digest, onlySources(await labelsOf(client, digest)))
@@ -117,18 +117,21 @@ async function openArchive(
   )
 }
 
-/** Of an index, what is here of it; one of which only a part is here is saved with that part. */
-async function describe(lease: Lease, saved: Saved, platform: Platform | undefined): Promise<ExportImage> {
+/** Of an index, what is here of it, or of that what was asked for; for one platform its manifest alone. */
+async function describe(lease: Lease, saved: Saved, platforms: readonly Platform[]): Promise<ExportImage> {
   const { name } = saved
   const image = (name === undefined ? undefined : saved.image.contents.get(name)) ?? saved.image
   const tree = await readImageTree(lease.client, image.target)
   await holdTree(lease, tree)
   const named = name === undefined ? {} : { name }
-  if (platform !== undefined)
-    return { ...named, target: await suitable(lease, tree, platform, name ?? saved.image.repoTags[0] ?? image.id) }
+  const shown = name ?? saved.image.repoTags[0] ?? image.id
+  const asked = platforms.length === 0 ? undefined : await findPlatforms(lease.client, tree, platforms)
+  const [first] = platforms
+  if (first !== undefined && (platforms.length === 1 || asked?.length === 0))
+    return { ...named, target: await suitable(lease, tree, first, shown) }
   if (!isIndexType(image.target.mediaType)) return { ...named, target: image.target }
-  const entries = tree.children.filter(({ isWhole }) => isWhole).map(({ descriptor }) => descriptor)
-  const whole = wholeManifests(tree).map(({ descriptor }) => descriptor)
+  const entries = asked ?? tree.children.filter(({ isWhole }) => isWhole).map(({ descriptor }) => descriptor)
+  const whole = asked ?? wholeManifests(tree).map(({ descriptor }) => descriptor)
   const main = whole.find(({ digest }) => digest === image.manifest.digest) ?? whole[0]
   if (main === undefined) throw new Failure('not-found', `content of ${image.target.digest}: not found`)
   return { ...named, target: image.target, chosen: { entries, main } }
