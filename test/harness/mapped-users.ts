@@ -10,14 +10,15 @@ export const FIRST = 231_072
 export const COUNT = 65_536
 
 /** There are two users more: `mapped`, 6123, has ranges, by its name and by its number, and `rangeless` has none. */
-export async function coverUserFiles(): Promise<AsyncDisposable> {
+export async function coverUserFiles(
+  ranges = { subuid: `mapped:${FIRST}:${COUNT}\n`, subgid: `6123:${FIRST}:${COUNT}\n` },
+): Promise<AsyncDisposable> {
   const directory = await mkdtemp(join(tmpdir(), 'mapped-users-'))
   const etc = join(directory, 'etc')
   await must(['cp', '-a', '/etc', etc])
   appendFileSync(join(etc, 'passwd'), 'mapped:x:6123:6123::/:/bin/false\nrangeless:x:6124:6124::/:/bin/false\n')
   appendFileSync(join(etc, 'group'), 'mapped:x:6123:\nrangeless:x:6124:\n')
-  writeFileSync(join(etc, 'subuid'), `mapped:${FIRST}:${COUNT}\n`)
-  writeFileSync(join(etc, 'subgid'), `6123:${FIRST}:${COUNT}\n`)
+  for (const [name, text] of Object.entries(ranges)) writeFileSync(join(etc, name), text)
   // The directory, not its files: a mount goes when somebody else puts a new file in its place.
   await must(['mount', '--bind', etc, '/etc'])
   return {

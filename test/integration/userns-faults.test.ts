@@ -193,6 +193,44 @@ test('without live-restore containers are stopped with their network namespaces,
   assert.match(await other.ok('exec', 'back', 'cat', '/proc/self/uid_map'), new RegExp(`^\\s*0\\s+${FIRST} `))
 })
 
+test('several ranges follow each other, and groups have their own', async () => {
+  const ranges = { subuid: 'mapped:231072:1000\nmapped:300000:64536\n', subgid: 'mapped:431072:65536\n' }
+  await using _ = await coverUserFiles(ranges)
+  await using other = await startEngine({ args: ['--userns-remap', 'mapped'] })
+  await other.ok('pull', '-q', image)
+  const script = 'touch /v/x /y && chown 999:1 /v/x && chown 1000:65535 /y && cat /proc/sys/net/ipv4/ping_group_range'
+  assert.equal(await other.ok('run', '--name', 'one', '-v', 'wide:/v', image, 'sh', '-c', script), '0\t65535')
+  const root = join(other.directory, 'data/231072.431072')
+  const { uid, gid } = statSync(join(root, 'volumes/wide/_data/x'))
+  assert.deepEqual([uid, gid, statSync(root).gid], [232_071, 431_073, 431_072])
+  assert.match(
+    await must(['sh', '-c', `docker -H ${other.host} cp one:/y - | tar --numeric-owner -tv`]),
+    / 1000\/65535 /,
+  )
+  await other.ok('commit', 'one', 'result')
+  for (const mode of ['', 'host'])
+    assert.equal(await other.ok('run', '--rm', '--userns', mode, 'result', 'stat', '-c', '%u:%g', '/y'), '1000:65535')
+})
+
+test('an engine with another map ends what ran with the one before, and each finds its own containers', async () => {
+  const other = await startEngine({ args: ['--userns-remap', 'mapped'] })
+  const { directory } = other
+  await other.ok('pull', '-q', image)
+  await other.ok('run', '-d', '--name', 'mapped', image, 'sleep', '1000')
+  const pid = Number(await other.ok('inspect', '-f', '{{.State.Pid}}', 'mapped'))
+  await other.stop()
+  assert.ok(isAlive(pid))
+  const plain = await startEngine({ directory })
+  await eventually('the process is gone', 30_000, () => !isAlive(pid))
+  assert.equal(await plain.ok('ps', '-aq'), '')
+  assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(`${directory}/exec/netns`))
+  await plain.stop()
+  await other.start()
+  assert.match(await other.ok('ps', '-a', '--format', '{{.Names}} {{.Status}}'), /^mapped Exited/)
+  assert.equal(await other.ok('start', 'mapped'), 'mapped')
+  await other[Symbol.asyncDispose]()
+})
+
 test('runc makes mapped containers, too', { skip: runc === undefined && 'runc is not installed' }, async () => {
   await engine.ok('run', '-d', '--name', 'other', '--runtime', 'other', '-v', 'filled:/etc', image, 'sleep', '1000')
   const look = 'id -u; stat -c %u /bin/busybox /etc/passwd /etc/hosts; echo x > /dev/stdout; ip -4 -o addr'
