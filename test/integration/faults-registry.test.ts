@@ -1,6 +1,6 @@
 // Registries that are down, broken, lying or malicious: Docker's words for the user, and nothing of what came is kept.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { after, before, beforeEach, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -195,6 +195,119 @@ test('a connection that is cut once is taken up again; one that always is, is an
   await nothingBut(empty, engine)
   cut(Number.POSITIVE_INFINITY)
   await refused(`${registry.host}/cut`, /unexpected EOF/)
+})
+
+/** Until whoever reads is gone. */
+function sendForever(response: ServerResponse, part: Buffer): void {
+  while (!response.destroyed)
+    if (!response.write(part)) return void response.once('drain', () => sendForever(response, part))
+}
+
+/** Peak memory of the two daemons since the last `forgetPeaks`, in KiB. */
+const peaks = () =>
+  [engine.enginePid(), engine.containerdPid()].map((pid) =>
+    Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]),
+  )
+const forgetPeaks = () => {
+  for (const pid of [engine.enginePid(), engine.containerdPid()]) writeFileSync(`/proc/${pid}/clear_refs`, '5')
+}
+
+test('answers without an end, wherever they come, are left, and take no memory', async (t) => {
+  const layer = await layerOf(imageFile('file', { content: random(100_000) }))
+  const image = fakeImage([layer])
+  const [config = ''] = image.blobs.keys()
+  registry.serve('endless', image)
+  const endless = (part: string, status: number, contentType: string) => {
+    registry.interfere = (request, response) => {
+      if (!request.url?.includes(part)) return false
+      response.writeHead(status, { 'content-type': contentType })
+      sendForever(response, Buffer.alloc(65_536, ' '))
+      return true
+    }
+  }
+  const name = `${registry.host}/endless`
+  await refused(`${registry.host}/nothing`, /manifest unknown/)
+  forgetPeaks()
+  const before = peaks()
+  const cases: [part: string, status: number, contentType: string, expected: RegExp][] = [
+    ['/manifests/', 200, MEDIA_TYPE.ociManifest, /answer is larger than \d+ bytes/],
+    ['/manifests/', 500, 'text/html', /answer is larger than \d+ bytes|500 Internal Server Error/],
+    [config, 200, 'application/octet-stream', /content is longer than its descriptor says/],
+    [digestOf(layer.bytes), 200, 'application/octet-stream', /content is longer than its descriptor says/],
+    [digestOf(layer.bytes), 403, 'application/json', /403 Forbidden|denied/],
+  ]
+  for (const [part, status, contentType, expected] of cases) {
+    endless(part, status, contentType)
+    await refused(name, expected)
+  }
+  // A head without an end.
+  registry.interfere = (_, response) => {
+    const { socket } = response
+    socket?.on('error', () => {}) // the other side gives up, which is what is wanted
+    socket?.write('HTTP/1.1 200 OK\r\n')
+    for (let at = 0; at < 10_000; at++) socket?.write(`x-${at}: ${'y'.repeat(1000)}\r\n`)
+    return true
+  }
+  await refused(name, /Header|header/)
+  const grown = peaks().map((peak, at) => peak - (before[at] ?? 0))
+  t.diagnostic(`peak memory grew by ${grown.join(' and ')} KiB`)
+  for (const kib of grown) assert.ok(kib < 128 << 10, `${kib} KiB`)
+})
+
+test('redirects in a circle, to a page, to nobody or to what is no web address', async () => {
+  const layer = await layerOf(imageFile('file', { content: random(100_000) }))
+  registry.serve('away', fakeImage([layer]))
+  await using page = await startFakeRegistry()
+  page.interfere = say(200, 'text/html', '<html>sign in to this network</html>')
+  for (const [where, expected] of [
+    [`http://${page.host}/`, /unexpected EOF|filesystem layer verification failed/],
+    ['http://127.0.0.1:1/x', /connection refused/],
+    ['file:///etc/passwd', /invalid Location: "file:\/\/\/etc\/passwd"/],
+    ['http://[', /invalid Location: "http:\/\/\["/],
+    ['', /stopped after 10 redirects/],
+  ] as const) {
+    registry.interfere = (request, response) => {
+      if (!request.url?.includes('/blobs/')) return false
+      response.writeHead(307, { location: where === '' ? request.url : where }).end()
+      return true
+    }
+    await refused(`${registry.host}/away`, expected)
+  }
+})
+
+test('manifests that are bombs: nested without an end, of too many layers, compressed', async () => {
+  const bomb = (bytes: Buffer, manifestType: string) => ({ manifest: bytes, manifestType, blobs: new Map() })
+  const layers = Array.from({ length: 30_000 }, (_, at) => ({
+    mediaType: MEDIA_TYPE.ociLayerGzip,
+    digest: digestOf(String(at)),
+    size: 1,
+  }))
+  const wide = fakeImage([], { manifest: { layers } })
+  let deep = { bytes: fakeImage([]).manifest, mediaType: MEDIA_TYPE.ociManifest as string }
+  const chain = new Map<string, Buffer>()
+  for (let depth = 0; depth < 7; depth++) {
+    chain.set(digestOf(deep.bytes), deep.bytes)
+    const entry = { mediaType: deep.mediaType, digest: digestOf(deep.bytes), size: deep.bytes.length }
+    const platform = { os: 'linux', architecture: 'amd64' }
+    const index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [{ ...entry, platform }] }
+    deep = { bytes: Buffer.from(JSON.stringify(index)), mediaType: MEDIA_TYPE.ociIndex }
+  }
+  for (const [what, image, expected] of [
+    ['brackets', bomb(Buffer.alloc(3 << 20, '['), MEDIA_TYPE.ociManifest), /JSON|invalid|nest|unexpected/i],
+    ['wide', wide, /too many|more than \d+|larger than/],
+    ['deep', bomb(deep.bytes, MEDIA_TYPE.ociIndex), /nested more than 4 deep/],
+    ['gzip', bomb(gzipSync(Buffer.alloc(64 << 20, ' ')), MEDIA_TYPE.ociManifest), /invalid UTF-8/],
+  ] as const) {
+    registry.serve(`bomb/${what}`, image)
+    registry.interfere = (request, response) => {
+      if (what === 'gzip') response.setHeader('content-encoding', 'gzip')
+      const inner = chain.get(/sha256:[0-9a-f]{64}/.exec(request.url ?? '')?.[0] ?? '')
+      if (inner === undefined || what !== 'deep') return false
+      const isIndex = inner.includes('"manifests"')
+      return say(200, isIndex ? MEDIA_TYPE.ociIndex : MEDIA_TYPE.ociManifest, inner.toString())(request, response)
+    }
+    await refused(`${registry.host}/bomb/${what}`, expected)
+  }
 })
 
 test('gzip that is broken, cut short or followed by garbage', async () => {
