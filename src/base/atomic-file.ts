@@ -74,7 +74,8 @@ export async function syncTree(path: string): Promise<void> {
   await syncDirectory(path)
 }
 
-async function syncFile(path: string): Promise<void> {
+/** Makes what has been written to it, by whomever, survive power loss. */
+export async function syncFile(path: string): Promise<void> {
   const file = await promises.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
     await file.sync()

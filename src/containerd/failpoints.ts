@@ -27,6 +27,7 @@ export const FAILPOINTS = [
   'content.commit.directory-synced',
   'content.commit.ingest-removed',
   'content.commit.recorded',
+  'content.synced-later',
   'content.updated',
   'content.delete.record-removed',
   'content.delete.renamed',

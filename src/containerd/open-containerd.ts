@@ -181,7 +181,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     .service(Containers, createContainersService(containers, collector, deprecations))
     .service(Images, createImagesService(images, collector))
     .service(SandboxRecords, createSandboxStoreService(sandboxes, collector))
-    .service(Leases, createLeasesService(leases, collector))
+    .service(Leases, createLeasesService(leases, metadata, collector))
     .service(Content, createContentService(content, collector))
     .service(Streaming, createStreamingService(streams))
     .service(Transfer, createTransferService(transfers))

@@ -62,7 +62,7 @@ export async function openContentServices(): Promise<ContentServices> {
     embedContainerd(
       new GrpcRouter()
         .service(Content, createContentService(content, collector))
-        .service(Leases, createLeasesService(leases, collector)),
+        .service(Leases, createLeasesService(leases, metadata, collector)),
       'moby',
     )
   const content = openContent()

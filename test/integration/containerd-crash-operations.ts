@@ -26,6 +26,7 @@ export interface Operation {
 
 const BLOB = 'a blob'
 const digest = digestOf(BLOB)
+const DESCRIPTOR = { mediaType: 'application/octet-stream', digest, size: BLOB.length }
 const LARGE = Buffer.alloc(3 << 20, 'large')
 
 const upload: Operation = {
@@ -34,6 +35,22 @@ const upload: Operation = {
     await world.upload(BLOB)
     assert.equal(Number((await world.client.content.info({ digest })).info?.size), BLOB.length)
     await world.client.content.delete({ digest })
+  },
+}
+
+/** What a lease holds is on the disk when the lease has ended, and not before. */
+const uploadUnderLease: Operation = {
+  async run(world) {
+    await world.client.leases.create({ id: 'new' })
+    await world.upload(BLOB, {}, 'new')
+    await world.client.images.create({ image: { name: 'new', target: { ...DESCRIPTOR, size: BigInt(BLOB.length) } } })
+    await world.client.leases.delete({ id: 'new', sync: true })
+  },
+  async repeat(world) {
+    await world.client.leases.create({ id: 'new' }).catch(ignoreExisting)
+    await world.upload(BLOB, {}, 'new')
+    await world.client.leases.delete({ id: 'new', sync: true })
+    await world.client.images.delete({ name: 'new', sync: true }).catch(ignoreMissing)
   },
 }
 
@@ -242,6 +259,7 @@ const OPERATIONS: Record<string, { operation: Operation; names: FailpointName[] 
       'content.commit.recorded',
     ],
   },
+  'upload under a lease': { operation: uploadUnderLease, names: ['content.synced-later'] },
   abort: { operation: abort, names: ['ingest.aborted'] },
   label: { operation: updateContent, names: ['content.updated'] },
   delete: { operation: deleteContent(BLOB), names: ['content.delete.record-removed', 'content.delete.removed'] },

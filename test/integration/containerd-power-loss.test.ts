@@ -121,6 +121,30 @@ async function work(client: ContainerdClient): Promise<void> {
       await leases.delete({ id: 'lease1', sync: true })
     }
   }
+  // Under a lease nothing is promised before the lease ends, or something is done without it.
+  for (const name of ['5', '6', '7', '8', '9']) {
+    const text = textOf(name)
+    const descriptor = { mediaType: 'text/plain', digest: digestOf(text), size: text.length }
+    await leases.create({ id: `for ${name}` })
+    const held = client.withLease(`for ${name}`)
+    async function* source() {
+      yield Buffer.from(text)
+    }
+    await openContentSink(held).write(descriptor, source(), AbortSignal.timeout(20_000))
+    await held.content.update({
+      info: { digest: descriptor.digest, labels: ROOT_LABEL },
+      updateMask: { paths: ['labels.containerd.io/gc.root'] },
+    })
+    const maker = name === '5' || name === '7' ? client : held
+    await maker.images.create({ image: { name, target: { ...descriptor, size: BigInt(text.length) } } })
+    if (maker === client) promise('blob', name, true)
+    if (maker === client) promise('image', name, true)
+    if (name === '8') await new Promise((resolve) => setTimeout(resolve, 1500)) // it is written back by itself
+    if (name === '9') continue
+    await leases.delete({ id: `for ${name}`, sync: true })
+    promise('blob', name, true)
+    promise('image', name, true)
+  }
   await snapshots.remove({ key: 'layer4' })
   await images.update({ image: { name: '4', labels: { a: 'b' } }, updateMask: { paths: ['labels'] } })
 }

@@ -3,6 +3,10 @@
 //   <root>/blobs/<algorithm>/<hex>           whole and verified, mode 0444
 //   <root>/ingest/<hash>/{data,record.json}  on its way; the hash is of namespace and ref
 //
+// What a lease holds is on the disk when the lease ends, or something is waited for that was done without one; before, it costs nobody a wait. A record
+// is never on the disk without its bytes: these are written back before the database takes the record in, and what only the journal tells
+// of after a power loss is read again (replayed-blobs.ts).
+//
 // A blob's file is shared by all namespaces; its record (labels, times) is each namespace's own. A file without any record is nobody's and is swept.
 import {
   closeSync,
@@ -33,6 +37,7 @@ import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { UnsyncedBlobs } from './unsynced-blobs.ts'
 import { Ingest, ingestDirectory, listIngests, readIngestStatus } from './ingest.ts'
 import { failpoint } from '../failpoints.ts'
 
@@ -62,6 +67,7 @@ export class ContentStore {
   readonly #infos: Bucket<Info>
   /** Directories of ingests that somebody is writing, since when. */
   readonly #locks = new Map<string, number>()
+  readonly #unsynced = new UnsyncedBlobs((digest) => this.blobPath(digest))
   /** Blobs between their rename and their record. */
   readonly #arriving = new Map<Digest, number>()
 
@@ -69,6 +75,7 @@ export class ContentStore {
     this.#root = deps.root
     this.#deps = deps
     this.#infos = deps.metadata.bucket('content', messageCodec(InfoSchema))
+    deps.metadata.beforeFlush = () => this.#unsynced.sync()
     for (const name of ['blobs/sha256', 'blobs/sha512', 'ingest']) makeDurableDirectory(join(deps.root, name))
   }
 
@@ -107,7 +114,8 @@ export class ContentStore {
     return scanBucket(this.#infos, slices)
   }
 
-  async update(namespace: string, update: Info, paths: readonly string[]): Promise<Info> {
+  /** @param leaseId of the call: then it is not waited for the disk. */
+  async update(namespace: string, update: Info, paths: readonly string[], leaseId?: string): Promise<Info> {
     const info = this.require(namespace, parseDigest(update.digest))
     const replaceLabels = (): void => {
       info.labels = update.labels
@@ -120,7 +128,8 @@ export class ContentStore {
     info.updatedAt = create(TimestampSchema, timestampNow())
     this.#infos.put(`${namespace}/${info.digest}`, info)
     failpoint('content.updated')
-    await this.#deps.metadata.flush()
+    if (leaseId === undefined) await this.#deps.metadata.flush()
+    else this.#deps.metadata.owe()
     return info
   }
 
@@ -197,7 +206,7 @@ export class ContentStore {
     }
   }
 
-  /** Turns what was written into a blob. Resolves once it survives power loss; throws `already-exists` when the namespace has it already (that is a success too). */
+  /** Turns what was written into a blob. Without a lease it resolves once that survives power loss; throws `already-exists` when the namespace has it already (that is a success too). */
   async commit(
     ingest: Ingest,
     expectations: { sizeBytes: number; digest: Digest | undefined; labels: Record<string, string> },
@@ -207,14 +216,18 @@ export class ContentStore {
     const digest = await ingest.verify(expectations)
     failpoint('content.commit.verified')
     const existed = this.find(namespace, digest) !== undefined
+    // The file of another namespace's blob, which has been promised, is not replaced by one that is not on the disk.
+    const isDurable = leaseId === undefined || (!existed && this.#isHeld(digest))
     this.#arriving.set(digest, (this.#arriving.get(digest) ?? 0) + 1)
     try {
       if (existed) await ingest.discard()
-      else await ingest.moveTo(this.blobPath(digest))
+      else await ingest.moveTo(this.blobPath(digest), { isDurable })
       failpoint('content.commit.ingest-removed')
+      if (!isDurable && !existed) this.#unsynced.add(digest)
       this.#record(namespace, digest, ingest.sizeBytes, expectations.labels, leaseId)
       failpoint('content.commit.recorded')
-      await this.#deps.metadata.flush()
+      if (isDurable) await this.#deps.metadata.flush()
+      else this.#deps.metadata.owe()
     } finally {
       const others = this.#arriving.get(digest)! - 1
       if (others === 0) this.#arriving.delete(digest)
@@ -284,6 +297,7 @@ export class ContentStore {
    */
   async #discard(digest: Digest): Promise<void> {
     if (this.#isHeld(digest)) return
+    this.#unsynced.drop(digest)
     const { hex } = splitDigest(digest)
     const path = this.blobPath(digest)
     const sizeBytes = statSync(path, { throwIfNoEntry: false })?.size

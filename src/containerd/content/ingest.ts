@@ -153,15 +153,15 @@ export class Ingest {
     return digest
   }
 
-  /** The bytes are on disk under `path` afterwards, and the ingest is gone. */
-  async moveTo(path: string): Promise<void> {
-    await this.#file.sync()
+  /** The bytes are under `path` afterwards, on the disk where that is wanted, and the ingest is gone. */
+  async moveTo(path: string, { isDurable }: { isDurable: boolean }): Promise<void> {
+    if (isDurable) await this.#file.sync()
     failpoint('content.commit.synced')
     const data = join(this.#directory, 'data')
     await chmod(data, 0o444)
     await rename(data, path)
     failpoint('content.commit.renamed')
-    await syncDirectory(dirname(path))
+    if (isDurable) await syncDirectory(dirname(path))
     failpoint('content.commit.directory-synced')
     await this.discard()
   }

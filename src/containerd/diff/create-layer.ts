@@ -31,7 +31,7 @@ export interface CreateLayerRequest {
 
 const UNCOMPRESSED = 'containerd.io/uncompressed'
 
-/** Resolves once the blob survives power loss; the namespace may have had it before. A diff that fails or is called off leaves no upload behind, unless its client named one. */
+/** The blob lasts as `ContentStore.commit` says; the namespace may have had it before. A diff that fails or is called off leaves no upload behind, unless its client named one. */
 export async function createLayer(deps: CreateLayerDeps, request: CreateLayerRequest): Promise<Descriptor> {
   const { namespace, leaseId, left, right, signal } = request
   const mediaType = request.mediaType === '' ? DEFAULT_LAYER_TYPE : request.mediaType

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { syncDirectorySync } from '../../base/atomic-file.ts'
 import { isFailure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
+import { settleReplayedBlobs } from '../content/replayed-blobs.ts'
 import { MetadataStore, writeDatabase } from '../metadata/metadata-store.ts'
 import { checkReadable } from './check-references.ts'
 import { loadRecords } from './load-records.ts'
@@ -24,14 +25,15 @@ export async function openMetadata(root: string, state: string, log: Log): Promi
     log.error('the metadata database is missing; it is built again from what is on disk', { path })
     await rebuild(root, state, log)
   }
+  const settle = (store: MetadataStore) => settleReplayedBlobs(store, join(root, 'content'))
   try {
-    return await MetadataStore.open(root, log)
+    return await MetadataStore.open(root, log, settle)
   } catch (error) {
     if (!isFailure(error, 'data-loss')) throw error
     log.error('the metadata database is built again from what is on disk', { error: messageOf(error) })
   }
   await rebuild(root, state, log)
-  return await MetadataStore.open(root, log)
+  return await MetadataStore.open(root, log, settle)
 }
 
 async function rebuild(root: string, state: string, log: Log): Promise<void> {

@@ -51,7 +51,8 @@ export class ImageStore {
     return scanBucket(this.#bucket, slices)
   }
 
-  async create(namespace: string, image: Image): Promise<Image> {
+  /** @param leaseId of the call: then it is not waited for the disk, here and below. */
+  async create(namespace: string, image: Image, leaseId?: string): Promise<Image> {
     checkImage(image)
     image.labels = keptLabels(image.labels)
     const key = `${namespace}/${image.name}`
@@ -63,13 +64,13 @@ export class ImageStore {
     this.#namespaces.ensure(namespace)
     this.#bucket.put(key, image)
     failpoint('image.created')
-    await this.#metadata.flush()
+    await this.#lasting(leaseId)
     const { name, labels } = image
     this.#events.publish(namespace, '/images/create', ImageCreateSchema, { name, labels })
     return image
   }
 
-  async update(namespace: string, update: Image, paths: readonly string[]): Promise<Image> {
+  async update(namespace: string, update: Image, paths: readonly string[], leaseId?: string): Promise<Image> {
     const image = this.require(namespace, update.name)
     applyUpdate(image, update, paths)
     checkImage(image)
@@ -77,10 +78,16 @@ export class ImageStore {
     image.updatedAt = create(TimestampSchema, timestampNow())
     this.#bucket.put(`${namespace}/${image.name}`, image)
     failpoint('image.updated')
-    await this.#metadata.flush()
+    await this.#lasting(leaseId)
     const { name, labels } = image
     this.#events.publish(namespace, '/images/update', ImageUpdateSchema, { name, labels })
     return image
+  }
+
+  /** What is done under a lease is on the disk when the lease has ended. */
+  async #lasting(leaseId: string | undefined): Promise<void> {
+    if (leaseId === undefined) await this.#metadata.flush()
+    else this.#metadata.owe()
   }
 
   /** @param targetDigest delete only while the name points there. */

@@ -53,12 +53,15 @@ export class MetadataStore {
   readonly #log: Log
   /** Told of every transaction that changed something. */
   onChange: () => void = () => {}
+  /** Puts on the disk what the changes so far tell of, before the database has them. What it throws fails the flush. */
+  beforeFlush: () => Promise<void> = async () => {}
   /** What LMDB does not hold yet. */
   readonly #pending = new Map<string, Pending>()
   #transaction: Map<string, Pending | undefined> | undefined
   #flushing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #observer: ((key: string) => void) | undefined
+  #isOwed = false
 
   private constructor(directory: string, log: Log) {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
@@ -75,10 +78,15 @@ export class MetadataStore {
     })
   }
 
-  /** Opens or creates; brings in what a killed process left in its journal. */
-  static async open(directory: string, log: Log = silentLog): Promise<MetadataStore> {
+  /** Opens or creates; brings in what a killed process left in its journal. @param settle may judge that before the database takes it in. */
+  static async open(
+    directory: string,
+    log: Log = silentLog,
+    settle: (store: MetadataStore) => Promise<void> = async () => {},
+  ): Promise<MetadataStore> {
     const store = new MetadataStore(directory, log)
     failpoint('metadata.replayed')
+    await settle(store)
     if (store.#pending.size > 0) await store.flush().catch((error: unknown) => store.#flushLater(error))
     else store.#journal.dropThrough(store.#journal.rotate())
     return store
@@ -156,6 +164,26 @@ export class MetadataStore {
       this.#scheduleFlush() // the disk may have room again later
       throw error
     }
+  }
+
+  /** Somebody was not made to wait for a flush, and is told by `settle` when it has been. */
+  owe(): void {
+    this.#isOwed = true
+  }
+
+  /** Resolves when all that is owed survives power loss. */
+  async settle(): Promise<void> {
+    if (this.#isOwed || this.#flushing !== undefined) await this.flush()
+  }
+
+  /** Of records in a bucket that the database holds nothing of yet. */
+  newKeys(bucket: string): string[] {
+    const prefix = `${bucket}:`
+    return [...this.#pending].flatMap(([key, { value }]) =>
+      value !== undefined && key.startsWith(prefix) && this.#database.get(key) === undefined
+        ? [key.slice(prefix.length)]
+        : [],
+    )
   }
 
   /** `observe` hears of each record that is made or changed, as `<bucket>:<key>`, in the same turn; undefined ends it. There is one at a time. */
@@ -249,7 +277,10 @@ export class MetadataStore {
     failpoint('metadata.flush')
     const generation = this.#journal.rotate()
     const changes = [...this.#pending]
+    const wasOwed = this.#isOwed
+    this.#isOwed = false
     try {
+      await this.beforeFlush()
       // All of one turn are one transaction; were they not, the journal, which stays until all are on disk, would make up for it.
       await allOf(
         changes
@@ -259,6 +290,7 @@ export class MetadataStore {
           .concat(this.#database.put(THROUGH, Buffer.from(String(generation)))),
       )
     } catch (error) {
+      this.#isOwed ||= wasOwed
       throw new Failure('resource-exhausted', `write the metadata store: ${messageOf(error)}`, {
         cause: error,
       })

@@ -26,7 +26,12 @@ export function createContentService(
   return {
     info: ({ digest }, context) => ({ info: content.require(namespaceOf(context), parseDigest(digest)) }),
     update: async ({ info, updateMask }, context) => ({
-      info: await content.update(namespaceOf(context), info ?? create(InfoSchema), updateMask?.paths ?? []),
+      info: await content.update(
+        namespaceOf(context),
+        info ?? create(InfoSchema),
+        updateMask?.paths ?? [],
+        leaseOf(context),
+      ),
     }),
     async *list({ filters }, context) {
       const infos = content.list(namespaceOf(context), filters)

@@ -68,7 +68,8 @@ export async function commitContainer(
   const layers = isEmpty ? parent.layers : [...parent.layers, descriptor]
   const image = await storeImage(engine, lease, { config: document, layers, isDocker }, signal)
   const { reference } = options
-  await engine.images.tag(image, reference === undefined ? danglingName(image.target.digest) : recordNameOf(reference))
+  const recordName = reference === undefined ? danglingName(image.target.digest) : recordNameOf(reference)
+  await engine.images.tag(image, recordName, lease.client)
   publishImageEvent(engine, 'create', image.id, image.id, image)
   const imageRef = reference === undefined ? '' : familiarReference(reference)
   if (reference !== undefined) publishImageEvent(engine, 'tag', image.id, imageRef, image)

@@ -106,16 +106,16 @@ class ContainerdImageStore implements OpenImageStore {
     }
   }
 
-  async tag(image: ImageContent, recordName: string): Promise<void> {
-    await this.#naming.run(() => this.#tag(image, recordName))
+  async tag(image: ImageContent, recordName: string, client = this.#client): Promise<void> {
+    await this.#naming.run(() => this.#tag(image, recordName, client))
   }
 
-  async #tag(image: ImageContent, recordName: string): Promise<void> {
+  async #tag(image: ImageContent, recordName: string, client: ContainerdClient): Promise<void> {
     const before = (await this.list()).find((other) => other.recordNames.includes(recordName))
     // Kept before its name goes, so that no collection in between finds it without one.
     if (before && before.target.digest !== image.target.digest && before.recordNames.length === 1)
       await this.#put(danglingName(before.target.digest), before)
-    await this.#put(recordName, image)
+    await this.#put(recordName, image, client)
     if (!isDanglingName(recordName)) await this.#delete(danglingName(image.target.digest))
     this.#images = undefined
   }
@@ -166,13 +166,13 @@ class ContainerdImageStore implements OpenImageStore {
     }
   }
 
-  async #put(name: string, image: ImageContent): Promise<void> {
+  async #put(name: string, image: ImageContent, client = this.#client): Promise<void> {
     const record = this.#recordOf(name, image)
     try {
-      await this.#client.images.create({ image: record })
+      await client.images.create({ image: record })
     } catch (error) {
       if (!isFailure(error, 'already-exists')) throw error
-      await this.#client.images.update({ image: record, updateMask: { paths: ['target', 'labels'] } })
+      await client.images.update({ image: record, updateMask: { paths: ['target', 'labels'] } })
     }
   }
 

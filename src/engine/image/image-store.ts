@@ -1,4 +1,5 @@
 // The images of this engine. Kept by containerd (image records and content); this is the engine's view of them.
+import type { ContainerdClient } from '../../containerd/client/client.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { ImageConfig } from '../../oci/parse-image-config.ts'
@@ -44,8 +45,8 @@ export interface ImageStore {
   sizeBytes(image: ImageContent): Promise<number>
   /** Bytes of one layer, by its chain id; undefined where it is not unpacked. */
   layerSizeBytes(chainId: Digest): Promise<number | undefined>
-  /** Lets a name point at an image; one that thereby loses its last name stays, nameless. */
-  tag(image: ImageContent, recordName: string): Promise<void>
+  /** Lets a name point at an image; one that thereby loses its last name stays, nameless. By a lease's client it is on the disk when the lease ends. */
+  tag(image: ImageContent, recordName: string, client?: ContainerdClient): Promise<void>
   /** Lets all tags that point at `from` point at the same image packed otherwise. What has gone meanwhile stays gone. */
   repack(from: ImageContent, to: ImageContent): Promise<void>
   /** Lets all names of an image that mean one manifest of its index mean another of it. */
