@@ -122,7 +122,7 @@ test('a claim that a collector died over is finished, and until then the blob ca
   const clock = new Hands()
   const digest = await pushBlob(url, 'a', Buffer.from('x'))
   await round(registry, clock)
-  assert.equal(await registry.store.claimBlob(digest, clock.now()), true)
+  assert.ok(await registry.store.claimBlob(digest, clock.now()))
   clock.time += 30_000
   await round(registry, clock)
   assert.equal(await registry.store.pardonBlob(digest), 'claimed')

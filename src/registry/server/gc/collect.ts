@@ -12,7 +12,7 @@ import type { Digest } from '../../../oci/digest.ts'
 import { readManifest } from '../content/find-manifest.ts'
 import { failpoint } from '../failpoints.ts'
 import type { RepositoryName } from '../names.ts'
-import type { CondemnedBlob, RegistryStore } from '../storage/store.ts'
+import type { Claim, CondemnedBlob, RegistryStore } from '../storage/store.ts'
 
 export interface CollectOptions {
   /** Longer than any client takes from a blob's upload to its manifest. */
@@ -81,13 +81,20 @@ async function judge(round: Round, { digest, since, claimed }: CondemnedBlob): P
     return
   }
   if (marked.needed.has(digest)) await (claimed ? store.releaseBlob(digest) : store.pardonBlob(digest))
-  else if (claimed || (await store.claimBlob(digest, clock.now()))) await remove(round, digest)
+  else {
+    const claim = await (claimed ? store.takeOverClaim(digest, clock.now()) : store.claimBlob(digest, clock.now()))
+    if (claim !== undefined) await remove(round, digest, claim)
+  }
 }
 
-/** Links go first: what a crash leaves of a claimed blob is found by its claim. */
-async function remove(round: Round, digest: Digest): Promise<void> {
+/**
+ * Links go first: what a crash leaves of a claimed blob is found by its claim. A collector that has stood still for so long that another has
+ * finished for it must not go on: the blob may have been pushed again.
+ */
+async function remove(round: Round, digest: Digest, claim: Claim): Promise<void> {
   const { store } = round.collector
   failpoint('collect.claimed')
+  if (!(await store.holdsClaim(digest, claim))) return
   const { manifests, links } = round.marked
   for (const name of manifests.get(digest) ?? []) {
     const found = await readManifest(store, name, digest)
@@ -95,9 +102,11 @@ async function remove(round: Round, digest: Digest): Promise<void> {
   }
   for (const name of links.get(digest) ?? []) await store.unlinkBlob(name, digest)
   failpoint('collect.unlinked')
+  if (!(await store.holdsClaim(digest, claim))) return
   await count(round, digest)
   await store.removeBlob(digest)
   failpoint('collect.removed')
+  if (!(await store.holdsClaim(digest, claim))) return
   await store.releaseBlob(digest)
   failpoint('collect.released')
 }

@@ -13,11 +13,12 @@ import { Failure } from '../../../base/failure.ts'
 import { KeyedMutex } from '../../../base/keyed-mutex.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { failpoint } from '../failpoints.ts'
-import { parseRepositoryName, parseTag, parseUploadId, type RepositoryName, type UploadId } from '../names.ts'
+import { parseTag, parseUploadId, type RepositoryName, type UploadId } from '../names.ts'
 import { absentAs, errnoOf } from './absent.ts'
 import { removeLeftovers } from './directory-leftovers.ts'
+import { findRepositories } from './directory-repositories.ts'
 import * as layout from './layout.ts'
-import type { ByteRange, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
+import type { ByteRange, Claim, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
 
 /** Large enough that a file's reads cost less than the socket's writes. */
 const READ_BYTES = 256 * 1024
@@ -152,11 +153,11 @@ export class DirectoryStore implements RegistryStore {
   }
 
   async listRepositories(): Promise<RepositoryName[]> {
-    return this.#repositories(['_manifests'])
+    return findRepositories(this.#at(layout.REPOSITORIES), ['_manifests'])
   }
 
   listAllRepositories(): Promise<RepositoryName[]> {
-    return this.#repositories(['_manifests', '_layers', '_uploads'])
+    return findRepositories(this.#at(layout.REPOSITORIES), ['_manifests', '_layers', '_uploads'])
   }
 
   exclusively<T>(name: RepositoryName, work: (mustHold: () => void) => Promise<T>): Promise<T> {
@@ -266,17 +267,35 @@ export class DirectoryStore implements RegistryStore {
     return (await this.#exists(layout.claimedPath(digest))) ? 'claimed' : 'unmarked'
   }
 
-  async claimBlob(digest: Digest, _now: number): Promise<boolean> {
+  async claimBlob(digest: Digest, now: number): Promise<Claim | undefined> {
     const target = this.#at(layout.claimedPath(digest))
     await this.#makeFolder(dirname(target))
     try {
       await rename(this.#at(layout.condemnedPath(digest)), target)
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false
+      if (errnoOf(error) === 'ENOENT') return undefined
       throw error
     }
     await syncDirectory(dirname(target))
-    return true
+    return this.takeOverClaim(digest, now)
+  }
+
+  /** Written into the file that is there: one that its owner has removed meanwhile does not come back. */
+  async takeOverClaim(digest: Digest, now: number): Promise<Claim | undefined> {
+    const file = await absentAs(undefined, open(this.#at(layout.claimedPath(digest)), 'r+'))
+    if (file === undefined) return undefined
+    const claim = `${new Date(now).toISOString()} ${randomUUID()}` as Claim
+    try {
+      await file.write(claim, 0)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    return (await this.holdsClaim(digest, claim)) ? claim : undefined
+  }
+
+  async holdsClaim(digest: Digest, claim: Claim): Promise<boolean> {
+    return (await absentAs('', readFile(this.#at(layout.claimedPath(digest)), 'utf8'))) === claim
   }
 
   async releaseBlob(digest: Digest): Promise<void> {
@@ -373,23 +392,5 @@ export class DirectoryStore implements RegistryStore {
         const digest = layout.tryDigest(`${algorithm}:${hex}`)
         if (digest !== undefined && (await this.#exists(`${folder}/${algorithm}/${hex}/link`))) yield digest
       }
-  }
-
-  /** Those that have one of these folders. */
-  async #repositories(marks: readonly string[]): Promise<RepositoryName[]> {
-    const found: RepositoryName[] = []
-    await this.#walk('', marks, found)
-    return found.sort()
-  }
-
-  async #walk(prefix: string, marks: readonly string[], found: RepositoryName[]): Promise<void> {
-    const folder = this.#at(join(layout.REPOSITORIES, prefix))
-    const entries = await absentAs([], readdir(folder, { withFileTypes: true }))
-    const own = parseRepositoryName(prefix)
-    if (own !== undefined && entries.some((entry) => marks.includes(entry.name))) found.push(own)
-    for (const entry of entries) {
-      const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`
-      if (entry.isDirectory() && parseRepositoryName(path) !== undefined) await this.#walk(path, marks, found)
-    }
   }
 }

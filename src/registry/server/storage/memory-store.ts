@@ -1,10 +1,11 @@
 // A store in memory: `storage.inmemory`, and the fake of the tests.
+import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { Failure } from '../../../base/failure.ts'
 import { KeyedMutex } from '../../../base/keyed-mutex.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import type { RepositoryName, UploadId } from '../names.ts'
-import type { ByteRange, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
+import type { ByteRange, Claim, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
 
 interface Repository {
   links: Set<Digest>
@@ -20,6 +21,7 @@ export class MemoryStore implements RegistryStore {
   readonly #blobs = new Map<Digest, Buffer>()
   readonly #repositories = new Map<RepositoryName, Repository>()
   readonly #condemned = new Map<Digest, CondemnedBlob>()
+  readonly #claims = new Map<Digest, Claim>()
   readonly #exclusive = new KeyedMutex()
 
   async check(): Promise<void> {}
@@ -190,15 +192,28 @@ export class MemoryStore implements RegistryStore {
     return 'pardoned'
   }
 
-  async claimBlob(digest: Digest, now: number): Promise<boolean> {
-    const mark = this.#condemned.get(digest)
-    if (mark === undefined || mark.claimed) return false
+  async claimBlob(digest: Digest, now: number): Promise<Claim | undefined> {
+    return this.#condemned.get(digest)?.claimed === false ? this.#claim(digest, now) : undefined
+  }
+
+  async takeOverClaim(digest: Digest, now: number): Promise<Claim | undefined> {
+    return this.#condemned.get(digest)?.claimed === true ? this.#claim(digest, now) : undefined
+  }
+
+  async holdsClaim(digest: Digest, claim: Claim): Promise<boolean> {
+    return this.#condemned.get(digest)?.claimed === true && this.#claims.get(digest) === claim
+  }
+
+  #claim(digest: Digest, now: number): Claim {
+    const claim = randomUUID() as string as Claim
     this.#condemned.set(digest, { digest, since: now, claimed: true })
-    return true
+    this.#claims.set(digest, claim)
+    return claim
   }
 
   async releaseBlob(digest: Digest): Promise<void> {
     this.#condemned.delete(digest)
+    this.#claims.delete(digest)
   }
 
   async *listCondemned(): AsyncIterable<CondemnedBlob> {

@@ -14,7 +14,7 @@ import * as layout from './layout.ts'
 import { S3Client, type S3Settings } from './s3-client.ts'
 import { withLease } from './s3-lease.ts'
 import { appendParts, joinParts, listParts, readParts, sizeOf } from './s3-uploads.ts'
-import type { ByteRange, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
+import type { ByteRange, Claim, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
 
 const MARKER = '.repository'
 
@@ -240,10 +240,23 @@ export class S3Store implements RegistryStore {
     }
   }
 
-  async claimBlob(digest: Digest, now: number): Promise<boolean> {
+  claimBlob(digest: Digest, now: number): Promise<Claim | undefined> {
+    return this.#claim(digest, now, 'condemned')
+  }
+
+  takeOverClaim(digest: Digest, now: number): Promise<Claim | undefined> {
+    return this.#claim(digest, now, 'claimed')
+  }
+
+  async holdsClaim(digest: Digest, claim: Claim): Promise<boolean> {
+    return (await this.#client.getText(layout.condemnedPath(digest)))?.text === claim
+  }
+
+  async #claim(digest: Digest, now: number, from: 'condemned' | 'claimed'): Promise<Claim | undefined> {
     const mark = await this.#client.getText(layout.condemnedPath(digest))
-    if (mark === undefined || !mark.text.startsWith('condemned')) return false
-    return this.#client.put(layout.condemnedPath(digest), `claimed ${now} ${randomUUID()}`, { ifMatch: mark.etag })
+    if (mark === undefined || !mark.text.startsWith(from)) return undefined
+    const claim = `claimed ${now} ${randomUUID()}` as Claim
+    return (await this.#client.put(layout.condemnedPath(digest), claim, { ifMatch: mark.etag })) ? claim : undefined
   }
 
   releaseBlob(digest: Digest): Promise<void> {

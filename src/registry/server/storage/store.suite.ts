@@ -34,7 +34,7 @@ export function storeSuite(kind: string, open: () => Promise<RegistryStore>): vo
     assert.equal(await store.statUpload(NAME, newUploadId()), undefined)
     assert.equal(await store.removeUpload(NAME, newUploadId()), false)
     assert.equal(await store.pardonBlob(ABSENT), 'unmarked')
-    assert.equal(await store.claimBlob(ABSENT, 1), false)
+    assert.equal(await store.claimBlob(ABSENT, 1), undefined)
     assert.deepEqual(await store.listRepositories(), [])
     assert.deepEqual(await all(store.listBlobs()), [])
     assert.deepEqual(await all(store.listBlobLinks(NAME)), [])
@@ -211,7 +211,7 @@ export function storeSuite(kind: string, open: () => Promise<RegistryStore>): vo
     assert.deepEqual(await all(store.listCondemned()), [{ digest, since: 1000, claimed: false }])
     assert.equal(await store.pardonBlob(digest), 'pardoned')
     assert.equal(await store.pardonBlob(digest), 'unmarked')
-    assert.equal(await store.claimBlob(digest, 3000), false)
+    assert.equal(await store.claimBlob(digest, 3000), undefined)
     await store.condemnBlob(digest, 4000)
     const verdicts = await Promise.all([
       store.claimBlob(digest, 5000),
@@ -222,8 +222,11 @@ export function storeSuite(kind: string, open: () => Promise<RegistryStore>): vo
     assert.ok((won === 1) === (pardon !== 'pardoned'), JSON.stringify(verdicts))
     await store.releaseBlob(digest)
     await store.condemnBlob(digest, 6000)
-    assert.equal(await store.claimBlob(digest, 7000), true)
-    assert.equal(await store.claimBlob(digest, 7000), false)
+    const claim = (await store.claimBlob(digest, 7000)) ?? assert.fail('it is not claimed')
+    assert.equal(await store.claimBlob(digest, 7000), undefined)
+    assert.equal(await store.holdsClaim(digest, claim), true)
+    const taken = (await store.takeOverClaim(digest, 7500)) ?? assert.fail('it is not taken over')
+    assert.deepEqual([await store.holdsClaim(digest, claim), await store.holdsClaim(digest, taken)], [false, true])
     assert.equal(await store.pardonBlob(digest), 'claimed')
     await store.condemnBlob(digest, 8000)
     const marks = await all(store.listCondemned())
@@ -232,6 +235,8 @@ export function storeSuite(kind: string, open: () => Promise<RegistryStore>): vo
       [[digest, true]],
     )
     await store.releaseBlob(digest)
+    assert.equal(await store.holdsClaim(digest, taken), false)
+    assert.equal(await store.takeOverClaim(digest, 9000), undefined)
     assert.equal(await store.pardonBlob(digest), 'unmarked')
   })
 

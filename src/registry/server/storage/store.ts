@@ -25,6 +25,9 @@ export interface UploadState {
 /** What came of taking away a collector's mark. `claimed`: the collector is about to remove the blob, and nobody may count on it. */
 export type Pardon = 'unmarked' | 'pardoned' | 'claimed'
 
+/** Which of all claims ever made it is. */
+export type Claim = string & { readonly __brand: 'Claim' }
+
 export interface CondemnedBlob {
   digest: Digest
   /** When it was condemned, or claimed; milliseconds since the epoch. */
@@ -107,8 +110,12 @@ export interface RegistryStore extends AsyncDisposable {
   condemnBlob(digest: Digest, now: number): Promise<void>
   /** Whoever is about to count on a blob takes the mark away; of `pardonBlob` and `claimBlob` one wins. */
   pardonBlob(digest: Digest): Promise<Pardon>
-  /** True: the caller alone may remove the blob, and then calls `releaseBlob`. */
-  claimBlob(digest: Digest, now: number): Promise<boolean>
+  /** The caller's claim: it alone may remove the blob, and then calls `releaseBlob`. Undefined where there is no mark, or a claim. */
+  claimBlob(digest: Digest, now: number): Promise<Claim | undefined>
+  /** Makes the claim of a collector that is no more the caller's. Undefined where there is none. */
+  takeOverClaim(digest: Digest, now: number): Promise<Claim | undefined>
+  /** Nobody has taken it over, or finished for its owner. */
+  holdsClaim(digest: Digest, claim: Claim): Promise<boolean>
   releaseBlob(digest: Digest): Promise<void>
   listCondemned(): AsyncIterable<CondemnedBlob>
 }
