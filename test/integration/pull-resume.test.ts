@@ -158,7 +158,8 @@ function onlyWhatIsMissing(fetches: readonly BlobFetch[], { whole, half }: Store
     if (there >= KEPT_BYTES_MIN)
       assert.ok(from >= there, `${what}: ${there} bytes of ${digest} are here, asked from ${from}`)
   }
-  const asked = fetches.map(({ digest }) => digest)
+  // One to which nothing came was on a connection that had just been closed, and is asked for again on another.
+  const asked = fetches.flatMap(({ digest, sentBytes }) => (sentBytes > 0 ? [digest] : []))
   assert.equal(new Set(asked).size, asked.length, `${what}: each blob is asked for once`)
 }
 

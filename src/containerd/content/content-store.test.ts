@@ -20,6 +20,7 @@ import { LeaseStore } from '../leases/lease-store.ts'
 import { MetadataStore } from '../metadata/metadata-store.ts'
 import { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { ContentStore } from './content-store.ts'
+import { ingestDirectory } from './ingest.ts'
 
 const HELLO = Buffer.from('hello')
 const DIGEST = digestOf(HELLO)
@@ -159,6 +160,40 @@ test('a sweep removes what crashes left and keeps what is under way', () =>
     )
     assert.deepEqual(readdirSync(join(root, 'blobs/sha256')), [DIGEST.slice(7)])
     await open.close()
+  }))
+
+test('an upload whose end a crash came into has its bytes again, or is over where there is a record of the blob', () =>
+  withStore(async (store, root) => {
+    const begin = async () => {
+      const ingest = await store.openIngest(request('cut', DIGEST))
+      await ingest.write(HELLO)
+      return ingest
+    }
+    // As a process leaves it that is killed between the rename and the record.
+    const ingest = await begin()
+    await ingest.moveTo(store.blobPath(DIGEST), { isDurable: false })
+    await ingest.close()
+    assert.equal(store.status('a', 'cut').offset, 0n)
+    await store.sweep(60_000)
+    assert.equal(store.status('a', 'cut').offset, 5n)
+    assert.deepEqual(readdirSync(join(root, 'blobs/sha256')), [])
+
+    const again = await store.openIngest(request('cut', DIGEST))
+    assert.equal(again.sizeBytes, 5)
+    await again.moveTo(store.blobPath(DIGEST), { isDurable: false })
+    await again.close()
+    const next = await store.openIngest(request('cut', DIGEST))
+    assert.equal(next.sizeBytes, 5, 'also before any sweep')
+    await store.commit(next, { sizeBytes: 5, digest: DIGEST, labels: {} })
+    assert.deepEqual(readdirSync(join(root, 'ingest')), [])
+
+    // Killed after the record.
+    mkdirSync(ingestDirectory(root, 'a', 'cut'))
+    const record = { namespace: 'a', ref: 'cut', startedAtMs: Date.now(), totalBytes: 5, expected: DIGEST }
+    writeFileSync(join(ingestDirectory(root, 'a', 'cut'), 'record.json'), JSON.stringify(record))
+    await store.sweep(60_000)
+    assert.deepEqual(readdirSync(join(root, 'ingest')), [])
+    assert.deepEqual(readdirSync(join(root, 'blobs/sha256')), [DIGEST.slice(7)])
   }))
 
 test('names can not lead out of the store', () =>

@@ -38,7 +38,7 @@ import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { UnsyncedBlobs } from './unsynced-blobs.ts'
-import { Ingest, ingestDirectory, listIngests, readIngestStatus } from './ingest.ts'
+import { dataMovedAs, Ingest, ingestDirectory, listIngests, moveDataBack, readIngestStatus } from './ingest.ts'
 import { failpoint } from '../failpoints.ts'
 
 export interface ContentStoreDeps {
@@ -199,6 +199,7 @@ export class ContentStore {
     }
     this.#locks.set(directory, Date.now())
     try {
+      this.#takeBack(directory)
       return await Ingest.open(directory, request, () => this.#locks.delete(directory))
     } catch (error) {
       this.#locks.delete(directory)
@@ -219,10 +220,10 @@ export class ContentStore {
     // The file of another namespace's blob, which has been promised, is not replaced by one that is not on the disk.
     const isDurable = leaseId === undefined || (!existed && this.#isHeld(digest))
     this.#arriving.set(digest, (this.#arriving.get(digest) ?? 0) + 1)
+    let isTaken = existed
     try {
-      if (existed) await ingest.discard()
-      else await ingest.moveTo(this.blobPath(digest), { isDurable })
-      failpoint('content.commit.ingest-removed')
+      if (!existed) await ingest.moveTo(this.blobPath(digest), { isDurable })
+      isTaken = true
       if (!isDurable && !existed) this.#unsynced.add(digest)
       this.#record(namespace, digest, ingest.sizeBytes, expectations.labels, leaseId)
       failpoint('content.commit.recorded')
@@ -232,9 +233,12 @@ export class ContentStore {
       const others = this.#arriving.get(digest)! - 1
       if (others === 0) this.#arriving.delete(digest)
       else this.#arriving.set(digest, others)
+      // Not before there is a record of the blob: after a crash its bytes are the upload's again.
+      if (isTaken) await ingest.discard()
       // Its lease may have ended meanwhile, and then there is no record of it.
       await this.#discard(digest)
     }
+    failpoint('content.commit.ingest-removed')
     if (existed) throw new Failure('already-exists', `content ${digest}: already exists`)
     return digest
   }
@@ -273,6 +277,7 @@ export class ContentStore {
       await slices.next()
       const directory = join(this.#root, 'ingest', name)
       if (this.#locks.has(directory)) continue
+      this.#takeBack(directory)
       const found = readIngestStatus(directory)
       if (found !== undefined && found.updatedAtMs + idleMs >= Date.now()) continue
       if (found !== undefined && keeps(found.namespace, found.status.ref)) continue
@@ -289,6 +294,14 @@ export class ContentStore {
         await this.#discard(digest as Digest)
         failpoint('gc.swept-blob')
       }
+  }
+
+  /** Of an upload whose end a crash came into: its bytes have the blob's name, but there is no record of the blob. */
+  #takeBack(directory: string): void {
+    const digest = dataMovedAs(directory)
+    if (digest === undefined) return
+    if (this.#isHeld(digest)) rmSync(directory, { recursive: true })
+    else moveDataBack(directory, this.blobPath(digest))
   }
 
   /**

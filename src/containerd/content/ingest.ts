@@ -1,6 +1,16 @@
 // One upload: bytes are hashed while they are written, and nothing becomes a blob before size and digest are right.
 import { createHash, type Hash } from 'node:crypto'
-import { createReadStream, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { chmod, type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { create } from '@bufbuild/protobuf'
@@ -153,7 +163,7 @@ export class Ingest {
     return digest
   }
 
-  /** The bytes are under `path` afterwards, on the disk where that is wanted, and the ingest is gone. */
+  /** The bytes are under `path` afterwards, on the disk where that is wanted. The ingest's record stays until it is discarded. */
   async moveTo(path: string, { isDurable }: { isDurable: boolean }): Promise<void> {
     if (isDurable) await this.#file.sync()
     failpoint('content.commit.synced')
@@ -163,7 +173,6 @@ export class Ingest {
     failpoint('content.commit.renamed')
     if (isDurable) await syncDirectory(dirname(path))
     failpoint('content.commit.directory-synced')
-    await this.discard()
   }
 
   /** Nothing of the upload stays. */
@@ -237,6 +246,19 @@ export function readIngestStatus(
     updatedAt: timestampFromMs(updatedAtMs),
   })
   return { namespace: record.namespace, status, updatedAtMs }
+}
+
+/** Which blob an upload may have become whose record is still here: its bytes are not. */
+export function dataMovedAs(directory: string): Digest | undefined {
+  const expected = readRecord(directory)?.expected ?? ''
+  return expected === '' || existsSync(join(directory, 'data')) ? undefined : parseDigest(expected)
+}
+
+/** Undoes moveTo, where it had come so far. */
+export function moveDataBack(directory: string, blobPath: string): void {
+  if (!existsSync(blobPath)) return
+  chmodSync(blobPath, 0o600)
+  renameSync(blobPath, join(directory, 'data'))
 }
 
 export function listIngests(root: string): { namespace: string; status: Status }[] {
