@@ -184,6 +184,7 @@ test(`a pull that is cut at ${CUTS} random bytes goes on each time where it was`
     assert.ok(happened !== undefined, what)
     await happened
     assert.notEqual(pull.code, 0, what)
+    assert.doesNotMatch(pull.stderr, /suppressed/, what)
     if (kind === 'disk') assert.match(pull.stderr, /no space left on device/, what)
     onlyWhatIsMissing(proxy.fetches, here, what)
     await recover(kind)

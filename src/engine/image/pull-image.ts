@@ -40,15 +40,28 @@ export async function pullImage(
   engine: Engine,
   options: PullOptions,
 ): Promise<{ image: ImageContent; isNew: boolean }> {
-  const reference = withDefaultTag(options.reference)
-  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
-  await using brought = await bringContent(engine, recordNameOf(reference))
   try {
-    return await pullUnder(engine, { ...options, reference }, lease, brought)
+    return await pullLeased(engine, { ...options, reference: withDefaultTag(options.reference) })
   } catch (error) {
-    brought.failed(engine.phase.isLeaving ? new Failure('unavailable', 'the daemon is stopping') : error)
+    throw firstOf(error)
+  }
+}
+
+async function pullLeased(engine: Engine, options: PullOptions): Promise<{ image: ImageContent; isNew: boolean }> {
+  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+  await using brought = await bringContent(engine, recordNameOf(options.reference))
+  try {
+    return await pullUnder(engine, options, lease, brought)
+  } catch (error) {
+    brought.failed(engine.phase.isLeaving ? new Failure('unavailable', 'the daemon is stopping') : firstOf(error))
     throw error
   }
+}
+
+/** What has gone wrong, and not what then went wrong with the tidying up: with a containerd that is away all of it does. */
+function firstOf(error: unknown): unknown {
+  const isPair = error instanceof Error && error.name === 'SuppressedError' && 'suppressed' in error
+  return isPair ? firstOf(error.suppressed) : error
 }
 
 async function pullUnder(
