@@ -1,5 +1,6 @@
 // The manifests of an image, as clients that know several platforms see them: `manifests` of the list and of inspect.
 import type { ManifestSummary } from '../../api/image-types.ts'
+import { isAttestation, REFERENCE_DIGEST, REFERENCE_TYPE } from '../../oci/attestation.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import { isConfigType, isIndexType, isLayerType, isManifestType, isNonDistributable } from '../../oci/media-type.ts'
@@ -7,10 +8,6 @@ import { chainIds, IMAGE_CONFIG_BYTES_MAX, type ImageConfig, parseImageConfig } 
 import type { Engine } from '../engine.ts'
 import { readImageTree, type TreeNode } from './image-tree.ts'
 import { readBlob } from './read-image.ts'
-
-/** BuildKit's annotations of what it puts beside an image (its docs/attestations/attestation-storage.md). */
-const REFERENCE_TYPE = 'vnd.docker.reference.type'
-const REFERENCE_DIGEST = 'vnd.docker.reference.digest'
 
 /** In the index's order, those too that are not here. */
 export async function summarizeManifests(engine: Engine, target: Descriptor): Promise<ManifestSummary[]> {
@@ -61,9 +58,8 @@ function attestation({ annotations = {} }: Descriptor): Pick<ManifestSummary, 'K
 }
 
 /** Other things come in manifests of images, too. One that is not here is taken for what its index says. */
-export function isImage({ descriptor: { platform, annotations }, children }: TreeNode): boolean {
-  if (annotations?.[REFERENCE_TYPE] !== undefined) return false
-  if (platform?.os === 'unknown' && platform.architecture === 'unknown') return false
+export function isImage({ descriptor, children }: TreeNode): boolean {
+  if (isAttestation(descriptor)) return false
   const layers = children.slice(1)
   return layers.length === 0 || layers.some((layer) => isLayerType(layer.descriptor.mediaType))
 }

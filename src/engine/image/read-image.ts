@@ -1,6 +1,7 @@
 // From what a name points at to an image: which manifest of an index, which configuration, which layers.
 import { Failure, isFailure } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
+import { isAttestation } from '../../oci/attestation.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { type Digest, digestOf } from '../../oci/digest.ts'
 import { isIndexType } from '../../oci/media-type.ts'
@@ -83,11 +84,12 @@ export function imageContent(parts: {
   }
 }
 
-/** The one that was pulled, then what suits this machine, then the others. */
+/** The one that was pulled, then what suits this machine, then the others, and at last what attests to them. */
 function inOrderOfUse(manifests: readonly Descriptor[], chosen: string | undefined): Descriptor[] {
   const host = hostPlatform()
   const rank = (manifest: Descriptor): number => {
     if (manifest.digest === chosen) return -1
+    if (isAttestation(manifest)) return 2000
     const distance = manifest.platform ? platformDistance(host, manifest.platform) : undefined
     return distance ?? 1000
   }

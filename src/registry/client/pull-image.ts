@@ -1,5 +1,6 @@
 // The story of a pull: find the manifest, choose the platform, fetch what it names, several blobs at a time.
 import { Failure, isFailure } from '../../base/failure.ts'
+import { isAttestation } from '../../oci/attestation.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { isConfigType, isLayerType } from '../../oci/media-type.ts'
 import { IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-image-config.ts'
@@ -80,8 +81,8 @@ async function choose(
 }
 
 function chooseEntry(request: PullRequest, index: Index): Descriptor {
-  // Attestations stand in an index with a platform that nobody has; they have no files to run.
-  const entry = choosePlatform(request.platform, index.manifests)
+  const images = index.manifests.filter((each) => !isAttestation(each))
+  const entry = choosePlatform(request.platform, images)
   if (entry) return entry
   const platform = formatPlatform(request.platform)
   throw new Failure('not-found', `no matching manifest for ${platform} in the manifest list entries`)

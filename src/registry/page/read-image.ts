@@ -1,5 +1,6 @@
 // One manifest with what there is to say about it: an index's platforms, an image's configuration, layers and history.
 import { messageOf } from '../../base/failure.ts'
+import { isAttestation } from '../../oci/attestation.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { isConfigType } from '../../oci/media-type.ts'
 import { IMAGE_CONFIG_BYTES_MAX, type ImageConfig, parseImageConfig } from '../../oci/parse-image-config.ts'
@@ -70,11 +71,6 @@ export function platformsOf({ document, config }: Image): string[] {
 
 export function platformOf({ platform }: Descriptor): string[] {
   return platform === undefined ? [] : [formatPlatform(platform)]
-}
-
-/** Buildkit hides them behind a platform that nobody has. */
-export function isAttestation({ annotations }: Descriptor): boolean {
-  return annotations?.['vnd.docker.reference.type'] === 'attestation-manifest'
 }
 
 export interface HistoryLine {

@@ -1,18 +1,10 @@
 // One manifest: how to pull it, what it is, and what belongs to it.
 import { isFailure, messageOf } from '../../../base/failure.ts'
+import { isAttestation } from '../../../oci/attestation.ts'
 import type { Descriptor } from '../../../oci/descriptor.ts'
 import type { Index, Manifest } from '../../../oci/parse-manifest.ts'
 import { isDigest, type Place, pullCommand } from '../places.ts'
-import {
-  createdOf,
-  historyOf,
-  type Image,
-  isAttestation,
-  platformOf,
-  platformsOf,
-  pulledBytes,
-  readImage,
-} from '../read-image.ts'
+import { createdOf, historyOf, type Image, platformOf, platformsOf, pulledBytes, readImage } from '../read-image.ts'
 import { listReferrers, type Referrer } from '../read-lists.ts'
 import { copyable } from './copy.ts'
 import { deleteButton } from './delete.ts'
