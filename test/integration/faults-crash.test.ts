@@ -105,12 +105,14 @@ for (const who of ['engine', 'containerd'] as const) {
   })
 }
 
-/** `ps` and `inspect` agree, the state is one of these, and a name that is listed is one that can be used. */
+/** `ps` and `inspect` agree (they are asked one after the other), the state is one of these, and a name that is listed is one that can be used. */
 async function consistent(name: string, states: readonly string[]): Promise<void> {
-  const listed = await engine.ok('ps', '-a', '--format', '{{.Names}} {{.State}}')
-  if (listed === '') return
-  const [found, state = ''] = listed.split(' ')
-  assert.equal(found, name)
-  assert.ok(states.includes(state), `${state} is not one of ${states.join(', ')}`)
-  assert.equal(await engine.ok('inspect', '-f', '{{.State.Status}}', name), state)
+  await eventually('ps and inspect agree', 5000, async () => {
+    const listed = await engine.ok('ps', '-a', '--format', '{{.Names}} {{.State}}')
+    if (listed === '') return true
+    const [found, state = ''] = listed.split(' ')
+    assert.equal(found, name)
+    assert.ok(states.includes(state), `${state} is not one of ${states.join(', ')}`)
+    return (await engine.ok('inspect', '-f', '{{.State.Status}}', name)) === state
+  })
 }
