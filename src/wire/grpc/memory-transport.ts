@@ -88,7 +88,7 @@ function contextOf(options: CallOptions, ended?: AbortSignal): CallContext {
   const signals = [
     ...(options.signal ? [options.signal] : []),
     ...(ended ? [ended] : []),
-    ...(options.timeoutMs === undefined ? [] : [AbortSignal.timeout(options.timeoutMs)]),
+    ...(options.timeoutMs === undefined ? [] : [AbortSignal.timeout(Math.ceil(options.timeoutMs))]),
   ]
   return {
     signal: signals.length === 1 ? signals[0]! : anySignal(signals),
