@@ -11,6 +11,7 @@ import { type ContainerdClient, type ContainerdPeer, waitForContainerd } from '.
 import type { Kernel } from '../linux/kernel.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { openBridgeNetwork } from '../network/bridge-network.ts'
+import { NO_BRIDGE, openWithoutBridge } from '../network/no-bridge.ts'
 import { openNetnsStore } from '../network/netns-store.ts'
 import type { NetworkOptions } from '../network/network.ts'
 import { emptyPruneHandlers } from './absent/empty-prunes.ts'
@@ -83,7 +84,8 @@ export async function openEngine(options: {
   if (config.idMap !== undefined) chownSync(config.dataRoot, 0, mappedRoot(config.idMap).gid)
   mkdirSync(config.execRoot, { recursive: true, mode: 0o711 })
   const kernel = openNativeKernel()
-  const network = await openBridgeNetwork(kernel, log, networkOptions(config))
+  const open = config.bridge === NO_BRIDGE ? openWithoutBridge : openBridgeNetwork
+  const network = await open(kernel, log, networkOptions(config))
   try {
     const peer = await waitForContainerd(containerd, CONTAINERD_START_MS)
     const images = openImageStore(containerd, log, clock)

@@ -34,7 +34,7 @@ import { forgetUdpFlows } from './udp-flows.ts'
 const INTERFACE_NAME = 'eth0'
 
 /** Creates the bridge and the table, or finds those of an earlier run again. Call `reconcile` before the first `attach`. */
-export async function openBridgeNetwork(kernel: Kernel, log: Log, options: NetworkOptions): Promise<Network> {
+export async function openBridgeNetwork(kernel: Kernel, log: Log, options: NetworkOptions): Promise<BridgeNetwork> {
   mkdirSync(options.stateDirectory, { recursive: true, mode: 0o700 })
   const records = new NetworkRecords(options.stateDirectory)
   const known = records.loadNetwork()
@@ -74,7 +74,7 @@ interface Parts {
   ownsBridge: boolean
 }
 
-class BridgeNetwork implements Network {
+export class BridgeNetwork implements Network {
   readonly #parts: Parts
   readonly #remover: LinkRemover
   readonly #firewall: Firewall | undefined
@@ -109,6 +109,10 @@ class BridgeNetwork implements Network {
           bridge: bridge.name,
         },
       )
+  }
+
+  get createdAt(): string {
+    return this.describe().createdAt
   }
 
   describe(): NetworkDescription {

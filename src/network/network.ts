@@ -63,7 +63,10 @@ export interface NetworkDescription {
 }
 
 export interface Network {
-  describe(): NetworkDescription
+  /** Since when, ISO 8601. */
+  readonly createdAt: string
+  /** Undefined: there is no bridge network here, and nothing can be attached. */
+  describe(): NetworkDescription | undefined
   /** All or nothing. Throws Failure: conflict-like port errors carry Docker's words. */
   attach(request: EndpointRequest): Promise<Endpoint>
   /** Unpublishes, frees the address, removes the veth without waiting for the kernel's RCU. Unknown keys are no error. */
@@ -82,7 +85,7 @@ export interface Network {
 export interface NetworkOptions {
   /** Directory of this network's records, on disk. */
   stateDirectory: string
-  /** Name of the bridge; undefined: derived from `instance`. */
+  /** Name of the bridge; undefined: derived from `instance`. `openWithoutBridge` is for none. */
   bridge: string | undefined
   /** CIDR of the gateway, daemon.json `bip`; undefined: first free pool. */
   bip: string | undefined

@@ -129,8 +129,10 @@ function imagesOf(): ImageStore {
 
 function networkOf({ endpoints }: MemoryMachine): Network {
   const description = { id: '2'.repeat(64), name: 'bridge', bridge: 'br', subnet: '10.0.0.0/8', gateway: '10.0.0.1' }
+  const createdAt = '2026-01-01T00:00:00Z'
   return {
-    describe: () => ({ ...description, createdAt: '2026-01-01T00:00:00Z' }),
+    createdAt,
+    describe: () => ({ ...description, createdAt }),
     async attach({ key }) {
       const endpoint: Endpoint = {
         ...{ key, endpointId: key, interfaceName: 'eth0', hostInterface: `veth${key.slice(0, 7)}` },

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { type Log, silentLog } from '../../src/base/log.ts'
 import { CLONE_NEWNET, CLONE_NEWNS, MS_PRIVATE, MS_REC } from '../../src/linux/constants.ts'
 import { openNativeKernel } from '../../src/linux/native-kernel.ts'
-import { openBridgeNetwork } from '../../src/network/bridge-network.ts'
+import { type BridgeNetwork, openBridgeNetwork } from '../../src/network/bridge-network.ts'
 import { inNetns } from '../../src/network/in-netns.ts'
 import { openNetnsStore } from '../../src/network/netns-store.ts'
 import type { Endpoint, Network, NetworkOptions, PublishRequest } from '../../src/network/network.ts'
@@ -41,7 +41,7 @@ export async function leaveHost(): Promise<void> {
   rmSync(root, { recursive: true, force: true })
 }
 
-export async function open(changes: Partial<NetworkOptions>, log: Log = silentLog): Promise<Network> {
+export async function open(changes: Partial<NetworkOptions>, log: Log = silentLog): Promise<BridgeNetwork> {
   const instance = changes.instance ?? 'one'
   const opened = await openBridgeNetwork(kernel, log, {
     stateDirectory: join(root, `state-${instance}`),

@@ -4,7 +4,8 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { silentLog } from '../../src/base/log.ts'
-import type { Network, PublishRequest } from '../../src/network/network.ts'
+import type { BridgeNetwork } from '../../src/network/bridge-network.ts'
+import type { PublishRequest } from '../../src/network/network.ts'
 import {
   container as makeContainer,
   ask,
@@ -23,7 +24,7 @@ import {
   until,
 } from '../harness/network-host.ts'
 
-let network: Network
+let network: BridgeNetwork
 
 before(async () => {
   await enterHost()

@@ -31,7 +31,6 @@ afterEach(async () => {
   for (const id of ids) await run(['find', '/sys/fs/cgroup', '-depth', '-name', id, '-exec', 'rmdir', '{}', ';'])
   await run(['sh', '-c', `grep -o " ${engine.directory}[^ ]*" /proc/self/mounts | sort -r | xargs -r umount -l`])
   await rm(engine.directory, { recursive: true, force: true })
-  await run(['ip', 'link', 'del', 'none']) // the killed engine's bridge: nobody is left to remove it
 })
 
 /** The namespaces' bind mounts are busy; rm goes on with the rest, and once again with what a daemon made meanwhile. */

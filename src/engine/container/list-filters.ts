@@ -38,7 +38,7 @@ export interface ListFilter {
   beforeMs: number | undefined
   sinceMs: number | undefined
   exitCodes: ReadonlySet<number> | undefined
-  network: { id: string; name: string }
+  network: { id: string; name: string } | undefined
   /** Of the host, and of the container; undefined: neither `publish` nor `expose` is asked for. A port of either will do. */
   ports: { published: readonly PortRange[]; exposed: readonly PortRange[] } | undefined
   descendants: ReadonlySet<string>
@@ -116,9 +116,9 @@ async function findDescendants(engine: Engine, chainIds: ReadonlySet<string>): P
   )
 }
 
-function isInNetwork(container: Container, wanted: string, network: { id: string; name: string }): boolean {
+function isInNetwork(container: Container, wanted: string, network: { id: string; name: string } | undefined): boolean {
   const kind = networkKind(container)
-  if (kind !== 'bridge') return wanted === kind
+  if (kind !== 'bridge' || network === undefined) return wanted === kind
   return wanted === network.name || wanted === network.id || (wanted.length >= 3 && network.id.startsWith(wanted))
 }
 

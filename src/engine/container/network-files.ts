@@ -43,7 +43,9 @@ export function writeHostsFile(engine: Engine, container: Container): void {
 }
 
 function hostGateways({ config, network }: Engine): string[] {
-  return config.hostGatewayAddresses.length > 0 ? config.hostGatewayAddresses : [network.describe().gateway]
+  if (config.hostGatewayAddresses.length > 0) return config.hostGatewayAddresses
+  const bridge = network.describe()
+  return bridge === undefined ? [] : [bridge.gateway]
 }
 
 function hostnameOf(container: Container): string {

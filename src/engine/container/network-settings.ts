@@ -19,20 +19,22 @@ export function networkKind(container: Container): NetworkKind {
 }
 
 /** A user's network by name or id; there are none but the built-in ones. Throws not-found in Docker's words. */
-export function requireNetwork(container: Container, network: NetworkDescription): void {
+export function requireNetwork(container: Container, network: NetworkDescription | undefined): void {
   const mode = container.record.hostConfig.NetworkMode ?? 'bridge'
-  if (networkKind(container) !== 'bridge' || ['', 'default', 'bridge', network.name, network.id].includes(mode)) return
+  if (networkKind(container) !== 'bridge' || ['', 'default', 'bridge', network?.name, network?.id].includes(mode))
+    return
   throw new Failure('not-found', `failed to set up container networking: network ${mode} not found`)
 }
 
-/** The one that the container is in; undefined for one that shares another's. */
+/** The one that the container is in; undefined for one that shares another's. Where there is no bridge network, its name stands there without an id. */
 export function networkOf(
   engine: Pick<Engine, 'id' | 'network'>,
   container: Container,
 ): { id: string; name: string } | undefined {
   const kind = networkKind(container)
   if (kind === 'container') return undefined
-  return kind === 'bridge' ? engine.network.describe() : { id: builtInId(engine, kind), name: kind }
+  if (kind !== 'bridge') return { id: builtInId(engine, kind), name: kind }
+  return engine.network.describe() ?? { id: '', name: kind }
 }
 
 /** One network, as `NetworkSettings.Networks` holds it. */

@@ -29,7 +29,7 @@ export function publishNetworkEvent(
   action: 'connect' | 'disconnect',
 ): void {
   const network = networkOf(engine, container)
-  if (network === undefined) return
+  if (network === undefined || network.id === '') return
   const kind = networkKind(container)
   const { id, name } = network
   const type = kind === 'none' ? 'null' : kind

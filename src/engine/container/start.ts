@@ -212,6 +212,7 @@ async function joinNetwork(engine: Engine, container: Container, undo: UndoStack
     undo.defer(async () => publishNetworkEvent(engine, container, 'disconnect'))
     return publishNetworkEvent(engine, container, 'connect')
   }
+  if (engine.network.describe() === undefined) return
   const { config, hostConfig } = container.record
   undo.defer(async () => {
     await leaveNetwork(engine, container)

@@ -68,19 +68,24 @@ function isWanted(filters: Filters, network: NetworkView): boolean {
 
 function allNetworks(engine: Engine, request: ApiRequest): NetworkView[] {
   const bridge = engine.network.describe()
+  const { createdAt } = engine.network
   return [
-    view(request, {
-      Name: 'bridge',
-      Id: bridge.id,
-      Created: bridge.createdAt,
-      Driver: 'bridge',
-      Config: [{ Subnet: bridge.subnet, Gateway: bridge.gateway }],
-      Options: bridgeOptions(engine, bridge.bridge),
-    }),
+    ...(bridge === undefined
+      ? []
+      : [
+          view(request, {
+            Name: 'bridge',
+            Id: bridge.id,
+            Created: createdAt,
+            Driver: 'bridge',
+            Config: [{ Subnet: bridge.subnet, Gateway: bridge.gateway }],
+            Options: bridgeOptions(engine, bridge.bridge),
+          }),
+        ]),
     view(request, {
       Name: 'host',
       Id: builtInId(engine, 'host'),
-      Created: bridge.createdAt,
+      Created: createdAt,
       Driver: 'host',
       Config: [],
       Options: {},
@@ -88,7 +93,7 @@ function allNetworks(engine: Engine, request: ApiRequest): NetworkView[] {
     view(request, {
       Name: 'none',
       Id: builtInId(engine, 'none'),
-      Created: bridge.createdAt,
+      Created: createdAt,
       Driver: 'null',
       Config: [],
       Options: {},
