@@ -366,6 +366,7 @@ test('sockets, records and data are root’s alone', async () => {
       ['exec/containerd/state/tasks', '711'], // each bundle in it is closed in itself
     ],
   )
+  assert.equal(mode(bundle), '700')
   for (const path of [
     `${bundle}/shim.sock`,
     `${bundle}/task.json`,

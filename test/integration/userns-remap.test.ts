@@ -5,34 +5,28 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
+import { startEngine } from '../harness/berth.ts'
+import { type BusyboxEngine, startBusyboxEngine } from '../harness/busybox-engine.ts'
 import { eventually, must, run } from '../harness/command.ts'
 import { startDockerd } from '../harness/dockerd.ts'
-import { pushBusybox } from '../harness/images.ts'
 import { listLeavings, makeInitLayer, nothingBut } from '../harness/leavings.ts'
 import { COUNT, coverUserFiles, FIRST } from '../harness/mapped-users.ts'
 import { BIN } from '../harness/root.ts'
-import { startRegistry, type TestRegistry } from '../harness/registry.ts'
 
-let engine: TestEngine
-let registry: TestRegistry
+let engine: BusyboxEngine
 let image: string
 let rest: string[]
 let users: AsyncDisposable
 
 before(async () => {
   users = await coverUserFiles()
-  engine = await startEngine({ args: ['--userns-remap', 'mapped'] })
-  registry = await startRegistry(`${engine.directory}/registry`)
-  await pushBusybox(registry.host)
-  image = `${registry.host}/busybox`
-  await engine.ok('pull', '-q', image)
+  engine = await startBusyboxEngine({ args: ['--userns-remap', 'mapped'] })
+  ;({ image } = engine)
   await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
 })
 
 after(async () => {
-  await registry[Symbol.asyncDispose]()
   await engine[Symbol.asyncDispose]()
   await users[Symbol.asyncDispose]()
 })

@@ -10,7 +10,7 @@ import type { BlobSource } from '../../registry/client/puller.ts'
 import type { Ingest } from '../content/ingest.ts'
 import { inChunks } from './in-chunks.ts'
 import { isAnyLayer, isKnownConfig } from './ingest-ref.ts'
-import { ifGone } from './kept-transfers.ts'
+import { ifGone } from './drop-lease.ts'
 import { cancelled } from './named-stream.ts'
 import type { TransferCall } from './transfer-call.ts'
 

@@ -1,6 +1,5 @@
 // What a pull brings in is listed in a lease of its own, which stays when the line was cut or the daemon died, so that the next pull of the same name goes on
 // where it broke off (docs/decisions/resumed-pulls.md).
-import { isFailure } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { Slices } from '../../base/slices.ts'
 import type { Lease } from '../../gen/services/leases_pb.ts'
@@ -9,6 +8,7 @@ import { chooseDropped, isCut, KEPT_MS, type KeptPull, nextExpiryMs } from '../.
 import type { ContentStore } from '../content/content-store.ts'
 import type { CollectScheduler } from '../gc/collect-scheduler.ts'
 import type { LeaseStore } from '../leases/lease-store.ts'
+import { dropLease } from './drop-lease.ts'
 
 const NAME_LABEL = 'berth.containerd.pull'
 const NAME_LENGTH_MAX = 1024
@@ -53,7 +53,7 @@ export class KeptTransfers {
 
   /** The pull is over. Undefined: it has succeeded, and what it brought in is held by the image. */
   async end(namespace: string, id: string, failure: unknown): Promise<void> {
-    if (!isCut(failure)) await this.#drop(namespace, id)
+    if (!isCut(failure)) await dropLease(this.#deps, namespace, id)
     this.#underWay.delete(keyOf(namespace, id))
     if (isCut(failure)) await this.sweep()
   }
@@ -63,7 +63,8 @@ export class KeptTransfers {
     clearTimeout(this.#nextSweep)
     const kept = await this.#list()
     const dropped = chooseDropped(kept, nowMs)
-    for (const { id, namespace, leaseId } of kept) if (dropped.includes(id)) await this.#drop(namespace, leaseId)
+    for (const { id, namespace, leaseId } of kept)
+      if (dropped.includes(id)) await dropLease(this.#deps, namespace, leaseId)
     const dueMs = nextExpiryMs(kept, dropped)
     if (dueMs === undefined) return
     const waitMs = Math.min(Math.max(0, dueMs - nowMs) + 1, KEPT_MS)
@@ -72,7 +73,7 @@ export class KeptTransfers {
 
   /** All of them, because their room is wanted; resolves once it is free. */
   async dropAll(): Promise<void> {
-    for (const { namespace, leaseId } of await this.#list()) await this.#drop(namespace, leaseId)
+    for (const { namespace, leaseId } of await this.#list()) await dropLease(this.#deps, namespace, leaseId)
     await this.#deps.collector.collectNow()
   }
 
@@ -104,18 +105,6 @@ export class KeptTransfers {
     })
     return sizes.reduce<number>((sum, size) => sum + Number(size ?? 0), 0)
   }
-
-  async #drop(namespace: string, id: string): Promise<void> {
-    const { leases, content, collector, log } = this.#deps
-    try {
-      for (const resource of leases.listResources(namespace, id))
-        if (resource.type === 'ingests') await content.abort(namespace, resource.id).catch(ifGone)
-      leases.delete(namespace, id)
-    } catch (error) {
-      if (!isFailure(error, 'not-found')) log.warn('dropping what a pull has left', { id, error: String(error) })
-    }
-    collector.schedule()
-  }
 }
 
 function keyOf(namespace: string, leaseId: string): string {
@@ -124,9 +113,4 @@ function keyOf(namespace: string, leaseId: string): string {
 
 function expiryOf({ labels }: Lease): number {
   return Date.parse(labels[EXPIRE_LABEL] ?? '')
-}
-
-/** Somebody else's upload of the same name, or one that has become a blob. */
-export function ifGone(error: unknown): void {
-  if (!isFailure(error, 'not-found', 'unavailable')) throw error
 }

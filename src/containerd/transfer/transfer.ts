@@ -1,6 +1,6 @@
 // From one end to another: which pairs there are, and what all of them share.
 import type { Any } from '@bufbuild/protobuf/wkt'
-import { Failure, isFailure } from '../../base/failure.ts'
+import { Failure } from '../../base/failure.ts'
 import { Slices } from '../../base/slices.ts'
 import { ImageExportStreamSchema, ImageImportStreamSchema } from '../../gen/types/transfer/importexport_pb.ts'
 import { ImageStoreSchema } from '../../gen/types/transfer/imagestore_pb.ts'
@@ -9,7 +9,8 @@ import { unpackMessage } from '../client/any.ts'
 import { exportImages } from './export.ts'
 import { descriptorOf } from './image-content.ts'
 import { importImages } from './import.ts'
-import { ifGone, KeptTransfers } from './kept-transfers.ts'
+import { dropLease } from './drop-lease.ts'
+import { KeptTransfers } from './kept-transfers.ts'
 import type { NamedStream, NamedStreams } from './named-stream.ts'
 import { reportTo } from './progress.ts'
 import { pull } from './pull.ts'
@@ -61,7 +62,7 @@ export class Transfers {
   async dropOld(): Promise<void> {
     const { leases } = this.#deps
     for await (const [namespace, { id, labels }] of leases.scan(new Slices()))
-      if (labels[LEASE_LABEL] !== undefined) await this.#dropLease(namespace, id)
+      if (labels[LEASE_LABEL] !== undefined) await dropLease(this.#deps, namespace, id)
     await this.#shared.kept.sweep()
   }
 
@@ -100,7 +101,7 @@ export class Transfers {
       await progress?.flushed()
       progress?.close()
       if (broughtId !== undefined) await this.#shared.kept.end(namespace, broughtId, failure)
-      await this.#dropLease(namespace, ledgerId)
+      await dropLease(this.#deps, namespace, ledgerId)
     }
   }
 
@@ -125,18 +126,6 @@ export class Transfers {
     const expires = new Date(Date.now() + LEASE_LIFETIME_MS).toISOString()
     const labels = { 'containerd.io/gc.expire': expires, [LEASE_LABEL]: 'true' }
     return this.#deps.leases.create(namespace, '', labels).id
-  }
-
-  async #dropLease(namespace: string, id: string): Promise<void> {
-    const { leases, content, collector, log } = this.#deps
-    try {
-      for (const resource of leases.listResources(namespace, id))
-        if (resource.type === 'ingests') await content.abort(namespace, resource.id).catch(ifGone)
-      leases.delete(namespace, id)
-    } catch (error) {
-      if (!isFailure(error, 'not-found')) log.warn('dropping a transfer’s lease', { id, error: String(error) })
-    }
-    collector.schedule()
   }
 }
 
