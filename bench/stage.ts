@@ -83,7 +83,8 @@ export class Stage {
 /** More is better of a rate, less of anything else. */
 function formatRow({ what, unit, values: [ours = Number.NaN, theirs] }: Row): string {
   const cell = (value: number | undefined) => (value === undefined ? '–' : `${formatNumber(value)} ${unit}`)
-  const ratio = theirs === undefined ? '–' : (unit.endsWith('/s') ? ours / theirs : theirs / ours).toFixed(2)
+  const times = theirs === undefined ? Number.NaN : unit.endsWith('/s') ? ours / theirs : theirs / ours
+  const ratio = Number.isFinite(times) ? times.toFixed(2) : '–'
   return `| ${what} | ${cell(ours)} | ${cell(theirs)} | ${ratio} |`
 }
 
