@@ -13,7 +13,7 @@ DAEMON_ENTRIES := $(DAEMONS:%=bin/%.js) src/containerd/diff/layer-worker.js src/
   src/engine/container/mounts/copy-up-worker.js src/engine/volume/mount-worker.js \
   src/engine/files/files-worker.js
 # Daemons that mostly wait: a small young generation and one thread for the collector are a fifth less memory, and not slower. V8's --optimize-for-size
-# would save 2 to 8 MB more, but collects all of the heap anew for every few megabytes of blobs that pass: a load took half as long again.
+# would save a little more, but collects the whole heap anew for every few megabytes of blobs that pass: a load of large layers is slower by much.
 NODE_FLAGS := --max-semi-space-size=1 --v8-pool-size=1
 
 # What the tests and the demo drive or compare with: Debian's own packages, installed where they are missing.
