@@ -286,15 +286,17 @@ test('a spawner that dies at a sync point leaves no process, and a shim that goe
 })
 
 test('a process at a sync point to which nobody ever comes is given up', async () => {
-  const settings = bench.settings({ lingerSeconds: 0 })
+  const settings = bench.settings({ lingerSeconds: 3 })
   writeFileSync(join(settings.bundle, 'plan'), encodeShimPlan(settings, atFirst(settings, atIdentity)))
   const shim = spawn(SHIM_PROGRAM, ['test/alone', settings.bundle], { stdio: 'ignore' })
   assert.deepEqual(await within('its first exit', once(shim, 'exit')), [0, null])
   await until('the pid file', () => existsSync(join(settings.bundle, 'shim.pid')))
   const pid = shimPidOf(settings)
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
-  assert.ok(isAlive(Number(children)), children)
-  await until('given up, and gone', () => !isAlive(pid) && !isAlive(Number(children)))
+  const childOf = (): number => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'))
+  await until('its process', () => childOf() > 0) // the pid file is there before it
+  const child = childOf()
+  assert.ok(isAlive(child))
+  await until('given up, and gone', () => !isAlive(pid) && !isAlive(child))
 })
 
 test('while another connection is there, the loss of the spawner gives nothing up', async () => {
