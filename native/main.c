@@ -87,6 +87,7 @@ static void detach(void) {
 }
 
 int main(int argc, char **argv) {
+  if (is_look(argc, argv)) return look(argc, argv);
   if (argc != 3) {
     dprintf(2, "usage: berth-shim <namespace>/<id> <bundle>\n");
     return EINVAL;

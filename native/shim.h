@@ -297,6 +297,10 @@ int64_t monotonic_seconds(void);
 void begin_shutdown(void);
 _Noreturn void monitor(int control_listener, int stream_listener);
 
+// look.c
+bool is_look(int argc, char **argv);
+int look(int argc, char **argv);
+
 // bundle.c
 void watch_bundle(void);           // once, in the process that stays
 void on_bundle_change(void);       // something in it was removed

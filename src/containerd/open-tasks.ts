@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import { openCgroup, reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
+import { BoundedFiles } from '../linux/bounded-files.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { gatherHostFacts } from '../runtime/gather-host-facts.ts'
 import { connectShim } from '../shim/connect-shim.ts'
@@ -104,6 +105,7 @@ async function openOwn(deps: TasksDeps & TaskSettings, publish: TaskHost['publis
   const directory = join(deps.state, 'tasks')
   const host: TaskHost = {
     kernel,
+    files: new BoundedFiles(kernel, deps.shimPath),
     facts: gatherHostFacts(),
     openCgroup: (request) => openCgroup({ ...request, rootless: false }, kernel),
     reopenCgroup: (record) => reopenCgroup(record, kernel),

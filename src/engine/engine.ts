@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { ContainerdClient, ContainerdPeer } from '../containerd/client/client.ts'
+import type { BoundedFiles } from '../linux/bounded-files.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import type { NetnsStore, Network } from '../network/network.ts'
 import type { EngineConfig } from './config.ts'
@@ -42,4 +43,6 @@ export interface Engine {
   readonly phase: { isEnding: boolean; isLeaving: boolean }
   /** See containers' files as the containers do. */
   readonly files: FilesThreads
+  /** For what containers and the host's users may have mounted over. */
+  readonly bounded: BoundedFiles
 }

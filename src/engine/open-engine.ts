@@ -9,6 +9,7 @@ import { messageOf } from '../base/failure.ts'
 import type { Log } from '../base/log.ts'
 import { type ContainerdClient, type ContainerdPeer, waitForContainerd } from '../containerd/client/client.ts'
 import type { Kernel } from '../linux/kernel.ts'
+import { BoundedFiles } from '../linux/bounded-files.ts'
 import { openNativeKernel } from '../linux/native-kernel.ts'
 import { openBridgeNetwork } from '../network/bridge-network.ts'
 import { NO_BRIDGE, openWithoutBridge } from '../network/no-bridge.ts'
@@ -73,7 +74,7 @@ export async function openEngine(options: {
   containerd: ContainerdClient
   log: Log
   clock?: Clock
-  /** Of berth-shim, for streams through a containerd that is not ours. */
+  /** Of berth-shim, for streams through a containerd that is not ours, and for what a daemon must not look at itself. */
   shimPath?: string | undefined
 }): Promise<OpenEngine> {
   const { config, containerd, log, clock = systemClock, shimPath } = options
@@ -111,6 +112,7 @@ export async function openEngine(options: {
       statsRounds: new StatsRounds(clock),
       phase: { isEnding: false, isLeaving: false },
       files: new FilesThreads(),
+      bounded: new BoundedFiles(kernel, shimPath),
     }
     await requireAuthorizationPlugins(engine.plugins, config.authorizationPlugins)
     restoreLinks(engine)

@@ -72,6 +72,8 @@ export const RESOLVE_NO_MAGICLINKS = 0x2
 export const RESOLVE_NO_SYMLINKS = 0x4
 export const RESOLVE_BENEATH = 0x8
 export const RESOLVE_IN_ROOT = 0x10
+/** Fails with EAGAIN where anything would have to be waited for. */
+export const RESOLVE_CACHED = 0x20
 
 export const O_RDONLY = 0x0
 export const O_WRONLY = 0x1

@@ -2,6 +2,7 @@
 // system is hostile: nothing is followed out of it, only regular files are read, and no more than a megabyte of each.
 import { closeSync, constants, fstatSync, openSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { BoundedFiles } from '../linux/bounded-files.ts'
 import { O_PATH, PROC_SUPER_MAGIC } from '../linux/constants.ts'
 import type { Fd, Kernel } from '../linux/kernel.ts'
 import { openInRoot, readFileInRoot } from '../linux/read-file-in-root.ts'
@@ -10,38 +11,82 @@ import { containerPath, isBelow, isBindMount } from './container-path.ts'
 import type { RootfsFacts } from './plan-types.ts'
 
 const FILE_BYTES_MAX = 1 << 20
+const PASSWD = '/etc/passwd'
+const GROUP = '/etc/group'
 
-/** @param spec where it is given, its tmpfs targets, the sources of its bind mounts and the namespaces that it joins are looked at too. */
-export function readRootfsFacts(kernel: Kernel, rootfs: Fd, spec?: RuntimeSpec): RootfsFacts {
+/** What a user is looked up in, as the process will find it. */
+export type UserFiles = Pick<RootfsFacts, 'passwd' | 'group'>
+
+/** All that others may have mounted over. */
+export type MountedFacts = UserFiles & Pick<RootfsFacts, 'sources'>
+
+/**
+ * @param spec where it is given, its tmpfs targets, the sources of its bind mounts and the namespaces that it joins are looked at too.
+ * @param known what has been read already; otherwise it is read here, for however long that takes.
+ */
+export function readRootfsFacts(kernel: Kernel, rootfs: Fd, spec?: RuntimeSpec, known?: MountedFacts): RootfsFacts {
   return {
-    passwd: readUserFile(kernel, rootfs, '/etc/passwd', spec),
-    group: readUserFile(kernel, rootfs, '/etc/group', spec),
+    ...(known ?? {
+      passwd: readNow(kernel, rootfs, PASSWD, spec),
+      group: readNow(kernel, rootfs, GROUP, spec),
+      ...(spec === undefined ? {} : { sources: readSources(spec) }),
+    }),
     ...(spec === undefined ? {} : factsOfSpec(kernel, rootfs, spec)),
   }
 }
 
-/** As the process will find it: a bind mount puts its source there, a mount of another kind what nobody knows before it is made. */
-function readUserFile(kernel: Kernel, rootfs: Fd, path: string, spec: RuntimeSpec | undefined): string | undefined {
-  const cover = spec?.mounts?.findLast(({ destination }) => isBelow(path, containerPath(destination, spec.root?.path)))
-  if (cover === undefined || cover.options?.includes('tmpcopyup') === true)
-    return readFileInRoot(kernel, rootfs, path, FILE_BYTES_MAX)
-  if (!isBindMount(cover) || cover.source === undefined) return undefined
-  const below = path.slice(containerPath(cover.destination, spec?.root?.path).length)
-  const [root, file] = below === '' ? ['/', resolve(cover.source)] : [cover.source, below]
-  const directory = attempt(() => openSync(root, O_PATH | constants.O_DIRECTORY))
+/** For a daemon, which must not wait where a mount hangs; rejects as BoundedFiles does. */
+export async function readMountedFacts(files: BoundedFiles, rootfs: Fd, spec: RuntimeSpec): Promise<MountedFacts> {
+  const [users, sources] = await Promise.all([readUserFiles(files, rootfs, spec), readBoundedSources(files, spec)])
+  return { ...users, sources }
+}
+
+/** The same of a root file system as it is, or as the spec will cover it. */
+export async function readUserFiles(files: BoundedFiles, rootfs: Fd, spec?: RuntimeSpec): Promise<UserFiles> {
+  const [passwd, group] = await Promise.all([
+    readBounded(files, rootfs, PASSWD, spec),
+    readBounded(files, rootfs, GROUP, spec),
+  ])
+  return { passwd, group }
+}
+
+async function readBounded(
+  files: BoundedFiles,
+  rootfs: Fd,
+  path: string,
+  spec: RuntimeSpec | undefined,
+): Promise<string | undefined> {
+  const place = placeOf(path, spec)
+  if (place === 'rootfs') return await files.read(rootfs, path, FILE_BYTES_MAX)
+  return place && (await files.readBelow(place.root, place.file, FILE_BYTES_MAX))
+}
+
+function readNow(kernel: Kernel, rootfs: Fd, path: string, spec: RuntimeSpec | undefined): string | undefined {
+  const place = placeOf(path, spec)
+  if (place === 'rootfs') return readFileInRoot(kernel, rootfs, path, FILE_BYTES_MAX)
+  if (place === undefined) return undefined
+  const directory = attempt(() => openSync(place.root, O_PATH | constants.O_DIRECTORY))
   if (directory === undefined) return undefined
   try {
-    return readFileInRoot(kernel, directory, file, FILE_BYTES_MAX)
+    return readFileInRoot(kernel, directory, place.file, FILE_BYTES_MAX)
   } finally {
     closeSync(directory)
   }
+}
+
+/** A bind mount puts its source there, a mount of another kind what nobody knows before it is made. */
+function placeOf(path: string, spec: RuntimeSpec | undefined): 'rootfs' | { root: string; file: string } | undefined {
+  const cover = spec?.mounts?.findLast(({ destination }) => isBelow(path, containerPath(destination, spec.root?.path)))
+  if (cover === undefined || cover.options?.includes('tmpcopyup') === true) return 'rootfs'
+  if (!isBindMount(cover) || cover.source === undefined) return undefined
+  const below = path.slice(containerPath(cover.destination, spec?.root?.path).length)
+  return below === '' ? { root: '/', file: resolve(cover.source) } : { root: cover.source, file: below }
 }
 
 function factsOfSpec(kernel: Kernel, rootfs: Fd, spec: RuntimeSpec): Partial<RootfsFacts> {
   const joinedMaps = readJoinedMaps(spec)
   return {
     modes: readModes(kernel, rootfs, spec),
-    sources: readSources(spec),
     procfs: findProcfs(spec),
     hostNamespaces: findHostNamespaces(spec),
     ...(joinedMaps === undefined ? {} : { joinedMaps }),
@@ -62,15 +107,31 @@ function readModes(kernel: Kernel, rootfs: Fd, spec: RuntimeSpec): Map<string, n
   return modes
 }
 
-function readSources(spec: RuntimeSpec): Map<string, 'directory' | 'file'> {
+function readSources(spec: RuntimeSpec): NonNullable<RootfsFacts['sources']> {
   const sources = new Map<string, 'directory' | 'file'>()
-  for (const mount of spec.mounts ?? []) {
-    if (!isBindMount(mount) || mount.source === undefined) continue
-    const { source } = mount
+  for (const source of bindSources(spec)) {
     const stat = attempt(() => statSync(source))
     if (stat !== undefined) sources.set(source, stat.isDirectory() ? 'directory' : 'file')
   }
   return sources
+}
+
+async function readBoundedSources(
+  files: BoundedFiles,
+  spec: RuntimeSpec,
+): Promise<NonNullable<RootfsFacts['sources']>> {
+  const sources = new Map<string, 'directory' | 'file'>()
+  await Promise.all(
+    bindSources(spec).map(async (source) => {
+      const kind = await files.kindOf(source)
+      if (kind !== undefined) sources.set(source, kind === 'directory' ? 'directory' : 'file')
+    }),
+  )
+  return sources
+}
+
+function bindSources({ mounts = [] }: RuntimeSpec): string[] {
+  return mounts.flatMap((mount) => (isBindMount(mount) && mount.source !== undefined ? [mount.source] : []))
 }
 
 /** Only what would cover /proc is looked at. */

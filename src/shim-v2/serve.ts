@@ -7,6 +7,7 @@ import { messageOf } from '../base/failure.ts'
 import { OWN_PROGRAM } from '../containerd/tasks/find-runtime.ts'
 import type { TaskHost } from '../containerd/tasks/task-host.ts'
 import { openCgroup, reopenCgroup } from '../linux/cgroup/open-cgroups.ts'
+import { BoundedFiles } from '../linux/bounded-files.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import { libcIntFunction } from '../linux/libc.ts'
 import { releaseStartPagesSoon } from '../linux/release-pages.ts'
@@ -57,6 +58,7 @@ export async function serveShim(kernel: Kernel, flags: ShimFlags, env: NodeJS.Pr
 function openTaskHost(kernel: Kernel, events: EventForwarder, log: Log): TaskHost {
   return {
     kernel,
+    files: new BoundedFiles(kernel, findProgram('berth-shim')),
     facts: gatherHostFacts(),
     openCgroup: (request) => openCgroup({ ...request, rootless: false }, kernel),
     reopenCgroup: (record) => reopenCgroup(record, kernel),

@@ -17,6 +17,8 @@ import type { ContainerStreams } from '../../src/engine/streams/container-stream
 import { openFileSystemMounter } from '../../src/engine/volume/mount-file-system.ts'
 import { openPluginDrivers } from '../../src/engine/volume/plugin-driver.ts'
 import { VolumeStore } from '../../src/engine/volume/volume-store.ts'
+import { BoundedFiles } from '../../src/linux/bounded-files.ts'
+import { openNativeKernel } from '../../src/linux/native-kernel.ts'
 import { openRecordingKernel } from '../../src/linux/recording-kernel.ts'
 import type { Endpoint, NetnsStore, Network } from '../../src/network/network.ts'
 import { parseDigest } from '../../src/oci/digest.ts'
@@ -53,6 +55,7 @@ export async function openMemoryEngine(machine: MemoryMachine): Promise<Engine> 
     log: silentLog,
     clock,
     kernel,
+    bounded: new BoundedFiles(openNativeKernel(), undefined),
     containerd: containerd.client,
     peer: { version: 'memory', isOwn: true },
     streams: NO_STREAMS,

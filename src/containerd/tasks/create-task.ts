@@ -8,7 +8,7 @@ import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import { planCgroupLimits } from '../../runtime/plan-cgroup-limits.ts'
 import { planContainer } from '../../runtime/plan-container.ts'
 import type { Launch } from '../../runtime/plan-types.ts'
-import { readRootfsFacts } from '../../runtime/read-rootfs-facts.ts'
+import { readMountedFacts, readRootfsFacts } from '../../runtime/read-rootfs-facts.ts'
 import { INIT_PROCESS, type Shim, type ShimSettings } from '../../shim/shim.ts'
 import { parseStdioUri } from '../client/stdio-uri.ts'
 import { admitContainerRoot } from './admit-container-root.ts'
@@ -155,7 +155,7 @@ async function createByPlan(host: TaskHost, task: Task, request: CreateTaskReque
       id: request.id,
       spec,
       host: host.facts,
-      rootfs: readRootfsFacts(host.kernel, rootfs, spec),
+      rootfs: readRootfsFacts(host.kernel, rootfs, spec, await readMountedFacts(host.files, rootfs, spec)),
       // Hooks look for the root file system where the caller's bundle has it; in a bundle of our own nothing may be in the way.
       rootfsDirectory: request.ociBundle === undefined ? join(bundle, 'rootfs') : source,
       cgroup: cgroup.entry(),

@@ -5,7 +5,7 @@ import { checkIdentifier } from '../identifier.ts'
 import { AT_FDCWD } from '../../linux/kernel.ts'
 import type { ProcessSpec } from '../../oci/runtime-spec.ts'
 import { planExec } from '../../runtime/plan-exec.ts'
-import { readRootfsFacts } from '../../runtime/read-rootfs-facts.ts'
+import { readUserFiles, type UserFiles } from '../../runtime/read-rootfs-facts.ts'
 import { makeExecByCommand } from './exec-by-command.ts'
 import { explainExecFailure } from './explain-failure.ts'
 import { openStdio, type Stdio } from './open-stdio.ts'
@@ -110,7 +110,7 @@ async function makeByPlan(
     spec: task.spec,
     process: spec,
     host: host.facts,
-    rootfs: readTaskRootfs(host, task),
+    rootfs: await readTaskRootfs(host, task),
     cgroup: task.cgroup.execEntry({ initPid: task.init.pid }),
     stdin: process.streams.stdin !== '',
     ...(task.runtime.noNewKeyring ? {} : { id: task.id }),
@@ -130,10 +130,10 @@ function withSize(spec: ProcessSpec, { size }: TaskProcess): ProcessSpec {
 }
 
 /** The user database as the container sees it now, through the root of its first process. */
-function readTaskRootfs(host: TaskHost, task: Task): ReturnType<typeof readRootfsFacts> {
+async function readTaskRootfs(host: TaskHost, task: Task): Promise<UserFiles> {
   const root = host.kernel.openat2(AT_FDCWD, `/proc/${task.init.pid}/root`, { flags: O_PATH | O_DIRECTORY })
   try {
-    return readRootfsFacts(host.kernel, root)
+    return await readUserFiles(host.files, root)
   } finally {
     host.kernel.close(root)
   }

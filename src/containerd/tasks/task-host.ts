@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Log } from '../../base/log.ts'
 import type { Cgroup, CgroupRecord } from '../../linux/cgroup/cgroup.ts'
+import type { BoundedFiles } from '../../linux/bounded-files.ts'
 import type { Kernel } from '../../linux/kernel.ts'
 import type { HostFacts } from '../../runtime/plan-types.ts'
 import type { ConnectShim, SpawnShim } from '../../shim/shim.ts'
@@ -11,6 +12,8 @@ import type { TaskEvent } from './task-events.ts'
 
 export interface TaskHost {
   kernel: Kernel
+  /** For what a container may have mounted over. */
+  files: BoundedFiles
   facts: HostFacts
   /** By `linux.cgroupsPath`; a handle, nothing is made yet. */
   openCgroup(request: { cgroupsPath: string | undefined; id: string; systemd: boolean }): Promise<Cgroup>

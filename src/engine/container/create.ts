@@ -44,7 +44,7 @@ export async function createContainer(
   const checked = checkRequest(engine, options.request)
   const image = await requireImage(engine, options)
   const id = generateId()
-  const { config, hostConfig, warnings } = prepareConfig(engine, id, checked, image)
+  const { config, hostConfig, warnings } = await prepareConfig(engine, id, checked, image)
   const name = options.name === '' ? undefined : parseContainerName(options.name)
   await using undo = new UndoStack((error) =>
     engine.log.warn('undo of a create failed', { container: id, error: messageOf(error) }),

@@ -52,7 +52,12 @@ export function checkRequest(engine: Engine, request: ContainerCreateRequest): C
 }
 
 /** Throws invalid-argument in Docker's words, and `unknown` where Docker calls it its own failure. */
-export function prepareConfig(engine: Engine, id: string, checked: CheckedRequest, image: Image): PreparedConfig {
+export async function prepareConfig(
+  engine: Engine,
+  id: string,
+  checked: CheckedRequest,
+  image: Image,
+): Promise<PreparedConfig> {
   const { networking, warnings } = checked
   const requested = { ...checked.config }
   const macAddress = chooseMacAddress(requested, checked.hostConfig, networking)
@@ -61,15 +66,15 @@ export function prepareConfig(engine: Engine, id: string, checked: CheckedReques
   checkOthers(engine, hostConfig)
   const merged = mergeImageConfig(normalizePorts(requested), image.config.config ?? {})
   if (merged.WorkingDir) merged.WorkingDir = posix.normalize(merged.WorkingDir).replace(/(?<=.)\/$/, '')
-  checkBindSources(hostConfig)
+  await checkBindSources(engine, hostConfig)
   if (!merged.Hostname) merged.Hostname = hostConfig.NetworkMode === 'host' ? specHost(engine).hostname : shortId(id)
   return { config: completeConfig(merged), hostConfig, warnings }
 }
 
 /** Of a container that a user starts: an update, or a change of the daemon or its machine, may have made it what could not be created. Throws invalid-argument. */
-export function judgeStored(engine: Engine, hostConfig: HostConfig): void {
+export async function judgeStored(engine: Engine, hostConfig: HostConfig): Promise<void> {
   validateHostConfig(hostConfig, validationFacts(engine))
-  checkBindSources(hostConfig)
+  await checkBindSources(engine, hostConfig)
 }
 
 /** The last checks, once the name is taken. Throws `unknown`: Docker answers 500 for them. */
@@ -94,14 +99,15 @@ function checkOthers(engine: Engine, hostConfig: HostConfig): void {
 }
 
 /** `--mount type=bind` makes nothing on the host, unlike `-v`. */
-function checkBindSources(hostConfig: HostConfig): void {
+async function checkBindSources({ bounded }: Engine, hostConfig: HostConfig): Promise<void> {
   for (const { Type, Source = '', BindOptions } of hostConfig.Mounts ?? []) {
     if (Type !== 'bind') continue
     const refuse = (reason: string): never => {
       throw new Failure('invalid-argument', `invalid mount config for type "bind": ${reason}`)
     }
     try {
-      const isThere = statSync(Source, { throwIfNoEntry: false }) !== undefined
+      if ((await bounded.kindOf(Source)) !== undefined) continue
+      const isThere = statSync(Source, { throwIfNoEntry: false }) !== undefined // which says why not
       if (!isThere && BindOptions?.CreateMountpoint !== true) refuse(`bind source path does not exist: ${Source}`)
     } catch (error) {
       if (isFailure(error)) throw error

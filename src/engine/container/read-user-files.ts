@@ -37,9 +37,16 @@ export function readUserFiles(engine: Engine, container: Container, mounts: read
   return files
 }
 
-/** As the processes of a running container see it. */
-export function readUserFilesOfProcess(kernel: Kernel, pid: number): UserFiles {
-  return withRoot(kernel, kernel.openat2(AT_FDCWD, `/proc/${pid}/root`, { flags: O_PATH | O_DIRECTORY }))
+/** As the processes of a running container see it. Rejects as BoundedFiles does: anything may be mounted there. */
+export async function readUserFilesOfProcess(engine: Engine, pid: number, signal?: AbortSignal): Promise<UserFiles> {
+  const root = engine.kernel.openat2(AT_FDCWD, `/proc/${pid}/root`, { flags: O_PATH | O_DIRECTORY })
+  try {
+    const read = async (path: string) => (await engine.bounded.read(root, path, FILE_BYTES_MAX, signal)) ?? ''
+    const [passwd, group] = await Promise.all([read('/etc/passwd'), read('/etc/group')])
+    return { passwd, group }
+  } finally {
+    engine.kernel.close(root)
+  }
 }
 
 function readFromMounts(kernel: Kernel, mounts: readonly SnapshotMount[], withUpper: boolean): UserFiles {

@@ -53,7 +53,7 @@ export async function startContainer(engine: Engine, container: Container, optio
   try {
     await container.lock.run(async () => {
       requireStartable(container, options)
-      if (options.isJudged === true) judgeStored(engine, container.record.hostConfig)
+      if (options.isJudged === true) await judgeStored(engine, container.record.hostConfig)
       if (!options.isAutomatic) forgetPast(container)
       await container.cleanup
       await run(engine, container, options.checkpoint)

@@ -117,7 +117,7 @@ async function runProbe(
   stop: AbortSignal,
 ): Promise<Pick<ProbeResult, 'ExitCode' | 'Output'>> {
   const startedMs = performance.now()
-  const exec = createExec(engine, container, container.id, { ...CHECK, command: plan.command })
+  const exec = await createExec(engine, container, container.id, { ...CHECK, command: plan.command })
   const kill = () => void killProbe(engine, exec)
   stop.addEventListener('abort', kill, { once: true })
   try {

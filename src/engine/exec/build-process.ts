@@ -16,6 +16,7 @@ export async function buildExecProcess(
   engine: Engine,
   exec: Exec,
   consoleSize: readonly [height: number, width: number] | undefined,
+  signal?: AbortSignal,
 ): Promise<ProcessSpec> {
   const { container, config } = exec
   const { record } = container
@@ -27,7 +28,7 @@ export async function buildExecProcess(
   if (!cwd.startsWith('/'))
     throw new Failure('unknown', 'OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown')
   const user = config.user || record.config.User || ''
-  const { passwd, group } = readUserFilesOfProcess(engine.kernel, container.state.pid)
+  const { passwd, group } = await readUserFilesOfProcess(engine, container.state.pid, signal)
   const { uid, gid, additionalGids } = resolveUser(user, passwd, group)
   const added = (record.hostConfig.GroupAdd ?? []).map((name) => resolveAddedGroup(name, group))
   return {

@@ -12,11 +12,18 @@ import type { ExecConfig } from './exec-store.ts'
 import { Exec } from './exec-store.ts'
 
 /** Throws conflict when the container does not run or is paused, invalid-argument where it has no such user, unknown where one that it is linked to does not run. */
-export function createExec(engine: Engine, container: Container, name: string, config: ExecConfig): Exec {
+export async function createExec(
+  engine: Engine,
+  container: Container,
+  name: string,
+  config: ExecConfig,
+  signal?: AbortSignal,
+): Promise<Exec> {
   requireExecutable(container, name)
   if (config.user !== '') {
     // Only to tell early: it is looked up again at the start.
-    const { passwd, group } = readUserFilesOfProcess(engine.kernel, container.state.pid)
+    const { passwd, group } = await readUserFilesOfProcess(engine, container.state.pid, signal)
+    requireExecutable(container, name) // that may have taken long
     resolveUser(config.user, passwd, group)
   }
   const exec = new Exec(generateId(), container, config, variablesOfLinked(engine, container))

@@ -48,7 +48,7 @@ async function create(engine: Engine, request: ApiRequest): Promise<ApiResponse>
   const container = engine.containers.require(name)
   requireExecutable(container, name)
   const detachKeys = parseExecKeys(body.detachKeysText)
-  const exec = createExec(engine, container, name, { ...body, detachKeys })
+  const exec = await createExec(engine, container, name, { ...body, detachKeys }, request.signal)
   return { kind: 'json', status: 201, body: { Id: exec.id } }
 }
 
@@ -77,11 +77,13 @@ async function start(engine: Engine, request: ApiRequest): Promise<ApiResponse> 
   const consoleSize = body.terminal && request.version.atLeast('1.42') ? body.consoleSize : undefined
   const options = { terminal: body.terminal, consoleSize }
   if (body.detach) {
-    await startDetached(engine, exec, options)
+    await startDetached(engine, exec, { ...options, signal: request.signal })
     return { kind: 'empty', status: 200 }
   }
   const client = await request.hijack(body.terminal ? 'raw' : 'multiplexed')
-  await startAttached(engine, exec, options, client)
+  const gone = new AbortController()
+  client.once('close', () => gone.abort())
+  await startAttached(engine, exec, { ...options, signal: gone.signal }, client)
   return { kind: 'hijacked' }
 }
 

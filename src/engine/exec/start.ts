@@ -19,6 +19,8 @@ export interface ExecStartOptions {
   /** By the request's `Tty`: whether errors are framed. */
   terminal: boolean
   consoleSize: readonly [height: number, width: number] | undefined
+  /** Ends what has not begun to run. */
+  signal?: AbortSignal | undefined
 }
 
 /** Marks the exec as taken. Throws conflict in Docker's words. */
@@ -101,7 +103,7 @@ async function runExec(
 
 async function createProcess(engine: Engine, exec: Exec, options: ExecStartOptions): Promise<void> {
   const { container, config } = exec
-  const spec = await buildExecProcess(engine, exec, options.consoleSize ?? config.consoleSize)
+  const spec = await buildExecProcess(engine, exec, options.consoleSize ?? config.consoleSize, options.signal)
   await engine.containerd.tasks.exec({
     containerId: container.id,
     execId: exec.id,

@@ -57,7 +57,7 @@ async function setUpBind(
 async function sourceOf(engine: Engine, container: Container, mount: ContainerMount, undo: UndoStack): Promise<string> {
   if (mount.type === 'image') return await mountImage(engine, container, mount)
   if (mount.type === 'bind') {
-    if (mount.makesSource) makeSource(engine, mount.source)
+    if (mount.makesSource) await makeSource(engine, mount.source)
     return mount.source
   }
   const path = await mountVolume(engine, container, mount)
@@ -78,8 +78,9 @@ async function mountVolume(engine: Engine, container: Container, mount: Containe
 }
 
 /** `-v` makes a missing directory on the host, root's, as Docker always has; of the containers' root where that is another. */
-function makeSource({ config, kernel }: Engine, path: string): void {
+async function makeSource({ config, kernel, bounded }: Engine, path: string): Promise<void> {
   try {
+    if ((await bounded.kindOf(path)) !== undefined) return // also where it hangs: mkdir's own look would
     if (config.idMap === undefined) mkdirSync(path, { recursive: true, mode: 0o755 })
     else makeOwned(kernel, path, mappedRoot(config.idMap))
   } catch (error) {
