@@ -16,6 +16,8 @@ import type { GrpcRouter } from '../../wire/grpc/router.ts'
 import type { Client } from '../../wire/grpc/service.ts'
 import { createSocketTransport } from '../../wire/grpc/socket-transport.ts'
 import { createClient, type GrpcTransport } from '../../wire/grpc/transport.ts'
+import { preferTtrpc } from '../../wire/ttrpc/unary-transport.ts'
+import { callsSocketOf } from './calls-socket.ts'
 
 /** Calls reject with Failure; `unavailable` means that the daemon is not there (the next call connects again). */
 export interface ContainerdClient {
@@ -46,7 +48,10 @@ export function connectContainerd(options: {
   patienceMs?: number
 }): ContainerdClient {
   const path = options.address.replace(/^unix:\/\//, '')
-  return clientOver(createSocketTransport(path, options.patienceMs), options.namespace)
+  return clientOver(
+    preferTtrpc(callsSocketOf(path), createSocketTransport(path, options.patienceMs)),
+    options.namespace,
+  )
 }
 
 /** A client of a containerd in this process (`Containerd.router` of open-containerd.ts). */

@@ -9,7 +9,9 @@ import { UndoStack } from '../../base/undo-stack.ts'
 import { openNativeKernel } from '../../linux/native-kernel.ts'
 import { releaseStartPagesSoon } from '../../linux/release-pages.ts'
 import { type GrpcServer, type GrpcServerOptions, serveGrpc } from '../../wire/grpc/serve-grpc.ts'
+import { serveRouter } from '../../wire/ttrpc/serve-router.ts'
 import { serveTtrpcAt } from '../../wire/ttrpc/serve-ttrpc-at.ts'
+import { callsSocketOf } from '../client/calls-socket.ts'
 import { watchRoot } from '../watch-root.ts'
 import { disabledServices } from '../config/plugin-rules.ts'
 import type { DaemonSettings } from '../config/settings.ts'
@@ -143,13 +145,17 @@ async function serveCalls(
     ...{ owner: { uid, gid }, receiveBytesMax, sendBytesMax, isWaiting },
     ...(metrics === undefined ? {} : { observer: metrics.calls }),
   }
-  const local = await serveGrpc(router, address, log, options)
-  if (tcp === undefined) return [local]
+  const servers: GrpcServer[] = []
   try {
+    // Before the other one: who finds that looks for this.
+    servers.push(await serveRouter(router, callsSocketOf(address), log, options))
+    servers.push(await serveGrpc(router, address, log, options))
+    if (tcp === undefined) return servers
     const { serveGrpcTcp } = await import('../../wire/grpc/serve-grpc-tcp.ts')
-    return [local, await serveGrpcTcp(router, tcp, log, options)]
+    servers.push(await serveGrpcTcp(router, tcp, log, options))
+    return servers
   } catch (error) {
-    await local.close(0)
+    for (const server of servers) await server.close(0)
     throw error
   }
 }

@@ -16,6 +16,8 @@ import { type GrpcServer, serveGrpc } from './serve-grpc.ts'
 import type { ServiceHandlers } from './service.ts'
 import { createSocketTransport } from './socket-transport.ts'
 import { createClient, type GrpcTransport } from './transport.ts'
+import { serveRouter } from '../ttrpc/serve-router.ts'
+import { preferTtrpc } from '../ttrpc/unary-transport.ts'
 
 /** Tells a test that a handler has seen its call end. */
 let onEnded: () => void = () => {}
@@ -144,18 +146,23 @@ function transportSuite(name: string, open: () => GrpcTransport): void {
 
 const directory = mkdtempSync(join(tmpdir(), 'grpc-'))
 const path = join(directory, 's.sock')
+const callsPath = join(directory, 'c.sock')
 let server: GrpcServer
+let calls: GrpcServer
 
 before(async () => {
   server = await serveGrpc(router, path, silentLog)
+  calls = await serveRouter(router, callsPath, silentLog)
 })
 
 after(async () => {
   await server.close()
+  await calls.close()
   rmSync(directory, { recursive: true })
 })
 
 transportSuite('over a socket', () => createSocketTransport(path))
+transportSuite('with unary calls by ttrpc', () => preferTtrpc(callsPath, createSocketTransport(path)))
 transportSuite('in memory', () => createMemoryTransport(router))
 
 test('a client that is cut off, or talks nonsense, harms nobody', async () => {
@@ -229,4 +236,75 @@ test('a server that is not there is unavailable, and found when it comes', async
   assert.equal((await client.version({})).version, '')
   transport.close()
   await again.close()
+})
+
+describe('unary calls by ttrpc', () => {
+  /** Neither socket is there yet. */
+  const pair = () => {
+    const place = mkdtempSync(join(directory, 'pair-'))
+    return { grpc: join(place, 'g'), ttrpc: join(place, 't') }
+  }
+
+  /** A socket that was not there is not asked for at every call. */
+  const answered = async <T>(call: () => Promise<T>): Promise<T> => {
+    const deadline = Date.now() + 30_000
+    for (;;) {
+      try {
+        return await call()
+      } catch (error) {
+        if (Date.now() > deadline) throw error
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+  }
+
+  test('a server without a socket for them answers by gRPC', async () => {
+    const transport = preferTtrpc(join(directory, 'nobody'), createSocketTransport(path))
+    assert.equal((await createClient(Version, transport).version({})).revision, 'é%\n')
+    transport.close()
+  })
+
+  test('the socket is used where it is, and found again when its server has come back', async () => {
+    const paths = pair()
+    const transport = preferTtrpc(paths.ttrpc, createSocketTransport(paths.grpc))
+    const client = createClient(Version, transport)
+    for (let round = 0; round < 2; round++) {
+      await assert.rejects(client.version({}), { code: 'unavailable' })
+      const only = await serveRouter(router, paths.ttrpc, silentLog)
+      assert.equal((await answered(() => client.version({}))).revision, 'é%\n')
+      await only.close()
+    }
+    const other = await serveGrpc(router, paths.grpc, silentLog)
+    assert.equal((await answered(() => client.version({}))).revision, 'é%\n')
+    transport.close()
+    await other.close()
+  })
+
+  test('a call whose server is cut off is unavailable; one under way is given its time, and is told of', async () => {
+    const paths = pair()
+    const own = await serveRouter(router, paths.ttrpc, silentLog)
+    const transport = preferTtrpc(paths.ttrpc, createSocketTransport(paths.grpc))
+    const waiting = createClient(Content, transport).abort({})
+    const outcome = assert.rejects(waiting, { code: 'unavailable' })
+    while (own.calls().length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.deepEqual(
+      own.calls().map((call) => call.path),
+      ['/containerd.services.content.v1.Content/Abort'],
+    )
+    await own.close(20)
+    await outcome
+    assert.equal(lstatSync(paths.ttrpc, { throwIfNoEntry: false }), undefined)
+    transport.close()
+  })
+
+  test('messages may be as large as by gRPC, and no larger', async () => {
+    const transport = preferTtrpc(callsPath, createSocketTransport(path))
+    const client = createClient(Content, transport)
+    const echo = async (size: number) =>
+      (await client.update({ info: { labels: { large: 'x'.repeat(size) } } })).info?.labels['large']?.length
+    assert.equal(await echo(15 << 20), 15 << 20)
+    await assert.rejects(echo(17 << 20), { code: 'resource-exhausted' })
+    assert.equal(await echo(1), 1)
+    transport.close()
+  })
 })

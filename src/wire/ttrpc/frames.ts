@@ -3,7 +3,7 @@ import { Failure } from '../../base/failure.ts'
 
 const HEADER_BYTES = 10
 
-/** The protocol's own limit, for both directions. */
+/** The protocol's own limit, for both directions. Two ends of ours may agree on another. */
 export const DATA_BYTES_MAX = 4 << 20
 
 export const FRAME_TYPE = { request: 1, response: 2, data: 3 } as const
@@ -21,8 +21,14 @@ export interface Frame {
   length: number
 }
 
-export function encodeFrame(streamId: number, type: number, data: Uint8Array, flags = 0): Buffer {
-  if (data.length > DATA_BYTES_MAX) throw oversized(data.length)
+export function encodeFrame(
+  streamId: number,
+  type: number,
+  data: Uint8Array,
+  flags = 0,
+  bytesMax = DATA_BYTES_MAX,
+): Buffer {
+  if (data.length > bytesMax) throw oversized(data.length, bytesMax)
   const frame = Buffer.allocUnsafe(HEADER_BYTES + data.length)
   frame.writeUInt32BE(data.length, 0)
   frame.writeUInt32BE(streamId, 4)
@@ -33,16 +39,21 @@ export function encodeFrame(streamId: number, type: number, data: Uint8Array, fl
 }
 
 /** In the words of ttrpc's own implementation. */
-export function oversized(length: number): Failure {
-  return new Failure('resource-exhausted', `message length ${length} exceed maximum message size of ${DATA_BYTES_MAX}`)
+export function oversized(length: number, bytesMax = DATA_BYTES_MAX): Failure {
+  return new Failure('resource-exhausted', `message length ${length} exceed maximum message size of ${bytesMax}`)
 }
 
 /** Cuts a byte stream into frames; never holds more than one of them. */
 export class FrameParser {
+  readonly #bytesMax: number
   #chunks: Buffer[] = []
   #size = 0
   #needed = HEADER_BYTES
   #skip = 0
+
+  constructor(bytesMax = DATA_BYTES_MAX) {
+    this.#bytesMax = bytesMax
+  }
 
   /** The frames that this chunk completes. */
   push(chunk: Buffer): Frame[] {
@@ -57,7 +68,7 @@ export class FrameParser {
     while (bytes.length >= HEADER_BYTES) {
       const length = bytes.readUInt32BE(0)
       const end = HEADER_BYTES + length
-      const isOversized = length > DATA_BYTES_MAX
+      const isOversized = length > this.#bytesMax
       if (!isOversized && bytes.length < end) {
         this.#needed = end
         break

@@ -4,7 +4,7 @@ import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { statusNumber } from '../grpc/status.ts'
 import type { Codec } from '../protobuf/message.ts'
-import { encodeFrame, type Frame, FRAME_TYPE, FrameParser, oversized } from './frames.ts'
+import { DATA_BYTES_MAX, encodeFrame, type Frame, FRAME_TYPE, FrameParser, oversized } from './frames.ts'
 import { Request, Response } from './messages.ts'
 
 /** What a handler knows of its call. */
@@ -18,8 +18,10 @@ export interface TtrpcContext {
 /** From the request's bytes to the response's. */
 export type TtrpcMethod = (payload: Uint8Array, context: TtrpcContext) => Promise<Uint8Array>
 
-/** By full name, then by method. Methods left out are unimplemented. */
-export type TtrpcServices = ReadonlyMap<string, ReadonlyMap<string, TtrpcMethod>>
+/** By full name, then by method; a map of maps is such. Methods left out are unimplemented. */
+export interface TtrpcServices {
+  get(service: string): { get(method: string): TtrpcMethod | undefined } | undefined
+}
 
 /** A handler with its messages. It throws Failure; other errors are answered as `unknown`. */
 export function ttrpcMethod<Asked, Answer>(
@@ -38,6 +40,8 @@ const CALLS_MAX = 16_384
 export interface TtrpcServerOptions {
   services: TtrpcServices
   log: Log
+  /** Of one message, where both ends agree on another limit than the protocol's. */
+  bytesMax?: number
 }
 
 export interface TtrpcServer {
@@ -71,13 +75,16 @@ export function serveTtrpc(server: net.Server, options: TtrpcServerOptions): Ttr
 class ServerConnection {
   readonly #socket: net.Socket
   readonly #options: TtrpcServerOptions
-  readonly #parser = new FrameParser()
+  readonly #bytesMax: number
+  readonly #parser: FrameParser
   readonly #calls = new Set<OpenCall>()
   #lastStreamId = 0
 
   constructor(socket: net.Socket, options: TtrpcServerOptions) {
     this.#socket = socket
     this.#options = options
+    this.#bytesMax = options.bytesMax ?? DATA_BYTES_MAX
+    this.#parser = new FrameParser(this.#bytesMax)
     socket.on('error', (error) => options.log.debug('ttrpc connection failed', { error: error.message }))
     socket.on('data', (chunk: Buffer) => {
       for (const frame of this.#parser.push(chunk)) this.#take(frame)
@@ -101,7 +108,7 @@ class ServerConnection {
   #take(frame: Frame): void {
     const { streamId, type, data } = frame
     try {
-      if (data === undefined) throw oversized(frame.length)
+      if (data === undefined) throw oversized(frame.length, this.#bytesMax)
       if (streamId % 2 !== 1) throw invalid('StreamID must be odd for client initiated streams')
       // No service here streams, so that a stream is over with its request.
       if (type === FRAME_TYPE.data) throw invalid('StreamID is no longer active')
@@ -146,7 +153,7 @@ class ServerConnection {
 
   #send(streamId: number, bytes: Uint8Array): void {
     if (!this.#socket.writable) return
-    this.#socket.write(encodeFrame(streamId, FRAME_TYPE.response, bytes))
+    this.#socket.write(encodeFrame(streamId, FRAME_TYPE.response, bytes, 0, this.#bytesMax))
     if (this.#socket.writableLength > UNSENT_BYTES_MAX) this.#socket.pause()
   }
 }

@@ -3,7 +3,7 @@ import net from 'node:net'
 import { Failure, isFailure } from '../../base/failure.ts'
 import { failureOfNumber } from '../grpc/status.ts'
 import type { Codec } from '../protobuf/message.ts'
-import { encodeFrame, type Frame, FRAME_TYPE, FrameParser, oversized } from './frames.ts'
+import { DATA_BYTES_MAX, encodeFrame, type Frame, FRAME_TYPE, FrameParser, oversized } from './frames.ts'
 import { Request, Response } from './messages.ts'
 
 export interface TtrpcCallOptions {
@@ -31,14 +31,18 @@ interface Waiter {
 /** Unary calls over one socket. When it breaks, what waits fails with `unavailable`, and so does every later call: make a new one. */
 export class TtrpcTransport {
   readonly #socket: net.Socket
-  readonly #parser = new FrameParser()
+  readonly #bytesMax: number
+  readonly #parser: FrameParser
   readonly #waiters = new Map<number, Waiter>()
   #nextStreamId = 1
   /** Resolves when the connection has ended, whoever ended it. */
   readonly closed: Promise<void>
 
-  constructor(socket: net.Socket) {
+  /** @param bytesMax of one message, where both ends agree on another limit than the protocol's. */
+  constructor(socket: net.Socket, bytesMax = DATA_BYTES_MAX) {
     this.#socket = socket
+    this.#bytesMax = bytesMax
+    this.#parser = new FrameParser(bytesMax)
     socket.on('error', () => socket.destroy()) // `close` follows
     socket.on('end', () => socket.destroy())
     this.closed = new Promise((resolve) => {
@@ -50,6 +54,11 @@ export class TtrpcTransport {
     socket.on('data', (chunk: Buffer) => {
       for (const frame of this.#parser.push(chunk)) this.#take(frame)
     })
+  }
+
+  /** Calls that wait for their answer. */
+  get waiting(): number {
+    return this.#waiters.size
   }
 
   get isOpen(): boolean {
@@ -78,7 +87,7 @@ export class TtrpcTransport {
   async #call(bytes: Uint8Array, { signal, timeoutMs }: TtrpcCallOptions): Promise<Uint8Array> {
     if (!this.isOpen) throw closed()
     const streamId = this.#nextStreamId
-    const frame = encodeFrame(streamId, FRAME_TYPE.request, bytes)
+    const frame = encodeFrame(streamId, FRAME_TYPE.request, bytes, 0, this.#bytesMax)
     this.#nextStreamId += 2
     let timer: NodeJS.Timeout | undefined
     let cancel = (): void => {}
@@ -103,7 +112,7 @@ export class TtrpcTransport {
   #take({ streamId, type, data, length }: Frame): void {
     const waiter = this.#waiters.get(streamId)
     if (waiter === undefined || type !== FRAME_TYPE.response) return // of a call that nobody waits for any more
-    if (data === undefined) return waiter.reject(oversized(length))
+    if (data === undefined) return waiter.reject(oversized(length, this.#bytesMax))
     try {
       const { status, payload } = Response.decode(data)
       const failure = status === undefined ? undefined : failureOfNumber(status.code, status.message)
@@ -120,13 +129,13 @@ export class TtrpcTransport {
 }
 
 /** Rejects with Node's error where nobody listens. */
-export function connectTtrpc(path: string): Promise<TtrpcTransport> {
+export function connectTtrpc(path: string, bytesMax = DATA_BYTES_MAX): Promise<TtrpcTransport> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ path })
     socket.once('error', reject)
     socket.once('connect', () => {
       socket.off('error', reject)
-      resolve(new TtrpcTransport(socket))
+      resolve(new TtrpcTransport(socket, bytesMax))
     })
   })
 }
