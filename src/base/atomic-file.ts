@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -51,6 +52,15 @@ export function replaceFileSync(path: string, data: string | Uint8Array, mode = 
   } catch (error) {
     rmSync(draft, { force: true })
     throw error
+  }
+}
+
+/** One that is not there is no failure. rmSync asks twice whether it is a directory. */
+export function removeFileSync(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }
 

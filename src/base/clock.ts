@@ -41,9 +41,11 @@ export async function within(clock: Clock, limitMs: number, work: Promise<unknow
   try {
     return await Promise.race([work.then(() => true), clock.sleep(limitMs, stop.signal).then(() => false)])
   } finally {
-    stop.abort()
+    stop.abort(OVER) // without a reason of ours an exception with its stack would be made, for nobody
   }
 }
+
+const OVER = 'over'
 
 /** Nanosecond wall-clock time as RFC 3339 in UTC, trailing zeros of the fraction cut, as Go's RFC3339Nano prints it. */
 export function formatRfc3339Nano(epochMs: number, extraNanos = 0): string {

@@ -1,7 +1,7 @@
 // What a restarted daemon, or a shim's `delete`, must know of a task: `task.json` in its bundle, written before anything is made in the kernel.
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readTextIfExists, replaceFileSync } from '../../base/atomic-file.ts'
+import { readTextIfExists, removeFileSync, replaceFileSync } from '../../base/atomic-file.ts'
 import type { CgroupRecord } from '../../linux/cgroup/cgroup.ts'
 import type { RuntimeSpec } from '../../oci/runtime-spec.ts'
 import type { RuntimeChoice } from './by-command.ts'
@@ -41,7 +41,7 @@ export function writeExecRecord(task: Task, execId: string, streams: TaskStreams
 }
 
 export function removeExecRecord(task: Task, execId: string): void {
-  rmSync(execRecordPath(task.bundle, execId), { force: true })
+  removeFileSync(execRecordPath(task.bundle, execId))
 }
 
 /** By the execs' ids; what cannot be read is left out. */

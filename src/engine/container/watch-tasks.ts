@@ -32,7 +32,7 @@ function handleTaskEvent(
   switch (topic) {
     case '/tasks/exit': {
       if (event.id !== container.id && event.id !== '') {
-        handleExecExit(engine, container, event.id, event.exitStatus)
+        handleExecExit(engine, container, { execId: event.id, pid: event.pid, exitCode: event.exitStatus })
         return
       }
       const exitedAtNs = event.exitedAt

@@ -17,12 +17,12 @@ export async function createExec(
   container: Container,
   name: string,
   config: ExecConfig,
-  signal?: AbortSignal,
+  asker?: { readonly signal: AbortSignal },
 ): Promise<Exec> {
   requireExecutable(container, name)
   if (config.user !== '') {
     // Only to tell early: it is looked up again at the start.
-    const { passwd, group } = await readUserFilesOfProcess(engine, container.state.pid, signal)
+    const { passwd, group } = await readUserFilesOfProcess(engine, container.state.pid, asker?.signal)
     requireExecutable(container, name) // that may have taken long
     resolveUser(config.user, passwd, group)
   }

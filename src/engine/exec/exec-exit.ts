@@ -8,21 +8,32 @@ import { removeExecRecord, removeExecRecords } from './exec-records.ts'
 /** What Docker reports for an exec that the end of its container has killed. */
 const KILLED = 137
 
-/** containerd has told of the exit of a process that is not the container's first. */
-export function handleExecExit(engine: Engine, container: Container, execId: string, exitCode: number): void {
+/** Whoever waits for the end asks for the code next; he is not to wait behind our tidying up. */
+const TIDY_AFTER_MS = 20
+
+/** containerd has told of the exit of a process that is not the container's first; maybe before it has answered its start. */
+export function handleExecExit(
+  engine: Engine,
+  container: Container,
+  { execId, pid, exitCode }: { execId: string; pid: number; exitCode: number },
+): void {
   const exec = engine.containers.execs.get(execId)
   if (exec?.state.kind !== 'exited') {
-    exec?.setExited(exitCode, engine.clock.now())
+    exec?.setExited(exitCode, engine.clock.now(), pid)
     publishContainerEvent(engine, container, 'exec_die', { execID: execId, exitCode: String(exitCode) })
   }
   removeExecRecord(engine, container.id, execId)
-  const forget = engine.containerd.tasks
+  engine.containers.track(forgetProcess(engine, container, execId))
+}
+
+async function forgetProcess(engine: Engine, container: Container, execId: string): Promise<void> {
+  await engine.clock.sleep(TIDY_AFTER_MS)
+  await engine.containerd.tasks
     .deleteProcess({ containerId: container.id, execId })
     .catch((error: unknown) =>
       engine.log.debug('deleting an exec process failed', { exec: execId, error: messageOf(error) }),
     )
-    .then(() => engine.streams.closeExec(container, execId))
-  engine.containers.track(forget)
+  await engine.streams.closeExec(container, execId)
 }
 
 /** The first process is gone, and with its PID namespace everything else. An exec that was never started is gone, too: its container will not run it. */

@@ -1,7 +1,7 @@
 // What is on disk of the execs that run: `<exec-root>/execs/<container>/<exec>.json`, so that the next engine finds them. It goes with the process.
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { replaceFileSync } from '../../base/atomic-file.ts'
+import { removeFileSync } from '../../base/atomic-file.ts'
 import { isFailure, messageOf } from '../../base/failure.ts'
 import type { Process } from '../../gen/types/task_pb.ts'
 import { Status } from '../../gen/types/task_pb.ts'
@@ -22,16 +22,22 @@ function directoryOf({ config }: Pick<Engine, 'config'>, containerId = ''): stri
   return join(config.execRoot, 'execs', containerId)
 }
 
-/** Before the process is made: there is none without a record. */
+/** Before the process is made: there is none without a record, nor with one that was cut short. */
 export function saveExecRecord(engine: Engine, { id, container, config, hasInput }: Exec): void {
   const directory = directoryOf(engine, container.id)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
   const record: ExecRecord = { version: 1, config, hasInput }
-  replaceFileSync(join(directory, id + SUFFIX), JSON.stringify(record))
+  const write = () => writeFileSync(join(directory, id + SUFFIX), JSON.stringify(record), { mode: 0o600 })
+  try {
+    write()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    mkdirSync(directory, { recursive: true, mode: 0o700 }) // the container's first
+    write()
+  }
 }
 
 export function removeExecRecord(engine: Pick<Engine, 'config'>, containerId: string, execId: string): void {
-  rmSync(join(directoryOf(engine, containerId), execId + SUFFIX), { force: true })
+  removeFileSync(join(directoryOf(engine, containerId), execId + SUFFIX))
 }
 
 /** All of a container that has ended. */
@@ -81,13 +87,15 @@ async function adopt(engine: Engine, container: Container, id: string): Promise<
   exec.state = { kind: 'starting' }
   exec.setRunning(process.pid)
   engine.containers.execs.add(exec, engine.clock.now())
-  if (process.status === Status.STOPPED) handleExecExit(engine, container, id, process.exitStatus)
+  if (process.status === Status.STOPPED)
+    handleExecExit(engine, container, { execId: id, pid: process.pid, exitCode: process.exitStatus })
 }
 
 /** It is this engine's own: its end may have been told while nobody was connected to containerd. */
 async function checkEnd(engine: Engine, container: Container, id: string): Promise<void> {
   const process = await findProcess(engine, container, id)
-  if (process?.status === Status.STOPPED) handleExecExit(engine, container, id, process.exitStatus)
+  if (process?.status === Status.STOPPED)
+    handleExecExit(engine, container, { execId: id, pid: process.pid, exitCode: process.exitStatus })
 }
 
 /** Undefined for what is none: it is of another version, or torn. */

@@ -59,9 +59,10 @@ export class Exec {
     this.#tellStarted()
   }
 
-  setExited(exitCode: number, nowMs: number): void {
+  /** @param endedPid where the end may be told before the start was: a process that has ended keeps its pid. */
+  setExited(exitCode: number, nowMs: number, endedPid = 0): void {
     if (this.state.kind === 'exited') return
-    const pid = this.state.kind === 'running' ? this.state.pid : 0
+    const pid = this.state.kind === 'running' ? this.state.pid : endedPid
     this.state = { kind: 'exited', exitCode, pid, endedAtMs: nowMs }
     this.#tellStarted()
     this.#tellExited()

@@ -48,7 +48,7 @@ async function create(engine: Engine, request: ApiRequest): Promise<ApiResponse>
   const container = engine.containers.require(name)
   requireExecutable(container, name)
   const detachKeys = parseExecKeys(body.detachKeysText)
-  const exec = await createExec(engine, container, name, { ...body, detachKeys }, request.signal)
+  const exec = await createExec(engine, container, name, { ...body, detachKeys }, request)
   return { kind: 'json', status: 201, body: { Id: exec.id } }
 }
 
@@ -82,7 +82,9 @@ async function start(engine: Engine, request: ApiRequest): Promise<ApiResponse> 
   }
   const client = await request.hijack(body.terminal ? 'raw' : 'multiplexed')
   const gone = new AbortController()
-  client.once('close', () => gone.abort())
+  const onClose = () => gone.abort()
+  client.once('close', onClose)
+  void exec.started.then(() => client.off('close', onClose)) // from then on nobody asks
   await startAttached(engine, exec, { ...options, signal: gone.signal }, client)
   return { kind: 'hijacked' }
 }
