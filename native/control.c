@@ -349,7 +349,7 @@ static int handle(struct request *r, uint16_t type) {
   struct process *p = find_process(name, size);
   if (!p) return ENOENT;
   switch (type) {
-  case START: return start(r, p);
+  case START: hear_clients(); return start(r, p);
   case KILL: return send_signal(r, p);
   case RESIZE: return resize(r, p);
   case CLOSE_STDIN: return close_stdin(r, p);

@@ -141,7 +141,7 @@ static int open_signals(void) {
   return signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void dispatch(enum event_kind kind, uint32_t index, uint32_t events, int signals, const int listeners[2]) {
+static void dispatch(enum event_kind kind, uint32_t index, uint32_t events, int signals, int control_listener) {
   struct signalfd_siginfo information;
   struct process *p = &processes[index % PROCESS_LIMIT];
   switch (kind) {
@@ -149,8 +149,8 @@ static void dispatch(enum event_kind kind, uint32_t index, uint32_t events, int 
     while (read(signals, &information, sizeof information) > 0)
       if (information.ssi_signo == SIGIO) on_bundle_change();
     return reap_children();
-  case ON_CONTROL_LISTENER: return accept_control(listeners[0]);
-  case ON_STREAM_LISTENER: return accept_client(listeners[1]);
+  case ON_CONTROL_LISTENER: return accept_control(control_listener);
+  case ON_STREAM_LISTENER: accept_client(); return;
   case ON_CONTROL: return on_control((int)index, events);
   case ON_CLIENT: return on_client((int)index, events);
   case ON_CHANNEL: return on_channel(p);
@@ -164,11 +164,10 @@ static void dispatch(enum event_kind kind, uint32_t index, uint32_t events, int 
 }
 
 _Noreturn void monitor(int control_listener, int stream_listener) {
-  const int listeners[2] = {control_listener, stream_listener};
   int signals = open_signals();
   if (signals < 0 || watch(signals, EPOLLIN, ON_SIGNAL, 0) < 0) _exit(1);
   if (watch(control_listener, EPOLLIN, ON_CONTROL_LISTENER, 0) < 0) _exit(1);
-  if (stream_listener >= 0 && watch(stream_listener, EPOLLIN, ON_STREAM_LISTENER, 0) < 0) _exit(1);
+  if (watch_clients(stream_listener) < 0) _exit(1);
   watch_bundle();
   reap_children(); // a child may have ended before its signal was blocked
   for (;;) {
@@ -178,6 +177,6 @@ _Noreturn void monitor(int control_listener, int stream_listener) {
     int count = epoll_wait(epoll_fd, &event, 1, timeout);
     if (count < 0 && errno != EINTR) _exit(1);
     if (count == 0 && buffers_dirty && timeout != READER_MS) release_buffers();
-    if (count > 0) dispatch((enum event_kind)(event.data.u64 >> 32), (uint32_t)event.data.u64, event.events, signals, listeners);
+    if (count > 0) dispatch((enum event_kind)(event.data.u64 >> 32), (uint32_t)event.data.u64, event.events, signals, control_listener);
   }
 }

@@ -258,7 +258,9 @@ void log_end(int which);
 void release_log_buffer(void);
 
 // stream.c
-void accept_client(int listener);
+int watch_clients(int listener); // -1: there is none
+bool accept_client(void); // false: nobody is waiting
+void hear_clients(void);
 void on_client(int index, uint32_t events);
 void on_input_ready(struct process *p);
 void deliver(struct process *p, int which, const uint8_t *data, size_t size);

@@ -65,9 +65,16 @@ static void update_interest(struct client *c) {
   c->interest = wanted;
 }
 
-void accept_client(int listener) {
-  int fd = accept_from(listener);
-  if (fd < 0) return;
+static int door = -1;
+
+int watch_clients(int listener) {
+  door = listener;
+  return door < 0 ? 0 : watch(door, EPOLLIN, ON_STREAM_LISTENER, 0);
+}
+
+bool accept_client(void) {
+  int fd = door < 0 ? -1 : accept_from(door);
+  if (fd < 0) return false;
   for (int i = 0; i < CLIENT_LIMIT; i++) {
     struct client *c = &clients[i];
     if (c->is_open) continue;
@@ -77,9 +84,10 @@ void accept_client(int listener) {
     c->interest = EPOLLIN;
     if (watch(fd, EPOLLIN, ON_CLIENT, (uint32_t)i) < 0) break;
     c->is_open = c->is_watched = true;
-    return;
+    return true;
   }
   close(fd);
+  return true;
 }
 
 // ---- output
@@ -304,6 +312,13 @@ static void read_line(struct client *c) {
   c->line_size = (uint8_t)(c->line_size + size);
   if (newline) attach(c);
   else if (c->line_size == sizeof c->line) refuse_client(c, EPROTO);
+}
+
+// Who has asked before a start was asked for is attached before it: he has sent his line, whether or not we were told of it yet.
+void hear_clients(void) {
+  for (int i = 0; i < CLIENT_LIMIT && accept_client(); i++) continue;
+  for (int i = 0; i < CLIENT_LIMIT; i++)
+    if (clients[i].is_open && !clients[i].is_attached) read_line(&clients[i]);
 }
 
 void on_client(int index, uint32_t events) {

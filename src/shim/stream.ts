@@ -29,9 +29,29 @@ export async function connectStream(
   process: ProcessName,
   choice: StreamChoice,
 ): Promise<AttachedStream> {
+  return await attachStream(await openStream(socketPath), process, choice)
+}
+
+/** A connection that is not attached to anything yet. Throws Failure('unavailable') where no shim listens. */
+export async function openStream(socketPath: string): Promise<net.Socket> {
   const socket = await connectUnix(socketPath).catch((error: unknown) => {
-    throw new Failure('unavailable', `attach ${process}: no shim listens`, { cause: error })
+    throw new Failure('unavailable', 'attach: no shim listens', { cause: error })
   })
+  socket.on('error', () => socket.destroy()) // nobody else listens until it is attached
+  return socket
+}
+
+/**
+ * As `connectStream`. The question is out when the call returns, before its answer is there: a process that the shim is asked to start after that has no output
+ * that is missed. Takes the socket over. Throws, and does not reject, where the shim has hung up already.
+ */
+export function attachStream(socket: net.Socket, process: ProcessName, choice: StreamChoice): Promise<AttachedStream> {
+  if (!socket.readableEnded && !socket.destroyed) return ask(socket, process, choice)
+  socket.destroy()
+  throw new Failure('unavailable', 'attach: the shim has hung up')
+}
+
+async function ask(socket: net.Socket, process: ProcessName, choice: StreamChoice): Promise<AttachedStream> {
   try {
     const flags = `${choice.stdin ? 'i' : ''}${choice.stdout ? 'o' : ''}${choice.stderr ? 'e' : ''}`
     socket.write(`attach ${process} ${flags}\n`)

@@ -86,6 +86,7 @@ const NO_STREAMS: ContainerStreams = {
   starting: async () => {},
   openExec: async () => STDIO,
   connect: () => Promise.reject(new Error('nothing is attached to')),
+  reach: () => Promise.reject(new Error('nothing is attached to')),
   drained: async () => {},
   closeExec: async () => {},
   close: async () => {},

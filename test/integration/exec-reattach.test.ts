@@ -146,7 +146,7 @@ test('an exec that ends while no engine is there has its code and its event afte
 
 test('berth container execs, exec-attach and exec-kill', async () => {
   const id = await createExec({
-    Cmd: ['sh', '-c', 'trap "echo bye; exit 4" TERM; while :; do echo tick; sleep 0.1; done'],
+    Cmd: ['sh', '-c', 'trap "sleep 1; echo bye; exit 4" TERM; while :; do echo tick; sleep 0.1; done'],
     AttachStdout: true,
   })
   await startDetached(id)

@@ -21,7 +21,7 @@ import { connectShim } from '../../src/shim/connect-shim.ts'
 import { encodeFrame, FrameDecoder } from '../../src/shim/frames.ts'
 import { readExitRecord } from '../../src/shim/read-exit-record.ts'
 import { type Shim, type ShimSettings, StepFailure } from '../../src/shim/shim.ts'
-import { connectStream } from '../../src/shim/stream.ts'
+import { attachStream, connectStream, openStream } from '../../src/shim/stream.ts'
 import { Bench, exitOf, isAlive, readAll, readLog, unframe, until, within } from './shim-bench.ts'
 
 const SIGKILL = 9
@@ -214,6 +214,40 @@ test('an exec has its own streams, record and name, and can be removed', async (
   assert.equal(logText(settings), '')
   await shim.add('web-1', bench.execPlan(sh('true')))
   await shim.kill('web-1', SIGKILL)
+})
+
+test('who has asked to be attached before a start is asked for misses nothing, whatever the shim has to do first', async () => {
+  const settings = bench.settings()
+  const path = settings.streamSocketPath ?? ''
+  const shim = await run(settings, 'exec yes') // between any two connections the shim has a pipe of it to log
+  for (let round = 0; round < 3; round++) {
+    const name = `e${round}`
+    await shim.add(name, bench.execPlan(sh('echo mine')))
+    process.kill(shim.shimPid, 'SIGSTOP')
+    const others = await Promise.all(Array.from({ length: 60 }, () => openStream(path)))
+    const socket = await openStream(path)
+    const attached = attachStream(socket, name, ALL)
+    const started = shim.start(name)
+    process.kill(shim.shimPid, 'SIGCONT')
+    await Promise.all([attached, started])
+    assert.deepEqual(unframe(await readAll(socket)), { stdout: 'mine\n', stderr: '' })
+    for (const other of others) other.destroy()
+    await shim.remove(name)
+  }
+  await shim.shutdown()
+})
+
+test('what the shim has hung up on is not attached', async () => {
+  const settings = bench.settings()
+  const shim = await run(settings, 'exec sleep 1000')
+  const socket = await openStream(settings.streamSocketPath ?? '')
+  await shim.shutdown()
+  await until('the end is seen', () => socket.readableEnded || socket.destroyed)
+  assert.throws(
+    () => attachStream(socket, 'init', ALL),
+    (error) => isFailure(error, 'unavailable'),
+  )
+  assert.equal(socket.destroyed, true)
 })
 
 test('an exec with a terminal', async () => {

@@ -1,2 +1,2 @@
 // The door to a container's streams for the engine, which knows containerd only through this folder.
-export { connectStream } from '../../shim/stream.ts'
+export { attachStream, connectStream, openStream } from '../../shim/stream.ts'

@@ -1,4 +1,5 @@
 // POST /exec/{id}/start: runs it, with the client at its streams unless detached.
+import { constants } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { packJson, PROCESS_SPEC_TYPE } from '../../containerd/client/any.ts'
@@ -11,6 +12,7 @@ import { spliceExec } from './attach.ts'
 import { buildExecProcess } from './build-process.ts'
 import { requireExecutable } from './create.ts'
 import { removeExecRecord, saveExecRecord } from './exec-records.ts'
+import type { StreamReach } from '../streams/container-streams.ts'
 import type { Exec } from './exec-store.ts'
 
 const DEFAULT_FAILED_CODE = 126
@@ -82,16 +84,19 @@ async function runExec(
 ): Promise<Duplex | undefined> {
   const { container } = exec
   publishContainerEvent(engine, container, `exec_start: ${exec.eventCommand}`, { execID: exec.id })
-  let shim: Duplex | undefined
+  // While the process is made.
+  const reach = client && wantsStreams(exec) ? engine.streams.reach(container) : undefined
+  let attached: { stream: Promise<Duplex> } | undefined
   try {
     saveExecRecord(engine, exec)
     await createProcess(engine, exec, options)
-    if (client) shim = await connect(engine, exec)
+    attached = await attach(exec, await reach)
     const { pid } = await engine.containerd.tasks.start({ containerId: container.id, execId: exec.id })
     exec.setRunning(pid)
-    return shim
+    return await attached?.stream
   } catch (error) {
-    shim?.destroy()
+    letGo(reach, attached)
+    if (exec.state.kind === 'running') return await endUnattached(engine, exec, error)
     const { exitCode, failure } = explainRunFailure('', error)
     exec.setExited(exitCode === 128 ? DEFAULT_FAILED_CODE : exitCode, engine.clock.now())
     await engine.containerd.tasks.deleteProcess({ containerId: container.id, execId: exec.id }).catch(() => {}) // it may never have been made
@@ -113,13 +118,31 @@ async function createProcess(engine: Engine, exec: Exec, options: ExecStartOptio
   })
 }
 
-/** Before the start, so that no output is missed. */
-async function connect(engine: Engine, exec: Exec): Promise<Duplex | undefined> {
+/** The shim has hung up on us between the question and its answer: what nobody hears is not to run on. */
+async function endUnattached(engine: Engine, { id, container }: Exec, error: unknown): Promise<never> {
+  await engine.containerd.tasks
+    .kill({ containerId: container.id, execId: id, signal: constants.signals.SIGKILL, all: false })
+    .catch(() => {}) // it has ended
+  throw error
+}
+
+function wantsStreams({ config: { attachStdin, attachStdout, attachStderr } }: Exec): boolean {
+  return attachStdin || attachStdout || attachStderr
+}
+
+/** Before the start, so that no output is missed; what it returns is waited for after it. */
+async function attach(exec: Exec, reach: StreamReach | undefined): Promise<{ stream: Promise<Duplex> } | undefined> {
+  if (reach === undefined) return undefined
   const { attachStdin, attachStdout, attachStderr, terminal } = exec.config
-  if (!attachStdin && !attachStdout && !attachStderr) return undefined
-  return await engine.streams.connect(exec.container, exec.id, {
-    stdin: attachStdin,
-    stdout: attachStdout,
-    stderr: attachStderr && !terminal,
-  })
+  const wanted = { stdin: attachStdin, stdout: attachStdout, stderr: attachStderr && !terminal }
+  const stream = reach.attach(exec.id, wanted)
+  stream.catch(() => {}) // told when it is waited for
+  if (!reach.isOrdered) await stream
+  return { stream }
+}
+
+/** Of a process that was not started after all. */
+function letGo(reach: Promise<StreamReach> | undefined, attached: { stream: Promise<Duplex> } | undefined): void {
+  if (attached === undefined) reach?.then((open) => open.leave()).catch(() => {})
+  else attached.stream.then((stream) => stream.destroy()).catch(() => {})
 }

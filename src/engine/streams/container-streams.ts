@@ -18,6 +18,16 @@ export interface StreamChoice {
   stderr: boolean
 }
 
+/** A way to a container's streams that leads to no process yet. */
+export interface StreamReach {
+  /** A start that is asked for once `attach` has returned comes after it: nobody need wait for the answer. */
+  readonly isOrdered: boolean
+  /** As `connect`. Once. */
+  attach(process: string, choice: StreamChoice): Promise<Duplex>
+  /** Instead of `attach`. */
+  leave(): void
+}
+
 /** Of processes' names: the container's first; an exec's is its id. */
 export const INIT = 'init'
 
@@ -32,6 +42,8 @@ export interface ContainerStreams {
    * process's output; its own end may be the end of the process's input. Who called destroys it. Throws not-found where the output has ended.
    */
   connect(container: Container, process: string, choice: StreamChoice): Promise<Duplex>
+  /** The same in two steps, for a process that is made meanwhile. */
+  reach(container: Container): Promise<StreamReach>
   /** The first process has ended. Resolves once what it wrote is in the log; bounded. */
   drained(container: Container): Promise<void>
   closeExec(container: Container, execId: string): Promise<void>

@@ -22,7 +22,7 @@ import { isAlive } from '../container/container-state.ts'
 import { openLog } from '../logs/open-log.ts'
 import { streamSocketPath, streamsDirectory } from '../container/paths.ts'
 import type { Exec } from '../exec/exec-store.ts'
-import type { ContainerStreams, StdioFields, StreamChoice } from './container-streams.ts'
+import type { ContainerStreams, StdioFields, StreamChoice, StreamReach } from './container-streams.ts'
 import { INIT } from './container-streams.ts'
 
 /** As dockerd: output of descendants that hold the streams beyond the end of the first process is waited for no longer. */
@@ -81,6 +81,11 @@ export class FifoStreams implements ContainerStreams {
 
   async connect(container: Container, process: string, choice: StreamChoice) {
     return (await connectStream(streamSocketPath(this.#deps, container.id), process, choice)).socket
+  }
+
+  async reach(container: Container): Promise<StreamReach> {
+    const attach = (process: string, choice: StreamChoice) => this.connect(container, process, choice)
+    return { isOrdered: false, attach, leave() {} }
   }
 
   async drained(container: Container): Promise<void> {

@@ -1,7 +1,7 @@
 // Streams that our own shim keeps: it is told by a URI where its log and its socket are, and needs nothing else of the engine.
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { connectStream } from '../../containerd/client/attach-stream.ts'
+import { attachStream, connectStream, openStream } from '../../containerd/client/attach-stream.ts'
 import { formatStdioUri } from '../../containerd/client/stdio-uri.ts'
 import type { EngineConfig } from '../config.ts'
 import { openLog } from '../logs/open-log.ts'
@@ -33,6 +33,14 @@ export function openShimStreams(config: EngineConfig): ContainerStreams {
     },
     connect: async (container, process, choice) =>
       (await connectStream(streamSocketPath(engine, container.id), process, choice)).socket,
+    async reach(container) {
+      const socket = await openStream(streamSocketPath(engine, container.id))
+      return {
+        isOrdered: true,
+        attach: (process, choice) => attachStream(socket, process, choice).then((attached) => attached.socket),
+        leave: () => void socket.destroy(),
+      }
+    },
     async drained() {}, // the shim tells the exit after it
     async closeExec() {},
     async close(containerId) {
