@@ -25,7 +25,7 @@ import { removeContainer } from './remove.ts'
 import { renameContainer } from './rename.ts'
 import { resizeContainer } from './resize.ts'
 import { restartContainer } from './restart.ts'
-import { measureSizes } from './sizes.ts'
+import { type ContainerSizes, measureSizes } from './sizes.ts'
 import { specHost } from './spec-facts.ts'
 import { startContainer } from './start.ts'
 import { watchStats } from './stats.ts'
@@ -112,7 +112,7 @@ async function create(engine: Engine, request: ApiRequest): Promise<ApiResponse>
 
 /** A body that says anything was for versions that are no longer spoken. */
 async function start(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
-  const { headers } = request.raw
+  const { headers } = request
   const BODY_BYTES_MAX = 7
   if (Number(headers['content-length'] ?? 0) > BODY_BYTES_MAX || headers['transfer-encoding'] !== undefined)
     throw new Failure(
@@ -145,9 +145,13 @@ async function list(engine: Engine, request: ApiRequest): Promise<ApiResponse> {
   return { kind: 'json', status: 200, body }
 }
 
-async function inspect(engine: Engine, container: Container, request: ApiRequest): Promise<ApiResponse> {
-  const sizes = isTrue(request.query, 'size') ? await measureSizes(engine, container) : undefined
-  return { kind: 'json', status: 200, body: inspectContainer(engine, container, sizes, request.version) }
+function inspect(engine: Engine, container: Container, request: ApiRequest): ApiResponse | Promise<ApiResponse> {
+  const answer = (sizes: ContainerSizes | undefined): ApiResponse => ({
+    kind: 'json',
+    status: 200,
+    body: inspectContainer(engine, container, sizes, request.version),
+  })
+  return isTrue(request.query, 'size') ? measureSizes(engine, container).then(answer) : answer(undefined)
 }
 
 function stopOptions({ query, version }: ApiRequest): StopOptions {

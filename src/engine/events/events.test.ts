@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import type { Clock } from '../../base/clock.ts'
 import type { Engine } from '../engine.ts'
@@ -35,7 +35,7 @@ async function stream(
   const request = {
     query: new URLSearchParams(query),
     version: { major: 1, minor: version, atLeast: (text: string) => version >= Number(text.split('.')[1]) },
-    raw: { headers: { ...(accept === undefined ? {} : { accept }) } } as IncomingMessage,
+    headers: accept === undefined ? {} : { accept },
     signal: gone.signal,
   } as ApiRequest
   const answer = await streamEvents({ events, clock } as Engine, request)

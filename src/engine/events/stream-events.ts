@@ -31,7 +31,7 @@ export async function streamEvents(engine: EventSource, request: ApiRequest): Pr
     const [from, to] = [request.query.get('since'), request.query.get('until')]
     throw new Failure('invalid-argument', `\`since\` time (${from}) cannot be after \`until\` time (${to})`)
   }
-  const contentType = chooseEventMediaType(request.raw.headers.accept, request.version)
+  const contentType = chooseEventMediaType(request.headers.accept, request.version)
   const cursor = parseCursor(engine, request.query)
   const wish = {
     since,

@@ -1,5 +1,5 @@
 // One request and its answer, as the handler sees it.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { RouteKey } from '../../api/routes.ts'
@@ -49,6 +49,14 @@ export class Exchange implements ApiRequest {
     this.#socket = parts.request.socket
     this.#socket.once('end', this.#onGone)
     parts.response.once('close', this.#onGone)
+  }
+
+  get method(): string {
+    return this.raw.method ?? ''
+  }
+
+  get headers(): Readonly<IncomingHttpHeaders> {
+    return this.raw.headers
   }
 
   get signal(): AbortSignal {

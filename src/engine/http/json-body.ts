@@ -7,16 +7,27 @@ import { describeJsonError } from '../../oci/json-shape.ts'
 const BODY_BYTES_MAX = 16 * 1024 * 1024
 
 /** `body` is read only when the headers announce JSON. Undefined for an empty one. */
-export async function readJsonBody(
-  headers: IncomingMessage['headers'],
-  body: AsyncIterable<Uint8Array>,
-): Promise<unknown> {
+export async function readJsonBody(headers: Headers, body: AsyncIterable<Uint8Array>): Promise<unknown> {
+  return announcesJson(headers) ? parseText(await readText(body)) : undefined
+}
+
+/** The same of a body that has come. */
+export function parseJsonBody(headers: Headers, body: Buffer): unknown {
+  return announcesJson(headers) ? parseText(body.toString('utf8')) : undefined
+}
+
+type Headers = Readonly<IncomingMessage['headers']>
+
+/** Throws where there is a body of another type. */
+function announcesJson(headers: Headers): boolean {
   const isEmpty = headers['content-length'] === '0' || !('content-length' in headers || 'transfer-encoding' in headers)
   const contentType = headers['content-type'] ?? ''
-  if (contentType === '' && isEmpty) return undefined
+  if (contentType === '' && isEmpty) return false
   checkContentType(contentType)
-  if (isEmpty) return undefined
-  const text = await readText(body)
+  return !isEmpty
+}
+
+function parseText(text: string): unknown {
   if (text.trim() === '') throw new Failure('invalid-argument', 'invalid JSON: got EOF while reading request body')
   return parseJson(text)
 }

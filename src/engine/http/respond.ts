@@ -1,5 +1,5 @@
 // Writes what a handler answered, in the shape of Docker's answers.
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { BERTH_VERSION, API_VERSION } from '../../api/versions.ts'
 import { messageOf } from '../../base/failure.ts'
 import type { ApiResponse, HeaderPairs } from './route.ts'
@@ -29,6 +29,7 @@ export async function writeResponse(response: ServerResponse, answer: ApiRespons
 }
 
 type Written = Exclude<ApiResponse, { kind: 'hijacked' }>
+export type WholeAnswer = Exclude<Written, { kind: 'stream' }>
 
 /** Undefined where there is none, or where it is a stream. */
 export function bodyOf(answer: Written): Buffer | undefined {
@@ -58,19 +59,73 @@ export function writeError(
   common: HeaderPairs,
   asText = false,
 ): void {
-  if (status === 304) {
-    writeHead(response, status, [], common)
-    response.end()
-  } else if (asText) {
+  if (asText) {
     const headers: HeaderPairs = [
       ['Content-Type', 'text/plain; charset=utf-8'],
       ['X-Content-Type-Options', 'nosniff'],
     ]
     writeWhole(response, status, headers, Buffer.from(`${messageOf(error)}\n`), common)
   } else {
-    const answer = { kind: 'json', status, body: { message: messageOf(error) } } as const
-    writeWhole(response, status, headersOf(answer), encodeJson(answer.body), common)
+    const answer = errorAnswer(status, error)
+    if (answer.kind === 'json') writeWhole(response, status, headersOf(answer), encodeJson(answer.body), common)
+    else {
+      writeHead(response, status, [], common)
+      response.end()
+    }
   }
+}
+
+export function errorAnswer(status: number, error: unknown): WholeAnswer {
+  return status === 304 ? { kind: 'empty', status } : { kind: 'json', status, body: { message: messageOf(error) } }
+}
+
+/** The bytes of an answer, its head in front, for a connection that stays open: what writeResponse makes node:http write. */
+export function encodeWhole(answer: WholeAnswer, common: HeaderPairs): Buffer | string {
+  const { status } = answer
+  const [type, ...others] = headersOf(answer)
+  const text = answer.kind === 'json' ? JSON.stringify(answer.body) : answer.kind === 'text' ? answer.body : undefined
+  const end = answer.kind === 'json' ? '\n' : ''
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n${linesOf(common)}`
+  if (type !== undefined) head += lineOf(...type)
+  if (text === undefined) return `${head}${others.map((pair) => lineOf(...pair)).join('')}Date: ${httpDate()}\r\n\r\n`
+  const size = Buffer.byteLength(text) + end.length
+  head += `Content-Length: ${size}\r\n`
+  for (const pair of others) head += lineOf(...pair)
+  head += `Date: ${httpDate()}\r\n\r\n`
+  if (text.length <= SHORT_LENGTH_MAX) return head + text + end
+  const bytes = Buffer.allocUnsafe(head.length + size)
+  bytes.write(head, 'latin1')
+  bytes.write(text, head.length)
+  bytes.write(end, bytes.length - end.length)
+  return bytes
+}
+
+/** Of the server's own: once for all answers. */
+function linesOf(common: HeaderPairs): string {
+  let lines = COMMON_LINES.get(common)
+  if (lines === undefined) {
+    lines = common.map((pair) => lineOf(...pair)).join('')
+    COMMON_LINES.set(common, lines)
+  }
+  return lines
+}
+
+const COMMON_LINES = new WeakMap<HeaderPairs, string>()
+
+/** Throws where the value would end its line, or is no ASCII: what these routes say of themselves is. */
+function lineOf(name: string, value: string): string {
+  if (!/^[\t -~]*$/.test(value)) throw new Error(`${name} can not be ${JSON.stringify(value)}`)
+  return `${name}: ${value}\r\n`
+}
+
+let dateSecond = 0
+let dateText = ''
+
+/** As of this second. */
+function httpDate(): string {
+  const second = Math.floor(Date.now() / 1000)
+  if (second !== dateSecond) [dateSecond, dateText] = [second, new Date(second * 1000).toUTCString()]
+  return dateText
 }
 
 const JSON_HEADERS: HeaderPairs = [['Content-Type', 'application/json']]

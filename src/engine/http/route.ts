@@ -1,5 +1,5 @@
 // What a route handler is given and may do. The table of routes is api/routes.ts; the noun folders provide the handlers.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { RouteKey } from '../../api/routes.ts'
 
@@ -10,6 +10,9 @@ export interface ApiRequest {
   readonly query: URLSearchParams
   /** The negotiated version as [major, minor]; compare with `atLeast`. */
   readonly version: ApiVersion
+  readonly method: string
+  readonly headers: Readonly<IncomingHttpHeaders>
+  /** For what a client sends as a stream. */
   readonly raw: IncomingMessage
   /** Aborted when the client goes away before the response has ended. */
   readonly signal: AbortSignal
@@ -45,7 +48,8 @@ export type ApiResponse =
   /** The connection was hijacked; nothing more to do. */
   | { kind: 'hijacked' }
 
-export type Handler = (request: ApiRequest) => Promise<ApiResponse>
+/** One that has nothing to wait for answers at once: a promise costs as much as a small answer. */
+export type Handler = (request: ApiRequest) => Promise<ApiResponse> | ApiResponse
 
 /** A route's key in api/routes.ts, `METHOD /path/{name}`, to its handler. */
 export type Handlers = Readonly<Partial<Record<RouteKey, Handler>>>

@@ -1,5 +1,5 @@
 // The HTTP front door: from a connection's bytes to a handler and back. Docker's version rules, headers, error bodies and hijacking.
-import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, Server, type ServerOptions, ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -14,6 +14,7 @@ import { statusOf } from './error-status.ts'
 import { Exchange } from './exchange.ts'
 import { hijackFailure } from './hijack.ts'
 import type { OriginOf } from './peer.ts'
+import { PlainConnections, type PlainOptions } from './plain-connections.ts'
 import { apiHeaders, bodyOf, headersOf, VERSION_HEADERS, writeError, writeResponse } from './respond.ts'
 import { type Admission, readAtMost, type RequestGuard } from './request-guard.ts'
 import type { ApiResponse, Handler, Handlers, HeaderPairs } from './route.ts'
@@ -59,13 +60,46 @@ export function createApiServer(options: ApiServerOptions): Server {
     maxHeaderSize: HEADER_BYTES_MAX,
   }
   const server =
-    options.tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...options.tls, ...HALF_OPEN })
+    options.tls === undefined
+      ? new PlainFirstServer(settings, {
+          ...options,
+          headers,
+          firstRequestTimeoutMs: HEADERS_TIMEOUT_MS,
+          judge: (key, error) => judge(served, key, error),
+        })
+      : createTlsServer({ ...settings, ...options.tls, ...HALF_OPEN })
   // A half-closed connection still gets its answer. node:http has this property but no option for it.
   Object.assign(server, { httpAllowHalfOpen: true })
   server.on('request', (request, response) => void serve(served, request, response, undefined))
   server.on('upgrade', (request, socket, head) => serveUpgrade(served, request, socket, head))
   server.on('clientError', (error, socket) => refuse(served, error, socket))
   return server
+}
+
+/** node:http, behind what serves the requests that do not need it. */
+class PlainFirstServer extends Server {
+  readonly #plain: PlainConnections
+
+  constructor(settings: ServerOptions, options: Omit<PlainOptions, 'giveUp'>) {
+    super(settings)
+    const takers = this.listeners('connection')
+    this.removeAllListeners('connection')
+    const giveUp = (socket: Socket) => {
+      for (const take of takers) take.call(this, socket)
+    }
+    this.#plain = new PlainConnections({ ...options, giveUp })
+    this.on('connection', (socket) => this.#plain.accept(socket))
+  }
+
+  override closeIdleConnections(): void {
+    this.#plain.closeIdle()
+    super.closeIdleConnections()
+  }
+
+  override closeAllConnections(): void {
+    this.#plain.closeAll()
+    super.closeAllConnections()
+  }
 }
 
 async function serve(
@@ -154,8 +188,7 @@ async function report(
   error: unknown,
 ): Promise<void> {
   const { match, request, response } = job
-  const status = statusOf(error)
-  if (status >= 500) logError(served.log, match.key, error)
+  const status = judge(served, match.key, error)
   if (exchange?.isHijacked) request.socket.destroy()
   else if (response.headersSent) response.destroy()
   else if (exchange && match.key === RAW_ERROR_ROUTE && status !== 304) {
@@ -163,6 +196,13 @@ async function report(
     socket?.end(hijackFailure(status, STATUS_CODES[status] ?? '', messageOf(error)))
     socket?.resume() // to see the other side's end, and close
   } else writeError(response, status, error, common, match.version !== undefined && isAncient(match.version))
+}
+
+/** The status of a failure; what is the engine's own is told to the log. */
+function judge(served: Served, key: RouteKey, error: unknown): number {
+  const status = statusOf(error)
+  if (status >= 500) logError(served.log, key, error)
+  return status
 }
 
 /** An upgrade request without a handler that hijacks is answered like any other, and its connection ends. */

@@ -2,7 +2,7 @@
 import type { RouteKey } from '../../api/routes.ts'
 import type { ListCalls } from '../../base/debug/dump-state.ts'
 import { continueOperation, currentOperation, runOperation } from '../../base/operation.ts'
-import type { Handler, Handlers } from '../http/route.ts'
+import type { ApiResponse, Handler, Handlers } from '../http/route.ts'
 import type { EngineMetrics, TimerFamily } from './engine-metrics.ts'
 
 const TIMED: Partial<Record<RouteKey, readonly [family: TimerFamily, value: string]>> = {
@@ -28,7 +28,7 @@ export function observeHandlers(handlers: Handlers, metrics: EngineMetrics): Obs
   const observed = (key: RouteKey, handler: Handler): Handler => {
     const timer = TIMED[key]
     return (request) =>
-      runOperation(key, async () => {
+      runOperation(key, () => {
         const operation = currentOperation()
         const call = { path: key, startedAtMs: Date.now() }
         const startedMs = performance.now()
@@ -37,8 +37,11 @@ export function observeHandlers(handlers: Handlers, metrics: EngineMetrics): Obs
           if (hasSucceeded && timer !== undefined) metrics.took(...timer, (performance.now() - startedMs) / 1000)
         }
         calls.add(call)
-        try {
-          const answer = await handler(request)
+        const fail = (error: unknown) => {
+          end(false)
+          throw error
+        }
+        const take = (answer: ApiResponse): ApiResponse => {
           if (answer.kind !== 'stream') {
             end(true)
             return answer
@@ -53,9 +56,12 @@ export function observeHandlers(handlers: Handlers, metrics: EngineMetrics): Obs
             end(true)
           }
           return { ...answer, write }
+        }
+        try {
+          const answer = handler(request)
+          return answer instanceof Promise ? answer.then(take, fail) : take(answer)
         } catch (error) {
-          end(false)
-          throw error
+          return fail(error)
         }
       })
   }
