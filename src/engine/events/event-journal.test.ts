@@ -32,10 +32,12 @@ function tell(log: EventLog, ...ids: string[]): void {
 async function read(log: EventLog, after: number, count: number): Promise<string[]> {
   const found: EventMessage[] = []
   const stop = new AbortController()
-  for await (const page of log.follow(after, stop.signal)) {
+  const take = (page: readonly EventMessage[]) => {
     found.push(...page)
-    if (found.length >= count) break
+    if (found.length >= count) stop.abort()
+    return undefined
   }
+  await log.follow(after, take, stop.signal)
   return found.map(({ Actor }) => Actor.ID)
 }
 
@@ -115,11 +117,13 @@ test('10000 events: readers in memory, on disk and slow ones get each once and i
   const live = read(log, 0, ids.length)
   const slow = (async () => {
     const found: string[] = []
-    for await (const page of log.follow(0, new AbortController().signal)) {
+    const stop = new AbortController()
+    const take = async (page: readonly EventMessage[]) => {
       found.push(...page.map(({ Actor }) => Actor.ID))
-      if (found.length >= ids.length) return found
+      if (found.length >= ids.length) stop.abort()
       await new Promise((resolve) => setImmediate(resolve))
     }
+    await log.follow(0, take, stop.signal)
     return found
   })()
   for (let i = 0; i < ids.length; i += 100) {

@@ -23,6 +23,15 @@ export interface PastEvents {
   to: number
 }
 
+/** A promise: it can take no more until then. */
+export type TakePage = (page: readonly EventMessage[]) => Promise<void> | undefined
+
+interface Page {
+  readonly after: number
+  readonly events: readonly EventMessage[]
+  readonly lastSeq: number
+}
+
 export class EventLog {
   readonly #clock: Clock
   readonly #journal: EventJournal | undefined
@@ -30,6 +39,12 @@ export class EventLog {
   readonly #recent: EventMessage[] = []
   #recentBytes = 0
   #unwritten: EventMessage[] = []
+  /** Of the last event that the journal has. */
+  #writtenSeq: number
+  /** Events came in this turn of the event loop, or in the one before: more are waited for until it turns. */
+  #isBusy = false
+  /** What followers who have seen everything else were given: all of them the same, so that its text is made once. */
+  #page: Page | undefined
   readonly #waiting = new Set<() => void>()
   #listeners = 0
   #lastSeq: number
@@ -44,11 +59,15 @@ export class EventLog {
     this.#journal = journal
     this.#lastSeq = journal?.lastSeq ?? 0
     this.#openedAtSeq = this.#lastSeq
+    this.#writtenSeq = this.#lastSeq
     this.#lostNano = journal?.lastNano ?? 0n
     this.#lastNano = 0n
   }
 
-  /** Synchronous and never throws. Listeners are told, and the journal has it, before the event loop turns. */
+  /**
+   * Synchronous and never throws. The journal has it, and then listeners are told, before the event loop turns: at once where nothing else happens, and where
+   * much does, with the rest of the turn. A write for each event would be most of what an event costs.
+   */
   publish(type: EventType, action: string, actor: EventActor): void {
     const timeNano = this.#nextNano()
     const time = Number(timeNano / 1_000_000_000n)
@@ -59,7 +78,7 @@ export class EventLog {
     this.#recentBytes += sizeOf(event)
     while (this.#recent.length > RECENT_EVENTS_MAX || (this.#recentBytes > RECENT_BYTES_MAX && this.#recent.length > 1))
       this.#forgetOldest()
-    if (this.#unwritten.length === 0) queueMicrotask(() => this.#flush())
+    if (this.#unwritten.length === 0 && !this.#isBusy) queueMicrotask(() => this.#flush())
     this.#unwritten.push(event)
   }
 
@@ -83,22 +102,32 @@ export class EventLog {
   }
 
   /**
-   * Pages of events behind `after`, which come as they happen until the signal aborts. Throws out-of-range where events behind it are no longer kept, or
-   * the number is none of this journal's; also later, when the reader is slower than the journal is long.
+   * Gives pages of events behind `after` to `take`, as they happen, until the signal aborts; where `take` answers with a promise, the next when that has
+   * resolved. Rejects with out-of-range where events behind it are no longer kept, or the number is none of this journal's; also later, when the reader is
+   * slower than the journal is long.
    */
-  async *follow(after: number, signal: AbortSignal): AsyncGenerator<readonly EventMessage[], void, undefined> {
-    this.#listeners++
-    try {
-      let seq = after
+  async follow(after: number, take: TakePage, signal: AbortSignal): Promise<void> {
+    let seq = after
+    /** All that there is, at once; a promise: where it has to wait before there can be more. */
+    const takeMore = (): Promise<void> | undefined => {
       while (!signal.aborted) {
         this.checkCursor(seq)
-        if (seq >= this.#lastSeq) await this.#nextFlush(signal)
-        else {
-          const page = await this.#pageBehind(seq)
-          seq = page.lastSeq
-          yield page.events
-        }
+        if (seq >= this.#writtenSeq) return undefined
+        const page = this.#pageBehind(seq)
+        if (page instanceof Promise) return page.then(takePage)
+        const taken = takePage(page)
+        if (taken !== undefined) return taken
       }
+      return undefined
+    }
+    const takePage = ({ events, lastSeq }: Page): Promise<void> | undefined => {
+      seq = lastSeq
+      return take(events)
+    }
+    this.#listeners++
+    try {
+      this.#flush()
+      while (!signal.aborted) await (takeMore() ?? this.#keepUp(takeMore, signal))
     } finally {
       this.#listeners--
     }
@@ -106,6 +135,7 @@ export class EventLog {
 
   /** What has happened: pages of it, oldest first. With `after`, throws out-of-range as `follow` does. */
   async *past({ since, until, after, to }: PastEvents): AsyncGenerator<readonly EventMessage[], void, undefined> {
+    this.#flush()
     const isInMemory = since !== undefined && since > this.#lostNano
     const oldest = isInMemory ? (this.#recent[0]?.seq ?? to + 1) : this.#firstSeq()
     let seq = after ?? oldest - 1
@@ -137,15 +167,21 @@ export class EventLog {
     this.#journal?.close()
   }
 
-  /** From memory, or else from disk. Where disk has nothing either, numbers were left out or events could not be written: memory goes on behind them. */
-  async #pageBehind(seq: number): Promise<{ events: readonly EventMessage[]; lastSeq: number }> {
+  /** From memory, or else from disk. */
+  #pageBehind(seq: number): Page | Promise<Page> {
     const oldest = this.#recent[0]?.seq ?? this.#lastSeq + 1
-    if (seq + 1 < oldest) {
-      const events = (await this.#journal?.readPage(seq)) ?? []
-      return { events, lastSeq: events.at(-1)?.seq ?? oldest - 1 }
+    if (seq + 1 < oldest) return this.#pageOnDisk(seq, oldest)
+    if (this.#page?.after !== seq || this.#page.lastSeq !== this.#writtenSeq) {
+      const events = this.#recent.slice(seq + 1 - oldest, this.#writtenSeq + 1 - oldest)
+      this.#page = { after: seq, events, lastSeq: this.#writtenSeq }
     }
-    const events = this.#recent.slice(seq + 1 - oldest)
-    return { events, lastSeq: events.at(-1)?.seq ?? this.#lastSeq }
+    return this.#page
+  }
+
+  /** Where disk has nothing either, numbers were left out or events could not be written: memory goes on behind them. */
+  async #pageOnDisk(seq: number, oldest: number): Promise<Page> {
+    const events = (await this.#journal?.readPage(seq)) ?? []
+    return { after: seq, events, lastSeq: events.at(-1)?.seq ?? oldest - 1 }
   }
 
   #firstSeq(): number {
@@ -155,6 +191,7 @@ export class EventLog {
   #forgetOldest(): void {
     const lost = this.#recent.shift()
     if (lost === undefined) return
+    if (this.#page !== undefined && lost.seq > this.#page.after) this.#page = undefined
     this.#recentBytes -= sizeOf(lost)
     if (lost.timeNano > this.#lostNano) this.#lostNano = lost.timeNano
   }
@@ -162,20 +199,50 @@ export class EventLog {
   /** Before anybody is told: what a client has seen is still there after `kill -9`. */
   #flush(): void {
     const events = this.#unwritten
+    const last = events.at(-1)
+    if (last === undefined) return
     this.#unwritten = []
     this.#journal?.append(events)
+    this.#writtenSeq = last.seq
+    this.#beBusy()
     for (const wake of [...this.#waiting]) wake()
   }
 
-  #nextFlush(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
+  /** Until a whole turn has brought no event. */
+  #beBusy(): void {
+    if (this.#isBusy) return
+    this.#isBusy = true
+    setImmediate(() => {
+      this.#isBusy = false
+      this.#flush()
+    })
+  }
+
+  /** For a follower who has everything: takes what comes as it comes, until it has to wait for that follower. */
+  #keepUp(takeMore: () => Promise<void> | undefined, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
         this.#waiting.delete(wake)
-        signal.removeEventListener('abort', wake)
+        signal.removeEventListener('abort', end)
+      }
+      const end = () => {
+        leave()
         resolve()
       }
+      const wake = () => {
+        try {
+          const slow = takeMore()
+          if (slow === undefined) return
+          leave()
+          resolve(slow)
+        } catch (error) {
+          leave()
+          reject(error)
+        }
+      }
+      if (signal.aborted) return resolve()
       this.#waiting.add(wake)
-      signal.addEventListener('abort', wake, { once: true })
+      signal.addEventListener('abort', end, { once: true })
     })
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
-import { test } from 'node:test'
+import { EventEmitter } from 'node:events'
+import { test, type TestContext } from 'node:test'
 import type { Clock } from '../../base/clock.ts'
 import type { Engine } from '../engine.ts'
 import type { ApiRequest } from '../http/route.ts'
@@ -24,26 +25,33 @@ function newLog(): EventLog {
   return log
 }
 
+interface Wishes {
+  version?: number
+  accept?: string
+}
+
+function askFor(query: Record<string, string>, signal: AbortSignal, { version = 52, accept }: Wishes): ApiRequest {
+  return {
+    query: new URLSearchParams(query),
+    version: { major: 1, minor: version, atLeast: (text: string) => version >= Number(text.split('.')[1]) },
+    headers: accept === undefined ? {} : { accept },
+    signal,
+  } as ApiRequest
+}
+
 /** Runs the stream until the client goes, which is once `during` is done. */
 async function stream(
   events: EventLog,
   query: Record<string, string>,
-  options: { version?: number; accept?: string; during?: () => void } = {},
+  options: Wishes & { during?: () => void } = {},
 ): Promise<{ lines: string[]; contentType: string }> {
   const gone = new AbortController()
-  const { version = 52, accept } = options
-  const request = {
-    query: new URLSearchParams(query),
-    version: { major: 1, minor: version, atLeast: (text: string) => version >= Number(text.split('.')[1]) },
-    headers: accept === undefined ? {} : { accept },
-    signal: gone.signal,
-  } as ApiRequest
-  const answer = await streamEvents({ events, clock } as Engine, request)
+  const answer = await streamEvents({ events, clock } as Engine, askFor(query, gone.signal, options))
   assert.ok(answer.kind === 'stream')
   let text = ''
   const response = {
-    write: (chunk: string) => {
-      text += chunk
+    write: (chunk: Buffer) => {
+      text += chunk.toString()
       return true
     },
   } as unknown as ServerResponse
@@ -196,4 +204,93 @@ test('an event says who asked for it, wherever it is published from', async () =
     events.kept().map(({ by }) => by),
     [undefined, { uid: 7, gid: 8, pid: 9 }],
   )
+})
+
+/** A follower whose socket takes what comes until it is full; `drain` empties it. */
+async function follow(context: TestContext, events: EventLog, query: Record<string, string>, wishes: Wishes = {}) {
+  const gone = new AbortController()
+  context.after(() => gone.abort())
+  const response = Object.assign(new EventEmitter(), {
+    chunks: [] as Buffer[],
+    isFull: false,
+    destroyed: false,
+    write(chunk: Buffer): boolean {
+      response.chunks.push(chunk)
+      return !response.isFull
+    },
+    drain(): void {
+      response.isFull = false
+      response.emit('drain')
+    },
+    lines: () => Buffer.concat(response.chunks).toString().split('\n').slice(0, -1),
+  })
+  const answer = await streamEvents({ events, clock } as Engine, askFor(query, gone.signal, wishes))
+  assert.ok(answer.kind === 'stream')
+  void answer.write(response as unknown as ServerResponse)
+  return response
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+const tag = (events: EventLog, ...ids: string[]) => {
+  for (const ID of ids) events.publish('image', 'tag', { ID, Attributes: {} })
+}
+
+test('followers who wish the same are given the same bytes, and others their own', async (context) => {
+  const events = new EventLog(clock)
+  const one = await follow(context, events, {})
+  const same = await follow(context, events, {})
+  const old = await follow(context, events, {}, { version: 41 })
+  const framed = await follow(context, events, {}, { accept: 'application/json-seq' })
+  const filtered = await follow(context, events, { filters: '{"type":["volume"]}' })
+  tag(events, 'a')
+  await turn()
+  events.publish('volume', 'create', { ID: 'v', Attributes: { driver: 'local' } })
+  await turn()
+  assert.equal(one.chunks.length, 2)
+  assert.equal(one.chunks[0], same.chunks[0])
+  assert.equal(one.chunks[1], same.chunks[1])
+  assert.ok(one.lines()[0]?.startsWith('{"Type":"image"'))
+  assert.ok(old.lines()[0]?.startsWith('{"status":"tag","id":"a","Type":"image"'))
+  assert.ok(framed.lines()[0]?.startsWith('\x1e{"Type":"image"'))
+  assert.deepEqual(filtered.lines(), one.lines().slice(1))
+})
+
+test('a follower who does not take what comes is made no more of it; the others go on, and it misses nothing', async (context) => {
+  const events = new EventLog(clock)
+  const slow = await follow(context, events, {})
+  const quick = await follow(context, events, {})
+  slow.isFull = true
+  for (const id of ['a', 'b', 'c']) {
+    tag(events, id)
+    await turn()
+  }
+  assert.equal(quick.chunks.length, 3)
+  assert.equal(slow.chunks.length, 1)
+  assert.equal(events.listenerCount, 2)
+  slow.drain()
+  await turn()
+  assert.deepEqual(slow.lines(), quick.lines())
+  // Once more: one that has been slow keeps up again.
+  tag(events, 'd')
+  await turn()
+  assert.equal(slow.lines().length, 4)
+})
+
+test('a first event is told at once, and those that follow it in the same turn together', async (context) => {
+  const events = new EventLog(clock)
+  const follower = await follow(context, events, {})
+  tag(events, 'a')
+  await Promise.resolve()
+  assert.equal(follower.chunks.length, 1)
+  tag(events, 'b')
+  await Promise.resolve()
+  tag(events, 'c')
+  await Promise.resolve()
+  assert.equal(follower.chunks.length, 1)
+  await turn()
+  assert.equal(follower.chunks.length, 2)
+  assert.equal(follower.lines().length, 3)
+  // Who asks for what has happened is told of those that are not written yet, once they are.
+  tag(events, 'd')
+  assert.equal((await stream(events, { since: '1', until: '1000.9' })).lines.length, 4)
 })

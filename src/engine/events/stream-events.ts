@@ -22,6 +22,7 @@ interface Wish {
   filters: Filters
   request: ApiRequest
   contentType: string
+  sameness: string
 }
 
 export async function streamEvents(engine: EventSource, request: ApiRequest): Promise<ApiResponse> {
@@ -41,6 +42,7 @@ export async function streamEvents(engine: EventSource, request: ApiRequest): Pr
     filters: parseFilters(request.query),
     request,
     contentType,
+    sameness: samenessOf(request, contentType),
   }
   return { kind: 'stream', status: 200, contentType, write: (response) => write(engine, wish, response) }
 }
@@ -71,19 +73,19 @@ async function write(engine: EventSource, wish: Wish, response: ServerResponse):
   const waitMs = until === undefined ? undefined : Number(until / 1_000_000n) - engine.clock.now()
   if (waitMs !== undefined && waitMs <= 0) return
   if (waitMs !== undefined) void engine.clock.sleep(waitMs, ends.signal).then(end)
-  for await (const page of engine.events.follow(now, ends.signal)) await send(wish, response, page, ends.signal)
+  await engine.events.follow(now, (page) => send(wish, response, page, ends.signal), ends.signal)
 }
 
-/** Resolves when the client has taken it: until then nothing more is made for it. */
-async function send(
+/** A promise where the client does not take it at once: until that resolves nothing more is made for it. */
+function send(
   wish: Wish,
   response: ServerResponse,
   page: readonly EventMessage[],
   signal: AbortSignal,
-): Promise<void> {
-  const text = page.flatMap((event) => (isWanted(wish, event) ? [frame(wish, event)] : [])).join('')
-  if (text === '' || response.destroyed || response.write(text)) return
-  await new Promise<void>((resolve) => {
+): Promise<void> | undefined {
+  const bytes = encodePage(wish, page)
+  if (bytes.length === 0 || response.destroyed || response.write(bytes)) return undefined
+  return new Promise<void>((resolve) => {
     const done = () => {
       response.off('drain', done).off('close', done)
       signal.removeEventListener('abort', done)
@@ -93,6 +95,28 @@ async function send(
     signal.addEventListener('abort', done, { once: true })
     if (signal.aborted) done()
   })
+}
+
+const encodedPages = new WeakMap<readonly EventMessage[], Map<string, Buffer>>()
+
+/** Made once for all who wish the same of a page. */
+function encodePage(wish: Wish, page: readonly EventMessage[]): Buffer {
+  let encodings = encodedPages.get(page)
+  if (encodings === undefined) {
+    encodings = new Map()
+    encodedPages.set(page, encodings)
+  }
+  let bytes = encodings.get(wish.sameness)
+  if (bytes === undefined) {
+    bytes = Buffer.from(page.map((event) => (isWanted(wish, event) ? frame(wish, event) : '')).join(''))
+    encodings.set(wish.sameness, bytes)
+  }
+  return bytes
+}
+
+/** What decides which bytes a client gets of a page: where it is the same, they are. */
+function samenessOf({ query, version }: ApiRequest, contentType: string): string {
+  return JSON.stringify([version.major, version.minor, contentType, query.get('filters')])
 }
 
 function isWanted({ filters, request }: Wish, event: EventMessage): boolean {

@@ -26,8 +26,10 @@ export class Filters {
 
   /** True where the key has no values, or one of them passes. */
   some(key: string, test: (value: string) => boolean): boolean {
-    const values = this.get(key)
-    return values.length === 0 || values.some(test)
+    const values = this.#values.get(key)
+    if (values === undefined || values.size === 0) return true
+    for (const value of values) if (test(value)) return true
+    return false
   }
 
   exact(key: string, source: string): boolean {
