@@ -81,9 +81,13 @@ function windowOf(context: BrowserContext, page: Page): Window {
       await page.waitForFunction(`!${hasText(text)}`)
     },
     async press(name) {
-      await page
-        .locator(['button', 'link'].map((role) => `::-p-aria([name="${name}"][role="${role}"])`).join(', '))
-        .click()
+      const found = page.locator(
+        ['button', 'link'].map((role) => `::-p-aria([name="${name}"][role="${role}"])`).join(', '),
+      )
+      // What is still being filled in moves, and the click would go where it has been.
+      await found.wait()
+      await page.waitForFunction('document.querySelector("[aria-busy]") === null')
+      await found.click()
     },
     async type(label, text) {
       await page.locator(`::-p-aria([name="${label}"][role="textbox"])`).fill(text)

@@ -36,6 +36,13 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made
 }
 
+/** Says of it that more is still to come, and that what is in it may move. @param work never rejects. */
+export function busyUntil<Made extends HTMLElement>(made: Made, work: Promise<void>): Made {
+  made.setAttribute('aria-busy', 'true')
+  void work.then(() => made.removeAttribute('aria-busy'))
+  return made
+}
+
 export function fragment(...children: readonly Child[]): DocumentFragment {
   const made = document.createDocumentFragment()
   made.append(...children.filter((child) => child !== undefined))

@@ -8,7 +8,7 @@ import { createdOf, historyOf, type Image, platformOf, platformsOf, pulledBytes,
 import { listReferrers, type Referrer } from '../read-lists.ts'
 import { copyable } from './copy.ts'
 import { deleteButton } from './delete.ts'
-import { digestText, element, facts, foreign, fragment, link, moment, sizeText, table, title } from './elements.ts'
+import { busyUntil, digestText, element, facts, foreign, fragment, link, moment, sizeText, table, title } from './elements.ts'
 import type { View } from './view.ts'
 
 export async function showManifest(
@@ -19,7 +19,7 @@ export async function showManifest(
   const image = await readImage(session, name, reference, signal)
   const deletes = view.deletes && (await session.mayDelete(name, signal))
   const referrers = element('section', {}, element('p', {}, 'Looking for signatures and other referrers…'))
-  void fillIn(view, name, image.digest, referrers)
+  busyUntil(referrers, fillIn(view, name, image.digest, referrers))
   return fragment(
     title(link({ kind: 'tags', name, last: '' }, name), isDigest(reference) ? ' at a digest' : `:${reference}`),
     element('h2', {}, 'Pull'),

@@ -4,7 +4,7 @@ import { isReference, type Place } from '../places.ts'
 import { createdOf, type Image, platformsOf, pulledBytes, readImage } from '../read-image.ts'
 import { listTags } from '../read-lists.ts'
 import { deleteButton } from './delete.ts'
-import { digestText, element, foreign, fragment, link, moment, sizeText, table, title } from './elements.ts'
+import { busyUntil, digestText, element, foreign, fragment, link, moment, sizeText, table, title } from './elements.ts'
 import { pages } from './show-repositories.ts'
 import type { View } from './view.ts'
 
@@ -25,10 +25,10 @@ export async function showTags(
     ...cells,
     ...(deletes ? [isReference(tag) ? deleteButton(view, { name, reference: tag, what: `tag ${tag}` }) : '—'] : []),
   ])
-  void fillIn(view, name, tags)
+  const filled = fillIn(view, name, tags)
   return fragment(
     title(name),
-    names.length === 0 ? element('p', {}, 'There are no tags.') : table('Tags', columns, rows),
+    names.length === 0 ? element('p', {}, 'There are no tags.') : busyUntil(table('Tags', columns, rows), filled),
     pages({ kind: 'tags', name, last: '' }, last, next === undefined ? undefined : { kind: 'tags', name, last: next }),
   )
 }
