@@ -24,6 +24,7 @@ const PROGRAMS = {
     ...{ module: 'github.com/project-zot/zot', source: './cmd/zot', version: 'v1.4.3', goMinor: 19 },
     tags: 'containers_image_openpgp',
   },
+  versitygw: { source: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0', goMinor: 26 },
   oras: { source: 'oras.land/oras/cmd/oras', version: 'v1.3.6', goMinor: 25 },
 } as const satisfies Readonly<Record<string, Program>>
 

@@ -27,9 +27,13 @@ for (const [skip, build] of [
   if (skip === false) await build()
   else console.log(`note: tests are left out: ${skip}`)
 // Some two hundred modules of others: where one can't be had, what needs it is left out.
-if ((await skipWithoutGo('zot')) === false)
-  await goProgram('zot').catch((error: unknown) =>
-    console.log(`note: zot can't be built: ${messageOf(error).slice(0, 500)}`),
-  )
+for (const name of ['zot', 'versitygw'] as const) {
+  const skip = await skipWithoutGo(name)
+  if (skip !== false) console.log(`note: tests are left out: ${skip}`)
+  else
+    await goProgram(name).catch((error: unknown) =>
+      console.log(`note: ${name} can't be built: ${messageOf(error).slice(0, 500)}`),
+    )
+}
 const withoutPyPi = await installDockerPy()
 if (withoutPyPi !== undefined) console.log(`note: Debian's docker-py is used, PyPI's can't be had: ${withoutPyPi}`)

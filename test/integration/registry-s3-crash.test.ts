@@ -2,24 +2,15 @@
 // seen, the push goes through, and what the crash left in the bucket is swept.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { FAILPOINTS } from '../../src/registry/server/failpoints.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { eventually } from '../harness/command.ts'
 import { openTestRegistry, pushImage, startRegistryProcess } from '../harness/our-registry.ts'
 import { bytesOf, PushStory } from '../harness/push-story.ts'
-import { installMoto, type S3Server, skipWithoutMoto, startS3Server } from '../harness/s3-server.ts'
+import { s3OfTests } from '../harness/s3-server.ts'
 
-const skip = await skipWithoutMoto()
-let server: S3Server
-
-before(async () => {
-  if (skip !== false) return
-  await installMoto()
-  server = await startS3Server()
-})
-
-after(() => server?.[Symbol.asyncDispose]())
+const { skip, server } = await s3OfTests()
 
 /** Chunks that S3 copies into a blob, and small ones that pass through the registry. */
 const STORIES = { large: new PushStory(11 << 20), small: new PushStory(200_000) }
@@ -39,7 +30,7 @@ const PURGED = { maintenance: { uploadpurging: { enabled: true, age: '0s', inter
 
 async function startOverBucket(failpoints: string) {
   const bucket = `b${randomBytes(8).toString('hex')}`
-  const storage = { s3: await server.storage(bucket), delete: { enabled: true } }
+  const storage = { s3: await server().storage(bucket), delete: { enabled: true } }
   const registry = await startRegistryProcess({ storage }, { BERTH_FAILPOINTS: failpoints })
   return { registry, bucket, storage }
 }
@@ -69,21 +60,21 @@ for (const [name, story] of Object.entries(STORIES))
 
 /** A registry that purges leaves neither uploads nor blobs that are half put together, and nothing else goes. */
 async function swept(bucket: string, storage: object): Promise<void> {
-  const kept = (await server.keys(bucket)).filter((key) => !key.includes('/_uploads/'))
+  const kept = (await server().keys(bucket)).filter((key) => !key.includes('/_uploads/'))
   await using _purging = await openTestRegistry({ storage: { ...storage, ...PURGED } })
   await eventually('the bucket is clean', 60_000, async () => {
-    const keys = await server.keys(bucket)
-    return keys.every((key) => !key.includes('/_uploads/')) && (await server.multiparts(bucket)) === 0
+    const keys = await server().keys(bucket)
+    return keys.every((key) => !key.includes('/_uploads/')) && (await server().multiparts(bucket)) === 0
   })
   const stays = (key: string) => !key.includes('/.probe-')
-  assert.deepEqual((await server.keys(bucket)).filter(stays), kept.filter(stays))
+  assert.deepEqual((await server().keys(bucket)).filter(stays), kept.filter(stays))
 }
 
 test('a blob that was half put together is in the bucket before it is swept', { skip }, async () => {
   const { registry: started, bucket, storage } = await startOverBucket('multipart.part=kill')
   await using registry = started
   await STORIES.large.push(registry.url)
-  assert.equal(await server.multiparts(bucket), 1)
+  assert.equal(await server().multiparts(bucket), 1)
   await registry.restart()
   const digest = digestOf(STORIES.large.layer)
   assert.equal((await fetch(`${registry.url}/v2/a/blobs/${digest}`)).status, 404)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { eventually } from '../harness/command.ts'
 import {
@@ -14,23 +14,14 @@ import {
   type SmallImage,
   startRegistryProcess,
 } from '../harness/our-registry.ts'
-import { installMoto, type S3Server, skipWithoutMoto, startS3Server } from '../harness/s3-server.ts'
+import { s3OfTests } from '../harness/s3-server.ts'
 
-const skip = await skipWithoutMoto()
-let server: S3Server
-
-before(async () => {
-  if (skip !== false) return
-  await installMoto()
-  server = await startS3Server()
-})
-
-after(() => server?.[Symbol.asyncDispose]())
+const { skip, server } = await s3OfTests()
 
 /** The first collects if it is told with how much grace; the second never does. */
 async function startNodes({ grace = '', failpoints = '' } = {}) {
   const bucket = `b${randomBytes(8).toString('hex')}`
-  const storage = { s3: await server.storage(bucket), delete: { enabled: true } }
+  const storage = { s3: await server().storage(bucket), delete: { enabled: true } }
   const garbagecollection = { enabled: true, interval: '50ms', grace }
   const first = await startRegistryProcess(
     { storage: grace !== '' ? { ...storage, maintenance: { garbagecollection } } : storage },
@@ -74,7 +65,7 @@ test('sixty-four writers of one blob over both nodes: one blob, and nothing of t
   const statuses = await Promise.all(Array.from({ length: 64 }, (_, at) => write(at)))
   assert.deepEqual([...new Set(statuses)], [201])
   for (const node of nodes) assert.deepEqual(await blobOf(node, digest), bytes)
-  const keys = (await server.keys(bucket)).filter((key) => !key.includes('/.probe-'))
+  const keys = (await server().keys(bucket)).filter((key) => !key.includes('/.probe-'))
   assert.deepEqual(keys.map((key) => key.replace(/^.*\/(blobs|_layers|_uploads)\/.*$/, '$1')).sort(), [
     '_layers',
     'blobs',

@@ -4,30 +4,22 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { silentLog } from '../../src/base/log.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseConfig } from '../../src/registry/server/config/parse-config.ts'
 import { collect } from '../../src/registry/server/gc/collect.ts'
 import { openStore } from '../../src/registry/server/open-registry.ts'
+import { S3Client } from '../../src/registry/server/storage/s3-client.ts'
 import { storeSuite } from '../../src/registry/server/storage/store.suite.ts'
 import { eventually, must } from '../harness/command.ts'
 import { pushBusybox } from '../harness/images.ts'
 import { manifestOf, openTestRegistry, pushBlob, pushImage, putManifest } from '../harness/our-registry.ts'
-import { installMoto, type S3Server, skipWithoutMoto, startS3Server } from '../harness/s3-server.ts'
+import { s3OfTests } from '../harness/s3-server.ts'
 
-const skip = await skipWithoutMoto()
-let server: S3Server
+const { skip, skipCopies, server } = await s3OfTests()
 
-before(async () => {
-  if (skip !== false) return
-  await installMoto()
-  server = await startS3Server()
-})
-
-after(() => server?.[Symbol.asyncDispose]())
-
-const bucket = () => server.storage(`b${randomBytes(8).toString('hex')}`)
+const bucket = () => server().storage(`b${randomBytes(8).toString('hex')}`)
 
 if (skip === false)
   storeSuite('S3', async () => {
@@ -279,13 +271,58 @@ test('a blob of another registry is given out of the bucket to several clients w
   }
 })
 
+for (const [what, chunks] of [
+  ['the one chunk', [1000]],
+  ['a large chunk', [6 << 20, 1000]],
+] as const)
+  test(`${what} of an upload that is another one when the blob is made of it becomes none`, {
+    skip: skipCopies,
+  }, async () => {
+    const storage = await bucket()
+    const client = new S3Client({
+      ...{
+        bucket: String(storage['bucket']),
+        region: 'us-east-1',
+        endpoint: server().endpoint,
+        pathStyle: true,
+        prefix: '',
+      },
+      ...{ accessKey: String(storage['accesskey']), secretKey: String(storage['secretkey']), sessionToken: undefined },
+      ...{ storageClass: undefined, encryption: undefined, kmsKey: undefined },
+    })
+    let isChanged = false
+    await using recorded = await record(storage, async ({ headers }) => {
+      const source = headers['x-amz-copy-source']
+      if (isChanged || typeof source !== 'string') return
+      isChanged = true
+      const key = decodeURIComponent(source).split('/').slice(2).join('/')
+      await client.put(key, randomBytes(chunks[0]))
+    })
+    await using node = await openTestRegistry({ storage: { s3: recorded.storage } })
+    const begun = await fetch(`${node.url}/v2/a/blobs/uploads/`, { method: 'POST' })
+    const { pathname } = new URL(begun.headers.get('location') ?? '')
+    const bodies = chunks.map((size) => randomBytes(size))
+    for (const body of bodies)
+      assert.equal((await fetch(`${node.url}${pathname}`, { method: 'PATCH', body: Buffer.from(body) })).status, 202)
+    const digest = digestOf(Buffer.concat(bodies))
+    const put = await fetch(`${node.url}${pathname}?digest=${digest}`, { method: 'PUT' })
+    assert.ok(isChanged)
+    assert.equal(put.status, 404, await put.text())
+    assert.equal((await fetch(`${node.url}/v2/a/blobs/${digest}`)).status, 404)
+    assert.equal(await server().multiparts(String(storage['bucket'])), 0)
+  })
+
 /** In front of the S3 server: what it is asked for, and how. */
-async function record(storage: Record<string, unknown>) {
+async function record(
+  storage: Record<string, unknown>,
+  before: (incoming: IncomingMessage) => Promise<void> = async () => {},
+) {
   const seen: { method: string; url: URL; headers: IncomingHttpHeaders }[] = []
-  const proxy = createServer((incoming, answer) => {
+  const proxy = createServer(async (incoming, answer) => {
     const { method = '', url = '', headers } = incoming
-    seen.push({ method, url: new URL(url, server.endpoint), headers })
-    const onward = request(`${server.endpoint}${url}`, { method, headers }, (response) => {
+    await before(incoming)
+    seen.push({ method, url: new URL(url, server().endpoint), headers })
+    const onward = request(`${server().endpoint}${url}`, { method, headers }, (response) => {
       answer.writeHead(response.statusCode ?? 500, response.headers)
       response.pipe(answer)
     })

@@ -8,7 +8,19 @@ import { createdOf, historyOf, type Image, platformOf, platformsOf, pulledBytes,
 import { listReferrers, type Referrer } from '../read-lists.ts'
 import { copyable } from './copy.ts'
 import { deleteButton } from './delete.ts'
-import { busyUntil, digestText, element, facts, foreign, fragment, link, moment, sizeText, table, title } from './elements.ts'
+import {
+  busyUntil,
+  digestText,
+  element,
+  facts,
+  foreign,
+  fragment,
+  link,
+  moment,
+  sizeText,
+  table,
+  title,
+} from './elements.ts'
 import type { View } from './view.ts'
 
 export async function showManifest(

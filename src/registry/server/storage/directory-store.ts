@@ -18,17 +18,19 @@ import { absentAs, errnoOf } from './absent.ts'
 import { removeLeftovers } from './directory-leftovers.ts'
 import { findRepositories } from './directory-repositories.ts'
 import * as layout from './layout.ts'
+import { LinkedStore } from './linked-store.ts'
 import type { ByteRange, Claim, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
 
 /** Large enough that a file's reads cost less than the socket's writes. */
 const READ_BYTES = 256 * 1024
 
-export class DirectoryStore implements RegistryStore {
+export class DirectoryStore extends LinkedStore implements RegistryStore {
   readonly #root: string
   /** One process serves a directory. */
   readonly #exclusive = new KeyedMutex()
 
   constructor(root: string) {
+    super()
     this.#root = root
   }
 
@@ -71,49 +73,8 @@ export class DirectoryStore implements RegistryStore {
         }
   }
 
-  async linkBlob(name: RepositoryName, digest: Digest): Promise<void> {
-    await this.#link(`${layout.layerPath(name, digest)}/link`, digest)
-  }
-
-  isBlobLinked(name: RepositoryName, digest: Digest): Promise<boolean> {
-    return this.#exists(`${layout.layerPath(name, digest)}/link`)
-  }
-
-  unlinkBlob(name: RepositoryName, digest: Digest): Promise<boolean> {
-    return this.#unlink(`${layout.layerPath(name, digest)}/link`)
-  }
-
-  listBlobLinks(name: RepositoryName): AsyncIterable<Digest> {
-    return this.#links(layout.layersPath(name))
-  }
-
-  async linkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<void> {
-    if (subject !== undefined) await this.#link(`${layout.referrerPath(name, subject, digest)}/link`, digest)
-    await this.#link(`${layout.revisionPath(name, digest)}/link`, digest)
-  }
-
-  isManifestLinked(name: RepositoryName, digest: Digest): Promise<boolean> {
-    return this.#exists(`${layout.revisionPath(name, digest)}/link`)
-  }
-
-  async unlinkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<boolean> {
-    const removed = await this.#unlink(`${layout.revisionPath(name, digest)}/link`)
-    if (subject !== undefined) await this.#unlink(`${layout.referrerPath(name, subject, digest)}/link`)
-    return removed
-  }
-
-  listManifests(name: RepositoryName): AsyncIterable<Digest> {
-    return this.#links(layout.revisionsPath(name))
-  }
-
-  async listReferrers(name: RepositoryName, subject: Digest): Promise<Digest[]> {
-    const found: Digest[] = []
-    for await (const digest of this.#links(layout.referrersPath(name, subject))) found.push(digest)
-    return found.sort()
-  }
-
   async setTag(name: RepositoryName, tag: string, digest: Digest): Promise<void> {
-    await this.#link(`${layout.tagIndexPath(name, tag, digest)}/link`, digest)
+    await this.link(layout.tagIndexPath(name, tag, digest), digest)
     await this.#write(layout.currentPath(name, tag), digest)
   }
 
@@ -130,7 +91,7 @@ export class DirectoryStore implements RegistryStore {
     } finally {
       await unlink(draft)
     }
-    await this.#link(`${layout.tagIndexPath(name, tag, digest)}/link`, digest)
+    await this.link(layout.tagIndexPath(name, tag, digest), digest)
     return undefined
   }
 
@@ -140,15 +101,15 @@ export class DirectoryStore implements RegistryStore {
   }
 
   async removeTag(name: RepositoryName, tag: string): Promise<boolean> {
-    const removed = await this.#unlink(layout.currentPath(name, tag))
+    const removed = await this.unlink(layout.currentPath(name, tag))
     await rm(this.#at(layout.tagPath(name, tag)), { recursive: true, force: true })
     return removed
   }
 
   async listTags(name: RepositoryName): Promise<string[] | undefined> {
-    if (!(await this.#exists(layout.manifestsPath(name)))) return undefined
+    if (!(await this.exists(layout.manifestsPath(name)))) return undefined
     const tags = (await this.#names(layout.tagsPath(name))).filter((tag) => parseTag(tag) !== undefined)
-    const current = await Promise.all(tags.map((tag) => this.#exists(layout.currentPath(name, tag))))
+    const current = await Promise.all(tags.map((tag) => this.exists(layout.currentPath(name, tag))))
     return tags.filter((_, at) => current[at]).sort()
   }
 
@@ -243,7 +204,7 @@ export class DirectoryStore implements RegistryStore {
 
   async removeUpload(name: RepositoryName, id: UploadId): Promise<boolean> {
     const folder = this.#at(layout.uploadPath(name, id))
-    const removed = await this.#unlink(`${layout.uploadPath(name, id)}/data`)
+    const removed = await this.unlink(`${layout.uploadPath(name, id)}/data`)
     await rm(folder, { recursive: true, force: true })
     return removed
   }
@@ -256,15 +217,15 @@ export class DirectoryStore implements RegistryStore {
   }
 
   async condemnBlob(digest: Digest, now: number): Promise<void> {
-    if (await this.#exists(layout.condemnedPath(digest))) return
-    if (await this.#exists(layout.claimedPath(digest))) return
+    if (await this.exists(layout.condemnedPath(digest))) return
+    if (await this.exists(layout.claimedPath(digest))) return
     await this.#write(layout.condemnedPath(digest), new Date(now).toISOString())
   }
 
   async pardonBlob(digest: Digest): Promise<Pardon> {
     // The claim is a rename out of here: who finds nothing looks whether it went there.
-    if (await this.#unlink(layout.condemnedPath(digest))) return 'pardoned'
-    return (await this.#exists(layout.claimedPath(digest))) ? 'claimed' : 'unmarked'
+    if (await this.unlink(layout.condemnedPath(digest))) return 'pardoned'
+    return (await this.exists(layout.claimedPath(digest))) ? 'claimed' : 'unmarked'
   }
 
   async claimBlob(digest: Digest, now: number): Promise<Claim | undefined> {
@@ -299,7 +260,7 @@ export class DirectoryStore implements RegistryStore {
   }
 
   async releaseBlob(digest: Digest): Promise<void> {
-    await this.#unlink(layout.claimedPath(digest))
+    await this.unlink(layout.claimedPath(digest))
   }
 
   async *listCondemned(): AsyncIterable<CondemnedBlob> {
@@ -326,7 +287,7 @@ export class DirectoryStore implements RegistryStore {
     return join(this.#root, path)
   }
 
-  #exists(path: string): Promise<boolean> {
+  protected exists(path: string): Promise<boolean> {
     return absentAs(
       false,
       stat(this.#at(path)).then(() => true),
@@ -339,8 +300,9 @@ export class DirectoryStore implements RegistryStore {
   }
 
   /** A link's content never changes: there already is done already. */
-  async #link(path: string, digest: Digest): Promise<void> {
-    if (!(await this.#exists(path))) await this.#write(path, digest)
+  protected async link(folder: string, digest: Digest): Promise<void> {
+    const path = `${folder}/link`
+    if (!(await this.exists(path))) await this.#write(path, digest)
   }
 
   #write(path: string, content: string | Uint8Array): Promise<void> {
@@ -363,7 +325,7 @@ export class DirectoryStore implements RegistryStore {
     }
   }
 
-  async #unlink(path: string): Promise<boolean> {
+  protected async unlink(path: string): Promise<boolean> {
     const target = this.#at(path)
     try {
       await unlink(target)
@@ -386,11 +348,11 @@ export class DirectoryStore implements RegistryStore {
   }
 
   /** Digests of `FOLDER/sha256/HEX/link`. */
-  async *#links(folder: string): AsyncIterable<Digest> {
+  protected async *links(folder: string): AsyncIterable<Digest> {
     for (const algorithm of await this.#names(folder))
       for (const hex of await this.#names(`${folder}/${algorithm}`)) {
         const digest = layout.tryDigest(`${algorithm}:${hex}`)
-        if (digest !== undefined && (await this.#exists(`${folder}/${algorithm}/${hex}/link`))) yield digest
+        if (digest !== undefined && (await this.exists(`${folder}/${algorithm}/${hex}/link`))) yield digest
       }
   }
 }

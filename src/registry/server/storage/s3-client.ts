@@ -152,10 +152,19 @@ export class S3Client {
     } while (token !== undefined && token !== '')
   }
 
+  /** Throws not-found where the source is another version by now, or none. */
   async copy(from: S3Version, to: string): Promise<void> {
-    const headers = { ...this.#kind(), ...this.#source(from) }
-    await this.#expectXml(await this.#send('PUT', to, { headers }), to)
+    await this.#copyInto(from, to, this.#kind())
     failpoint('object.copied')
+  }
+
+  async #copyInto(from: S3Version, to: string, headers: Record<string, string>, query = ''): Promise<string> {
+    const response = await this.#send('PUT', to, { query, headers: { ...headers, ...this.#source(from) } })
+    if (response.status === 412 || response.status === 404) {
+      await response.body?.cancel()
+      throw new Failure('not-found', `${from.key} has changed`)
+    }
+    return await this.#expectXml(response, to)
   }
 
   /** Those that are under way, or that nobody will ever complete. */
@@ -189,7 +198,7 @@ export class S3Client {
     await response.body?.cancel()
   }
 
-  /** Makes one object of several parts; it appears as a whole. Each part but the last has at least 5 MiB. */
+  /** Makes one object of several parts; it appears as a whole. Throws as `copy`. Each part but the last has at least 5 MiB. */
   async assemble(key: string, parts: AsyncIterable<AssembledPart>): Promise<void> {
     const begun = await this.#send('POST', key, { query: 'uploads=', headers: this.#kind() })
     const id = element(await this.#expectXml(begun, key), 'UploadId')
@@ -218,8 +227,7 @@ export class S3Client {
   async #sendPart(key: string, upload: string, number: number, part: AssembledPart): Promise<string> {
     const query = `partNumber=${number}&uploadId=${upload}`
     if ('copy' in part) {
-      const headers = this.#source(part.copy)
-      const text = await this.#expectXml(await this.#send('PUT', key, { query, headers }), key)
+      const text = await this.#copyInto(part.copy, key, {}, query)
       return unescapeXml(element(text, 'ETag') ?? '')
     }
     const response = await this.#send('PUT', key, { query, body: Buffer.from(part.bytes) })

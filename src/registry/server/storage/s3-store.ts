@@ -11,6 +11,7 @@ import { KeyedMutex } from '../../../base/keyed-mutex.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { parseRepositoryName, parseTag, parseUploadId, type RepositoryName, type UploadId } from '../names.ts'
 import * as layout from './layout.ts'
+import { LinkedStore } from './linked-store.ts'
 import { S3Client, type S3Settings } from './s3-client.ts'
 import { withLease } from './s3-lease.ts'
 import { appendParts, joinParts, listParts, readParts, sizeOf } from './s3-uploads.ts'
@@ -21,12 +22,13 @@ const MARKER = '.repository'
 /** The object that an upload begins and ends with. */
 const startedAt = (name: RepositoryName, id: UploadId): string => `${layout.uploadPath(name, id)}/startedat`
 
-export class S3Store implements RegistryStore {
+export class S3Store extends LinkedStore implements RegistryStore {
   readonly #client: S3Client
   /** Of one node's requests one at a time asks for a lease. */
   readonly #exclusive = new KeyedMutex()
 
   constructor(settings: S3Settings) {
+    super()
     this.#client = new S3Client(settings)
   }
 
@@ -49,7 +51,7 @@ export class S3Store implements RegistryStore {
     }
     for (const name of await this.#repositories(['_uploads']))
       for await (const id of this.listUploads(name)) {
-        if (await this.#exists(startedAt(name, id))) continue
+        if (await this.exists(startedAt(name, id))) continue
         for await (const entry of this.#client.list(`${layout.uploadPath(name, id)}/`)) {
           if (!('key' in entry) || entry.modifiedAt >= before) continue
           await this.#client.remove(entry.key)
@@ -83,59 +85,22 @@ export class S3Store implements RegistryStore {
     }
   }
 
-  linkBlob(name: RepositoryName, digest: Digest): Promise<void> {
-    return this.#link(layout.layerPath(name, digest), digest)
-  }
-
-  isBlobLinked(name: RepositoryName, digest: Digest): Promise<boolean> {
-    return this.#exists(`${layout.layerPath(name, digest)}/link`)
-  }
-
-  unlinkBlob(name: RepositoryName, digest: Digest): Promise<boolean> {
-    return this.#unlink(`${layout.layerPath(name, digest)}/link`)
-  }
-
-  listBlobLinks(name: RepositoryName): AsyncIterable<Digest> {
-    return this.#links(layout.layersPath(name))
-  }
-
-  async linkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<void> {
+  override async linkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<void> {
     // A repository is one from its first manifest on, whatever becomes of that.
     const marker = `${layout.manifestsPath(name)}/${MARKER}`
-    if (!(await this.#exists(marker))) await this.#client.put(marker, name)
-    if (subject !== undefined) await this.#link(layout.referrerPath(name, subject, digest), digest)
-    await this.#link(layout.revisionPath(name, digest), digest)
-  }
-
-  isManifestLinked(name: RepositoryName, digest: Digest): Promise<boolean> {
-    return this.#exists(`${layout.revisionPath(name, digest)}/link`)
-  }
-
-  async unlinkManifest(name: RepositoryName, digest: Digest, subject?: Digest): Promise<boolean> {
-    const removed = await this.#unlink(`${layout.revisionPath(name, digest)}/link`)
-    if (subject !== undefined) await this.#unlink(`${layout.referrerPath(name, subject, digest)}/link`)
-    return removed
-  }
-
-  listManifests(name: RepositoryName): AsyncIterable<Digest> {
-    return this.#links(layout.revisionsPath(name))
-  }
-
-  async listReferrers(name: RepositoryName, subject: Digest): Promise<Digest[]> {
-    const found: Digest[] = []
-    for await (const digest of this.#links(layout.referrersPath(name, subject))) found.push(digest)
-    return found.sort()
+    if (!(await this.exists(marker))) await this.#client.put(marker, name)
+    await super.linkManifest(name, digest, subject)
   }
 
   async setTag(name: RepositoryName, tag: string, digest: Digest): Promise<void> {
-    await this.#link(layout.tagIndexPath(name, tag, digest), digest)
+    await this.link(layout.tagIndexPath(name, tag, digest), digest)
     await this.#client.put(layout.currentPath(name, tag), digest)
   }
 
   async createTag(name: RepositoryName, tag: string, digest: Digest): Promise<Digest | undefined> {
     if (!(await this.#client.put(layout.currentPath(name, tag), digest, { ifNoneMatch: '*' })))
       return (await this.readTag(name, tag)) ?? digest
-    await this.#link(layout.tagIndexPath(name, tag, digest), digest)
+    await this.link(layout.tagIndexPath(name, tag, digest), digest)
     return undefined
   }
 
@@ -145,7 +110,7 @@ export class S3Store implements RegistryStore {
   }
 
   async removeTag(name: RepositoryName, tag: string): Promise<boolean> {
-    const removed = await this.#unlink(layout.currentPath(name, tag))
+    const removed = await this.unlink(layout.currentPath(name, tag))
     for await (const key of this.#keys(`${layout.tagPath(name, tag)}/`)) await this.#client.remove(key)
     return removed
   }
@@ -205,13 +170,13 @@ export class S3Store implements RegistryStore {
     // Another node may be adding to the upload, or removing it, after which others' bytes could come to lie in the same places. Parts that
     // are listed before the upload is seen to be there still are those that were verified; their versions are what is put together.
     const parts = (await listParts(this.#client, name, id)).filter(({ offset }) => offset < size)
-    if (sizeOf(parts) !== size || !(await this.#exists(startedAt(name, id))))
+    if (sizeOf(parts) !== size || !(await this.exists(startedAt(name, id))))
       throw new Failure('not-found', `upload ${id} has changed`)
     await joinParts(this.#client, parts, layout.blobPath(digest))
   }
 
   async removeUpload(name: RepositoryName, id: UploadId): Promise<boolean> {
-    const removed = await this.#unlink(startedAt(name, id))
+    const removed = await this.unlink(startedAt(name, id))
     for await (const key of this.#keys(`${layout.uploadPath(name, id)}/`)) await this.#client.remove(key)
     return removed
   }
@@ -276,16 +241,16 @@ export class S3Store implements RegistryStore {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #exists(key: string): Promise<boolean> {
+  protected async exists(key: string): Promise<boolean> {
     return (await this.#client.head(key)) !== undefined
   }
 
-  async #link(folder: string, digest: Digest): Promise<void> {
-    if (!(await this.#exists(`${folder}/link`))) await this.#client.put(`${folder}/link`, digest)
+  protected async link(folder: string, digest: Digest): Promise<void> {
+    if (!(await this.exists(`${folder}/link`))) await this.#client.put(`${folder}/link`, digest)
   }
 
-  async #unlink(key: string): Promise<boolean> {
-    if (!(await this.#exists(key))) return false
+  protected async unlink(key: string): Promise<boolean> {
+    if (!(await this.exists(key))) return false
     await this.#client.remove(key)
     return true
   }
@@ -300,7 +265,7 @@ export class S3Store implements RegistryStore {
       if ('folder' in entry) yield entry.folder.slice(path.length + 1, -1)
   }
 
-  async *#links(path: string): AsyncIterable<Digest> {
+  protected async *links(path: string): AsyncIterable<Digest> {
     for await (const key of this.#keys(`${path}/`)) {
       const digest = layout.tryDigest(key.slice(path.length + 1, -'/link'.length).replace('/', ':'))
       if (digest !== undefined && key.endsWith('/link')) yield digest
