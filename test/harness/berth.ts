@@ -1,14 +1,17 @@
 // An engine under test: berthd with directories, socket and network of its own.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, openSync, readFileSync } from 'node:fs'
+import { existsSync, openSync, readFileSync, rmdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { BIN } from './root.ts'
+import { placesOfGroup } from './residue.ts'
 import { type CommandOptions, type CommandResult, eventually, must, run } from './command.ts'
 
 export interface TestEngine extends AsyncDisposable {
   directory: string
+  /** Where the control groups of its containers are, below each hierarchy's root. */
+  cgroupParent: string
   /** `unix://…` for DOCKER_HOST. */
   host: string
   socketPath: string
@@ -27,11 +30,19 @@ export interface TestEngine extends AsyncDisposable {
   log(): string
 }
 
+export interface EngineOptions {
+  args?: readonly string[]
+  directory?: string
+  env?: Record<string, string>
+  debug?: false
+  /** A place of its own, for tests that look for what is left: in the default one are the containers of every other engine of the machine. */
+  cgroups?: 'own'
+}
+
 /** Starts an engine and waits until it answers. Disposal removes its containers, stops it, deletes its directory. */
-export async function startEngine(
-  options: { args?: readonly string[]; directory?: string; env?: Record<string, string>; debug?: false } = {},
-): Promise<TestEngine> {
+export async function startEngine(options: EngineOptions = {}): Promise<TestEngine> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'berth-test-')))
+  const cgroupParent = options.cgroups === 'own' ? `berth-test-${basename(directory)}` : 'docker'
   const socketPath = `${directory}/engine.sock`
   const host = `unix://${socketPath}`
   const logFile = `${directory}/engine.log`
@@ -52,6 +63,7 @@ export async function startEngine(
       '-H',
       host,
       ...(options.debug === false ? [] : ['--debug']),
+      ...(options.cgroups === 'own' ? ['--cgroup-parent', `/${cgroupParent}`] : []),
     ]
     child = spawn(join(BIN, 'berthd'), [...args, ...(options.args ?? [])], {
       stdio: ['ignore', output, output],
@@ -73,6 +85,7 @@ export async function startEngine(
   }
   const engine: TestEngine = {
     directory,
+    cgroupParent,
     host,
     socketPath,
     docker,
@@ -95,6 +108,7 @@ export async function startEngine(
       const ids = await engine.berth(['ps', '-aq'])
       if (ids.stdout.trim() !== '') await engine.berth(['rm', '-f', '-v', ...ids.stdout.trim().split('\n')])
       await this.stop()
+      if (options.cgroups === 'own') removeGroups(cgroupParent)
       await rm(directory, { recursive: true, force: true })
     },
   }
@@ -103,6 +117,11 @@ export async function startEngine(
     throw error
   })
   return engine
+}
+
+/** A parent that an engine was told of stays when its containers have gone, as Docker's does; it must be empty. */
+function removeGroups(parent: string): void {
+  for (const path of placesOfGroup(parent)) rmdirSync(path)
 }
 
 export function isAlive(pid: number): boolean {

@@ -1,5 +1,5 @@
 // An engine with the one image that most tests need, and the registry that it came from.
-import { startEngine, type TestEngine } from './berth.ts'
+import { type EngineOptions, startEngine, type TestEngine } from './berth.ts'
 import { pushBusybox } from './images.ts'
 import { startRegistry, type TestRegistry } from './registry.ts'
 
@@ -10,7 +10,7 @@ export interface BusyboxEngine extends TestEngine {
 }
 
 /** Disposal ends both. */
-export async function startBusyboxEngine(options: Parameters<typeof startEngine>[0] = {}): Promise<BusyboxEngine> {
+export async function startBusyboxEngine(options: EngineOptions = {}): Promise<BusyboxEngine> {
   const engine = await startEngine(options)
   const registry = await startRegistry(`${engine.directory}/registry`)
   const image = `${registry.host}/busybox`

@@ -24,7 +24,7 @@ export async function listLeavings(engine: TestEngine): Promise<string[]> {
   const snapshots = await snapshotDirectories(engine)
   return [
     ...[...files, ...snapshots, ...(await metadata(engine)), ...(await elements())],
-    ...(await listResidue(engine.directory)),
+    ...(await listResidue(engine.directory, engine.cgroupParent)),
   ].sort()
 }
 

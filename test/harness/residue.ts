@@ -1,10 +1,20 @@
 // What the kernel holds of ours, as a list of words, so that a test can show that nothing was left behind.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
 import { must } from './command.ts'
 
-/** One line per thing: mounts, links, nft tables, cgroups, processes of our programs. `scope` selects mounts and processes by a directory's name in them. */
-export async function listResidue(scope: string): Promise<string[]> {
-  return [...mounts(scope), ...(await links()), ...(await tables()), ...cgroups(), ...processes(scope)].sort()
+/**
+ * One line per thing: mounts, links, nft tables, cgroups, processes of our programs. `scope` selects mounts and processes by a directory's name in them,
+ * `cgroupParent` the groups.
+ */
+export async function listResidue(scope: string, cgroupParent?: string): Promise<string[]> {
+  return [
+    ...mounts(scope),
+    ...(await links()),
+    ...(await tables()),
+    ...(cgroupParent === undefined ? [] : cgroups(cgroupParent)),
+    ...processes(scope),
+  ].sort()
 }
 
 function mounts(scope: string): string[] {
@@ -24,17 +34,23 @@ async function tables(): Promise<string[]> {
   return text === '' ? [] : text.split('\n').map((line) => `nft ${line}`)
 }
 
-function cgroups(): string[] {
-  const roots = ['memory', 'pids', 'freezer', 'devices', 'cpu', 'unified', 'systemd'].map(
-    (name) => `/sys/fs/cgroup/${name}/docker`,
+function cgroups(parent: string): string[] {
+  return placesOfGroup(parent).flatMap((root) =>
+    readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => `cgroup ${root}/${entry.name}`),
   )
-  return roots
-    .filter((root) => existsSync(root))
-    .flatMap((root) =>
-      readdirSync(root, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map((entry) => `cgroup ${root}/${entry.name}`),
-    )
+}
+
+/** Its directories: one in each hierarchy that has it. */
+export function placesOfGroup(name: string): string[] {
+  const hierarchies = ['', ...readdirSync('/sys/fs/cgroup')]
+  const places = hierarchies.map((hierarchy) => realOf(join('/sys/fs/cgroup', hierarchy, name)))
+  return [...new Set(places.filter((place) => place !== undefined))] // `cpu` and `cpuacct` may be one
+}
+
+function realOf(path: string): string | undefined {
+  return existsSync(path) ? realpathSync(path) : undefined
 }
 
 function processes(scope: string): string[] {

@@ -16,7 +16,7 @@ let image: string
 let rest: string[]
 
 before(async () => {
-  engine = await startBusyboxEngine()
+  engine = await startBusyboxEngine({ cgroups: 'own' })
   ;({ image } = engine)
   await engine.ok('run', '--rm', image, 'true')
   await makeInitLayer(engine, image)

@@ -12,7 +12,7 @@ const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 4)
 const DELAY_MS_MAX = 60
 
 before(async () => {
-  engine = await startBusyboxEngine()
+  engine = await startBusyboxEngine({ cgroups: 'own' })
   ;({ image } = engine)
 })
 

@@ -22,7 +22,7 @@ before(async () => {
   for (const name of ['data', 'exec', 'registry']) mkdirSync(join(directory, name))
   await must(['mount', '-t', 'tmpfs', '-o', 'size=48m', 'disk', join(directory, 'data')])
   await must(['mount', '-t', 'tmpfs', '-o', 'size=16m', 'disk', join(directory, 'exec')])
-  engine = await startEngine({ directory })
+  engine = await startEngine({ directory, cgroups: 'own' })
   registry = await startRegistry(join(directory, 'registry'))
   await pushBusybox(registry.host)
   image = `${registry.host}/busybox`

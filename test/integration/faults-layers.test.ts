@@ -20,7 +20,7 @@ const link = (name: string, target: string) => imageFile(name, { type: 'symlink'
 const hardlink = (name: string, target: string) => imageFile(name, { type: 'hardlink', linkName: byteString(target) })
 
 before(async () => {
-  engine = await startEngine()
+  engine = await startEngine({ cgroups: 'own' })
   registry = await startFakeRegistry()
   empty = await listLeavings(engine)
   secret = `${engine.directory}/secret`

@@ -19,7 +19,7 @@ let registry: FakeRegistry
 let empty: string[]
 
 before(async () => {
-  engine = await startEngine()
+  engine = await startEngine({ cgroups: 'own' })
   registry = await startFakeRegistry()
   empty = await listLeavings(engine)
 })

@@ -14,7 +14,7 @@ let image: string
 let rest: string[]
 
 before(async () => {
-  engine = await startBusyboxEngine()
+  engine = await startBusyboxEngine({ cgroups: 'own' })
   ;({ image } = engine)
   await makeInitLayer(engine, image)
   rest = await listLeavings(engine)

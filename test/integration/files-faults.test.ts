@@ -21,7 +21,7 @@ before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'berth-test-'))
   for (const name of ['data', 'exec', 'registry', 'files']) mkdirSync(join(directory, name))
   await must(['mount', '-t', 'tmpfs', '-o', 'size=64m', 'disk', join(directory, 'data')])
-  engine = await startEngine({ directory })
+  engine = await startEngine({ directory, cgroups: 'own' })
   registry = await startRegistry(join(directory, 'registry'))
   await pushBusybox(registry.host, 'busybox:latest', { Cmd: ['sleep', '1000'] })
   image = `${registry.host}/busybox`

@@ -33,7 +33,7 @@ before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'berth-test-'))
   for (const name of ['data', 'registry', 'layers']) mkdirSync(join(directory, name))
   await must(['mount', '-t', 'tmpfs', '-o', 'size=192m', 'disk', join(directory, 'data')])
-  engine = await startEngine({ directory, args: ['--max-download-attempts', '1'] })
+  engine = await startEngine({ directory, cgroups: 'own', args: ['--max-download-attempts', '1'] })
   registry = await startRegistry(join(directory, 'registry'))
   proxy = await startBlobProxy(registry.host)
   image = `${proxy.host}/big:1`

@@ -10,13 +10,13 @@ import { listResidue } from '../harness/residue.ts'
 
 test('mounts, namespaces, links, cgroups, tables and processes are as before', async () => {
   const empty = await listResidue('berth-test-')
-  const engine = await startEngine()
+  const engine = await startEngine({ cgroups: 'own' })
   const registry = await startRegistry(`${engine.directory}/registry`)
   try {
     await pushBusybox(registry.host)
     const image = `${registry.host}/busybox`
     await engine.ok('pull', image)
-    const idle = await listResidue(engine.directory)
+    const idle = await listResidue(engine.directory, engine.cgroupParent)
     const openFiles = () =>
       [engine.enginePid(), engine.containerdPid()].map((pid) => readdirSync(`/proc/${pid}/fd`).length)
     await engine.ok('run', '--rm', image, 'true')
@@ -35,7 +35,7 @@ test('mounts, namespaces, links, cgroups, tables and processes are as before', a
     }
     assert.equal(await engine.ok('ps', '-aq'), '')
     await eventually('the kernel holds what it held before', 5000, async () => {
-      const now = await listResidue(engine.directory)
+      const now = await listResidue(engine.directory, engine.cgroupParent)
       return (
         JSON.stringify(now) === JSON.stringify(idle) ||
         Promise.reject(new Error(now.filter((line) => !idle.includes(line)).join('\n')))

@@ -25,7 +25,7 @@ const runc = findProgram('runc')
 before(async () => {
   users = await coverUserFiles()
   const runtimes = runc === undefined ? [] : ['--add-runtime', `other=${runc}`]
-  engine = await startEngine({ args: ['--userns-remap', 'mapped', ...runtimes] })
+  engine = await startEngine({ args: ['--userns-remap', 'mapped', ...runtimes], cgroups: 'own' })
   registry = await startRegistry(`${engine.directory}/registry`)
   await pushCapable(registry.host)
   image = `${registry.host}/capable`

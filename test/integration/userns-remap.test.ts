@@ -20,7 +20,7 @@ let users: AsyncDisposable
 
 before(async () => {
   users = await coverUserFiles()
-  engine = await startBusyboxEngine({ args: ['--userns-remap', 'mapped'] })
+  engine = await startBusyboxEngine({ args: ['--userns-remap', 'mapped'], cgroups: 'own' })
   ;({ image } = engine)
   await makeInitLayer(engine, image)
   rest = await listLeavings(engine)
