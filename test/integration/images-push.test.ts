@@ -1,12 +1,13 @@
 // Pushes to Debian's registry: what dockerd pulls from there is the same image; words, marks and aux as Docker's clients want them.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { eventually, must, run } from '../harness/command.ts'
 import { type EnginePair, startEnginePair } from '../harness/engine-pair.ts'
 import { makeImageArchive } from '../harness/image-archive.ts'
@@ -338,6 +339,42 @@ test('a committed layer is plain until its first push, which compresses it once 
   const lines = await pushed(`${host}/committed/app`, 'tag=2')
   assert.equal(lines.filter(({ status }) => status === 'Pushed').length, 1)
   await ours('rm', 'writer', 'higher')
+})
+
+test('several committed layers are compressed at once, in their order and each into the bytes that it makes alone', async () => {
+  const COUNT = 5
+  const nameOf = (count: number) => (count === 0 ? 'two/layers:1' : `${host}/committed/layers:${count}`)
+  const name = nameOf(COUNT)
+  for (let at = 0; at < COUNT; at++) {
+    const file = join(directory, 'of-several')
+    writeFileSync(file, randomBytes(50_000 * (COUNT - at)).toString('hex')) // the first one takes longest
+    await ours('create', '--name', 'several', '--net', 'none', nameOf(at), '/x')
+    await ours('cp', file, `several:/written-${at}`)
+    await ours('commit', 'several', nameOf(at + 1))
+    await ours('rm', 'several')
+  }
+  const id = await idOf(ours, name)
+  const diffIds = JSON.parse(await ours('image', 'inspect', '-f', '{{json .RootFS.Layers}}', name)) as string[]
+  await ours('push', '-q', name)
+  const copied = join(directory, 'several')
+  await must([
+    'skopeo',
+    '--insecure-policy',
+    'copy',
+    '-q',
+    '--src-tls-verify=false',
+    `docker://${name}`,
+    `dir:${copied}`,
+  ])
+  const layers = (await layersOf(name)).slice(-COUNT)
+  for (const [at, { digest }] of layers.entries()) {
+    const packed = readFileSync(join(copied, digest.replace('sha256:', '')))
+    const plain = gunzipSync(packed)
+    assert.equal(`sha256:${createHash('sha256').update(plain).digest('hex')}`, diffIds.slice(-COUNT)[at])
+    assert.ok(gzipSync(plain).equals(packed))
+  }
+  await theirs('pull', '-q', name)
+  assert.equal(await idOf(theirs, name), id)
 })
 
 test('all tags of a committed image, one after the other and at once, are one image in the registry', async () => {

@@ -1,5 +1,6 @@
 // Layers that were committed here are kept as they are, and compressed when their image is sent anywhere for the first time
 // (docs/decisions/commit-layers.md).
+import { availableParallelism } from 'node:os'
 import { pipeline, Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import { KeyedMutex } from '../../base/keyed-mutex.ts'
@@ -7,6 +8,7 @@ import type { ContainerdClient } from '../../containerd/client/client.ts'
 import type { ArchiveBlobs } from '../../image/archive/import-archive.ts'
 import { UNCOMPRESSED_LABEL } from '../../image/archive/import-archive.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { parseJsonObject } from '../../oci/json-shape.ts'
 import { MEDIA_TYPE } from '../../oci/media-type.ts'
 import { MANIFEST_BYTES_MAX } from '../../oci/parse-manifest.ts'
@@ -76,18 +78,44 @@ async function packLayers(
   const { client } = lease
   const plain = await plainLayers(client, image)
   if (plain.size === 0) return image
-  const blobs = archiveBlobs(lease, signal)
-  const layers: Descriptor[] = []
-  for (const layer of image.layers)
-    layers.push(plain.has(layer) ? { ...layer, ...(await packed(blobs, layer)) } : layer)
+  const replaced = await packAll(lease, plain, signal)
+  const layers = image.layers.map((layer) => (plain.has(layer) ? { ...layer, ...replaced.get(layer.digest) } : layer))
   const document = parseJsonObject(await readBlob(client, image.target, MANIFEST_BYTES_MAX), 'manifest')
   const bytes = Buffer.from(JSON.stringify({ ...document, layers }))
-  const target = await blobs.write(image.target.mediaType, bytes)
+  const target = await archiveBlobs(lease, signal).write(image.target.mediaType, bytes)
   const manifest = { config: image.configDescriptor, layers }
   const repacked = imageContent({ target, descriptor: target, manifest, config: image.config })
   await labelContent(client, repacked)
   await engine.images.repack(image, repacked)
   return repacked
+}
+
+/** By the digests that they had; each once, and as many at a time as there are cores. The first that fails ends all. */
+async function packAll(
+  lease: Lease,
+  plain: ReadonlySet<Descriptor>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<Digest, Descriptor>> {
+  const waiting = new Map([...plain].map((layer) => [layer.digest, layer]))
+  const done = new Map<Digest, Descriptor>()
+  const failed = new AbortController()
+  const blobs = archiveBlobs(lease, AbortSignal.any([signal, failed.signal]))
+  const work = async () => {
+    for (const [digest, layer] of waiting) {
+      waiting.delete(digest)
+      done.set(digest, await packed(blobs, layer))
+    }
+  }
+  const workers = Array.from({ length: availableParallelism() }, work)
+  try {
+    await Promise.all(workers)
+  } catch (error) {
+    waiting.clear()
+    failed.abort()
+    await Promise.allSettled(workers) // nothing of them goes on under a lease that is about to end
+    throw error
+  }
+  return done
 }
 
 /** One that is here already is the one that can be pushed again; else the same layer makes the same bytes. */
