@@ -13,7 +13,7 @@ import { openContentSink } from '../../src/containerd/client/content-writer.ts'
 import { watchTaskEvents } from '../../src/containerd/client/watch-events.ts'
 import { packMessage } from '../../src/containerd/client/any.ts'
 import { type Containerd, openContainerd } from '../../src/containerd/open-containerd.ts'
-import { TaskOOMSchema } from '../../src/gen/events/task_pb.ts'
+import { TaskExitSchema, TaskOOMSchema } from '../../src/gen/events/task_pb.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { type GrpcServer, serveGrpc } from '../../src/wire/grpc/serve-grpc.ts'
 import { create } from '@bufbuild/protobuf'
@@ -240,6 +240,19 @@ test('events and calls find the daemon again after it was away, with all it knew
   assert.deepEqual(heard, ['subscribed', '/tasks/oom', 'subscribed', '/tasks/oom'])
   stopWatching.abort()
   await watching
+})
+
+test('who wants some topics is told of those alone', async () => {
+  const stopWatching = new AbortController()
+  const watching = watchTaskEvents(client, stopWatching.signal, { topics: ['/tasks/exit', '/tasks/paused'] })
+  assert.equal((await watching.next()).value?.topic, 'subscribed')
+  const oom = packMessage(TaskOOMSchema, create(TaskOOMSchema, { containerId: 'x' }))
+  const exit = packMessage(TaskExitSchema, create(TaskExitSchema, { containerId: 'x' }))
+  await client.events.publish({ topic: '/tasks/oom', event: oom })
+  await client.events.publish({ topic: '/tasks/exit', event: exit })
+  assert.equal((await watching.next()).value?.topic, '/tasks/exit')
+  stopWatching.abort()
+  await watching.return(undefined)
 })
 
 test('deleting an image collects what it alone held, and nothing that a lease holds', async () => {

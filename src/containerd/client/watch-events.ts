@@ -44,6 +44,8 @@ export type ContainerdEvent = { namespace: string; timeMs: number; timeNs: bigin
   | { topic: 'subscribed' }
 )
 
+export type TaskTopic = Exclude<ContainerdEvent['topic'], 'subscribed'>
+
 const SCHEMAS: Record<string, GenMessage<Message>> = {
   '/tasks/create': TaskCreateSchema,
   '/tasks/start': TaskStartSchema,
@@ -58,13 +60,14 @@ const SCHEMAS: Record<string, GenMessage<Message>> = {
 
 const RETRY_MS = 50
 
-/** Every task event of the client's namespace until the signal aborts. Other topics are left out. */
+/** Task events of the client's namespace until the signal aborts: those of `topics`, or all. What is left out costs nothing but containerd's look at its topic. */
 export async function* watchTaskEvents(
   client: ContainerdClient,
   signal: AbortSignal,
-  clock: Clock = systemClock,
+  { clock = systemClock, topics }: { clock?: Clock; topics?: readonly TaskTopic[] } = {},
 ): AsyncGenerator<ContainerdEvent> {
-  const filters = [`namespace==${client.namespace},topic~="^/tasks/"`]
+  const ofTopic = topics?.map((topic) => `topic==${JSON.stringify(topic)}`) ?? ['topic~="^/tasks/"']
+  const filters = ofTopic.map((filter) => `namespace==${client.namespace},${filter}`)
   while (!signal.aborted) {
     try {
       yield* follow(client, filters, signal, clock)

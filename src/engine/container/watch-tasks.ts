@@ -16,11 +16,14 @@ export async function watchTasks(
   signal: AbortSignal,
   onSubscribed: () => Promise<void>,
 ): Promise<void> {
-  for await (const event of watchTaskEvents(engine.containerd, signal, engine.clock)) {
+  for await (const event of watchTaskEvents(engine.containerd, signal, { clock: engine.clock, topics: HANDLED })) {
     if (event.topic === 'subscribed') await onSubscribed()
     else handleTaskEvent(engine, event)
   }
 }
+
+/** Everything else is the engine's own doing. */
+const HANDLED = ['/tasks/exit', '/tasks/oom'] as const
 
 /** Does not wait for what the event sets off: one container must not hold up the news of another. */
 function handleTaskEvent(
