@@ -5,8 +5,8 @@ import { readExitRecord } from '../../shim/read-exit-record.ts'
 import type { Task, TaskProcess } from './task.ts'
 import type { TaskHost } from './task-host.ts'
 
-/** The code of a process whose end nobody saw: what SIGKILL gives. */
-const UNSEEN_EXIT_CODE = 137
+/** What SIGKILL gives; also the code of a process whose end nobody saw. */
+const KILLED = 137
 
 /** For the exits of execs whose first process is gone; then it is told without them. */
 const EXECS_MS = 5_000
@@ -31,7 +31,7 @@ export async function settleWithoutShim(host: TaskHost, task: Task): Promise<voi
   for (const process of [...task.execs.values(), task.init]) {
     if (process.status.kind === 'stopped') continue
     const exit = await readExitRecord(task.bundle, process === task.init ? INIT_PROCESS : process.id)
-    recordExit(host, task, process, exit ?? { code: UNSEEN_EXIT_CODE, exitedAtNs: BigInt(Date.now()) * 1_000_000n })
+    recordExit(host, task, process, exit ?? { code: KILLED, exitedAtNs: BigInt(Date.now()) * 1_000_000n })
   }
 }
 
@@ -43,7 +43,8 @@ export function recordExit(host: TaskHost, task: Task, process: TaskProcess, exi
     void before.then(() => recordExit(host, task, process, exit))
     return
   }
-  tellOom(host, task)
+  // An exec that was not killed has not ended for want of memory.
+  if (process === task.init || exit.code === KILLED) tellOom(host, task)
   if (process === task.init) task.oomWatch?.close()
   process.settle(exit)
   host.publish(task.namespace, {

@@ -128,8 +128,9 @@ export class CgroupV1 implements Cgroup {
 
   execEntry({ subgroups = {} }: { subgroups?: Subgroups }): CgroupEntrance {
     const { groups, unified } = this.#subgroups(subgroups)
+    const isAsked = Object.keys(subgroups).length > 0 // else they are the container's own
     for (const directory of [...groups.map((group) => group.directory), ...(unified === undefined ? [] : [unified])])
-      if (!existsSync(directory) && Object.keys(subgroups).length > 0)
+      if (isAsked && !existsSync(directory))
         throw new Failure('not-found', `error adding pid to cgroups: open ${directory}: no such file or directory`)
     return this.#entrance(groups, unified)
   }

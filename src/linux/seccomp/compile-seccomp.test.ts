@@ -302,3 +302,18 @@ test('bad profiles are refused by name', () => {
   )
   compileSeccomp({ defaultAction: 'SCMP_ACT_ALLOW', architectures: ['SCMP_ARCH_PPC64LE'] }, { arch: 'x86_64' })
 })
+
+test('a section that was compiled before gives the same program to each who asks, for each architecture its own', () => {
+  const spec: SeccompSpec = {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [{ names: ['mount'], action: 'SCMP_ACT_ERRNO' }],
+  }
+  const first = compileSeccomp(spec, { arch: 'x86_64' })
+  const other = compileSeccomp(spec, { arch: 'aarch64' })
+  assert.notDeepEqual(other, first)
+  const again = compileSeccomp(spec, { arch: 'x86_64' })
+  assert.deepEqual(again, first)
+  again.fill(0) // it is the asker's own
+  assert.deepEqual(compileSeccomp(spec, { arch: 'x86_64' }), first)
+  assert.deepEqual(compileSeccomp(structuredClone(spec), { arch: 'x86_64' }), first)
+})

@@ -40,14 +40,25 @@ const FOREIGN_ABI =
  * and for a filter larger than the kernel takes.
  */
 export function compileSeccomp(spec: SeccompSpec, facts: { arch: 'x86_64' | 'aarch64' }): Uint8Array {
+  const own = bySpec.get(spec)
+  if (own?.arch === facts.arch) return own.program.slice()
+  const program = compileOnce(spec, facts)
+  bySpec.set(spec, { arch: facts.arch, program })
+  return program.slice()
+}
+
+/** Every exec of a container has the very section of its container, which nobody changes: to write it as a key costs more than the rest of a plan. */
+const bySpec = new WeakMap<SeccompSpec, { arch: string; program: Uint8Array }>()
+
+function compileOnce(spec: SeccompSpec, facts: { arch: 'x86_64' | 'aarch64' }): Uint8Array {
   const key = facts.arch + JSON.stringify(spec)
   const known = compiled.get(key)
-  if (known !== undefined) return known.slice()
+  if (known !== undefined) return known
   const program = compileProgram(spec, facts)
   const oldest = compiled.keys().next()
   if (compiled.size >= COMPILED_MAX && oldest.done !== true) compiled.delete(oldest.value)
   compiled.set(key, program)
-  return program.slice()
+  return program
 }
 
 /** Nearly all containers have the same profile, and starting one must not wait for it twice. */
