@@ -7,10 +7,11 @@ import { syncDirectory, syncFile } from '../../base/atomic-file.ts'
 import { parseDigest, splitDigest } from '../../oci/digest.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 
-/** To be run before the database takes in what was replayed. @param root the content store's. */
-export async function settleReplayedBlobs(metadata: MetadataStore, root: string): Promise<void> {
+/** To be run before the database takes in what was replayed. @param root the content store's. @returns `<namespace>/<digest>` of those that are gone. */
+export async function settleReplayedBlobs(metadata: MetadataStore, root: string): Promise<ReadonlySet<string>> {
   const records = metadata.bucket('content', { encode: (bytes: Uint8Array) => bytes, decode: (bytes) => bytes })
   const directories = new Set<string>()
+  const gone = new Set<string>()
   for (const key of metadata.newKeys('content')) {
     const { algorithm, hex } = splitDigest(parseDigest(key.slice(key.indexOf('/') + 1)))
     const path = join(root, 'blobs', algorithm, hex)
@@ -19,10 +20,12 @@ export async function settleReplayedBlobs(metadata: MetadataStore, root: string)
       directories.add(dirname(path))
     } else {
       records.remove(key)
+      gone.add(key)
       rmSync(path, { force: true })
     }
   }
   for (const directory of directories) await syncDirectory(directory)
+  return gone
 }
 
 async function isWhole(path: string, algorithm: string, hex: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import { syncDirectorySync } from '../../base/atomic-file.ts'
 import { isFailure, messageOf } from '../../base/failure.ts'
 import type { Log } from '../../base/log.ts'
 import { settleReplayedBlobs } from '../content/replayed-blobs.ts'
+import { settleReplayedImages } from '../images/replayed-images.ts'
 import { MetadataStore, writeDatabase } from '../metadata/metadata-store.ts'
 import { checkReadable } from './check-references.ts'
 import { loadRecords } from './load-records.ts'
@@ -25,7 +26,8 @@ export async function openMetadata(root: string, state: string, log: Log): Promi
     log.error('the metadata database is missing; it is built again from what is on disk', { path })
     await rebuild(root, state, log)
   }
-  const settle = (store: MetadataStore) => settleReplayedBlobs(store, join(root, 'content'))
+  const settle = async (store: MetadataStore) =>
+    settleReplayedImages(store, await settleReplayedBlobs(store, join(root, 'content')))
   try {
     return await MetadataStore.open(root, log, settle)
   } catch (error) {

@@ -186,6 +186,19 @@ export class MetadataStore {
     )
   }
 
+  /** Of records in a bucket that were made or changed, and that the database does not hold so yet. */
+  changedKeys(bucket: string): string[] {
+    const prefix = `${bucket}:`
+    return [...this.#pending].flatMap(([key, { value }]) =>
+      value !== undefined && key.startsWith(prefix) ? [key.slice(prefix.length)] : [],
+    )
+  }
+
+  /** As the database has it, before anybody was told of another: for `settle` of open alone. */
+  revert(bucket: string, key: string): void {
+    this.#pending.delete(`${bucket}:${key}`)
+  }
+
   /** `observe` hears of each record that is made or changed, as `<bucket>:<key>`, in the same turn; undefined ends it. There is one at a time. */
   setObserver(observe: ((key: string) => void) | undefined): void {
     this.#observer = observe
