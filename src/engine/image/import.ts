@@ -1,4 +1,6 @@
 // POST /images/create?fromSrc=: an image of one layer, out of the tar archive that the client sends or that a URL gives.
+import { inBatches } from '../../base/batches.ts'
+import { UndoStack } from '../../base/undo-stack.ts'
 import { BERTH_VERSION } from '../../api/versions.ts'
 import { formatRfc3339Nano } from '../../base/clock.ts'
 import { Failure } from '../../base/failure.ts'
@@ -11,7 +13,7 @@ import type { ApiRequest, ApiResponse } from '../http/route.ts'
 import { applyChanges } from './changes/apply-changes.ts'
 import { openUrl, parseUrl } from './open-url.ts'
 import { danglingName, recordNameOf } from './image-names.ts'
-import { takeLease } from './lease.ts'
+import { endLater, takeLease } from './lease.ts'
 import { answerWithProgress } from './progress-response.ts'
 import { layerMessage } from './progress-stream.ts'
 import { publishImageEvent } from './publish-image-event.ts'
@@ -32,7 +34,7 @@ export async function importImage(engine: Engine, request: ApiRequest): Promise<
     signal,
   }
   return await answerWithProgress(request, async (send) => {
-    let archive: AsyncIterable<Buffer> = request.raw
+    let archive: AsyncIterable<Buffer> = inBatches(request.raw)
     if (source !== '-') {
       const url = parseUrl(source)
       const { content, size } = await openUrl(url, signal)
@@ -57,7 +59,8 @@ interface ImportOptions {
 
 async function makeImage(engine: Engine, archive: AsyncIterable<Buffer>, options: ImportOptions): Promise<string> {
   const { reference, message, platform, config, signal } = options
-  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+  await using undo = new UndoStack()
+  const lease = undo.use(await takeLease(engine.containerd, engine.id, engine.clock.now()))
   const { descriptor, diffId } = await storeLayer(lease, archive, signal)
   const created = formatRfc3339Nano(engine.clock.now())
   const document = {
@@ -73,9 +76,11 @@ async function makeImage(engine: Engine, archive: AsyncIterable<Buffer>, options
   }
   const image = await storeImage(engine, lease, { config: document, layers: [descriptor], isDocker: false }, signal)
   await unpackImage(engine, lease, image, signal)
-  await engine.images.tag(image, reference === undefined ? danglingName(image.target.digest) : recordNameOf(reference))
+  const recordName = reference === undefined ? danglingName(image.target.digest) : recordNameOf(reference)
+  await engine.images.tag(image, recordName, lease.client)
   if (reference !== undefined) publishImageEvent(engine, 'tag', image.id, familiarReference(reference), image)
   publishImageEvent(engine, 'import', image.id, image.id, image)
+  endLater(engine, undo.release())
   return image.id
 }
 

@@ -1,9 +1,10 @@
 // Leases: what a pull brings in belongs to nobody until its image has a name, and must not be collected before.
 import { randomBytes } from 'node:crypto'
-import { isFailure } from '../../base/failure.ts'
+import { isFailure, messageOf } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { SNAPSHOTTER } from '../container/tasks.ts'
+import type { Engine } from '../engine.ts'
 
 export const OWNER_LABEL = 'berth.engine.lease'
 /** containerd drops a lease at this time, should this engine never come back. */
@@ -42,6 +43,16 @@ export async function takeLease(client: ContainerdClient, engineId: string, nowM
       await dropLease(client, id)
     },
   }
+}
+
+/**
+ * Behind the answer: to end a lease waits until what it held is on the disk. A pull that power loss takes within that time is as if it had never been
+ * (docs/decisions/metadata-journal.md).
+ */
+export function endLater(engine: Pick<Engine, 'phase' | 'log'>, scope: AsyncDisposable): void {
+  scope[Symbol.asyncDispose]().then(undefined, (error: unknown) => {
+    if (!engine.phase.isEnding) engine.log.warn('lease is not ended', { error: messageOf(error) })
+  })
 }
 
 /** Of a pull, load or the like that is under way in this process. */

@@ -1,6 +1,8 @@
 // POST /images/load: the images of an archive, Docker's or an OCI layout, compressed by whatever Docker takes.
+import { inBatches } from '../../base/batches.ts'
 import { Failure, messageOf } from '../../base/failure.ts'
 import { shortId } from '../../base/ids.ts'
+import { UndoStack } from '../../base/undo-stack.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { IMAGE_NAME, REF_NAME } from '../../image/archive/image-names.ts'
 import { importArchive } from '../../image/archive/import-archive.ts'
@@ -21,7 +23,7 @@ import type { ImageContent } from './image-store.ts'
 import { readImageTree, findPlatforms, type TreeNode, wholeManifests } from './image-tree.ts'
 import { labelContent, labelTree } from './label-content.ts'
 import type { UnpackProgress } from './layer-unpacker.ts'
-import { type Lease, takeLease } from './lease.ts'
+import { endLater, type Lease, takeLease } from './lease.ts'
 import { answerWithProgress, type SendProgress } from './progress-response.ts'
 import { errorMessage, layerMessage } from './progress-stream.ts'
 import { isImage } from './manifest-summaries.ts'
@@ -44,7 +46,7 @@ export async function loadImages(engine: Engine, request: ApiRequest): Promise<A
   const isQuiet = isTrue(request.query, 'quiet', true)
   return await answerWithProgress(request, async (send) => {
     try {
-      await load(engine, { platforms, isQuiet, version, signal, send }, request.raw)
+      await load(engine, { platforms, isQuiet, version, signal, send }, inBatches(request.raw))
     } catch (error) {
       send(errorMessage(version, messageOf(error)))
     }
@@ -53,7 +55,8 @@ export async function loadImages(engine: Engine, request: ApiRequest): Promise<A
 
 async function load(engine: Engine, options: Load, upload: AsyncIterable<Buffer>): Promise<void> {
   const { signal, platforms } = options
-  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
+  await using undo = new UndoStack()
+  const lease = undo.use(await takeLease(engine.containerd, engine.id, engine.clock.now()))
   const blobs = archiveBlobs(lease, signal)
   const index = await importArchive(decompressUpload(upload), blobs, { compressLayers: false, signal })
   const document = parseManifestOrIndex(await readBlob(lease.client, index, MANIFEST_BYTES_MAX), index.mediaType)
@@ -65,6 +68,7 @@ async function load(engine: Engine, options: Load, upload: AsyncIterable<Buffer>
     const loaded = await loadImage(engine, lease, options, entry)
     if (!loaded.hasPlatform) lacking.push(loaded.name)
   }
+  endLater(engine, undo.release())
   if (lacking.length > 0) throw withoutPlatform(lacking, platforms)
 }
 
@@ -87,7 +91,7 @@ async function loadImage(
     await unpackImage(engine, lease, each, options.signal, isQuiet ? undefined : loadingProgress(options, each))
   await labelTree(client, tree)
   for (const each of all) await labelContent(client, each)
-  await nameImage(engine, image, reference, send)
+  await nameImage(engine, lease, image, reference, send)
   publishImageEvent(engine, 'load', image.id, image.id, image)
   return { name, hasPlatform }
 }
@@ -148,6 +152,7 @@ const FIRST_BYTES = 32 * 1024
 
 async function nameImage(
   engine: Engine,
+  { client }: Lease,
   image: ImageContent,
   reference: Reference | undefined,
   send: SendProgress,
@@ -156,7 +161,7 @@ async function nameImage(
   const images = await engine.images.list()
   if (reference === undefined) {
     const isKept = images.some(({ id }) => id === image.id)
-    if (!isKept) await engine.images.tag(image, danglingName(image.target.digest))
+    if (!isKept) await engine.images.tag(image, danglingName(image.target.digest), client)
     return tell(`Loaded image ID: ${image.id}`)
   }
   const recordName = recordNameOf(reference)
@@ -164,7 +169,7 @@ async function nameImage(
   const name = familiarReference(reference)
   if (before !== undefined && before.id !== image.id)
     tell(`The image ${name} already exists, renaming the old one with ID ${before.id} to empty string`)
-  await engine.images.tag(image, recordName)
+  await engine.images.tag(image, recordName, client)
   tell(`Loaded image: ${name}`)
 }
 

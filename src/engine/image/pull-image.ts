@@ -1,6 +1,7 @@
 // The story of a pull, on the engine's side: a lease for what comes in, layers unpacked while others still arrive, then a name.
 import { statfs } from 'node:fs/promises'
 import { Failure } from '../../base/failure.ts'
+import { UndoStack } from '../../base/undo-stack.ts'
 import { uploadedBytes } from '../../containerd/client/content-writer.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { releaseMemorySoon } from '../../linux/release-memory.ts'
@@ -19,7 +20,7 @@ import type { ImageContent } from './image-store.ts'
 import { type BroughtContent, bringContent, dropKeptPulls } from './kept-pulls.ts'
 import { labelContent, labelSource } from './label-content.ts'
 import { LayerUnpacker } from './layer-unpacker.ts'
-import { type Lease, takeLease } from './lease.ts'
+import { endLater, type Lease, takeLease } from './lease.ts'
 import { publishImageEvent } from './publish-image-event.ts'
 import type { PullReporter } from './pull-progress.ts'
 import { imageContent } from './read-image.ts'
@@ -48,10 +49,13 @@ export async function pullImage(
 }
 
 async function pullLeased(engine: Engine, options: PullOptions): Promise<{ image: ImageContent; isNew: boolean }> {
-  await using lease = await takeLease(engine.containerd, engine.id, engine.clock.now())
-  await using brought = await bringContent(engine, recordNameOf(options.reference))
+  await using undo = new UndoStack()
+  const lease = undo.use(await takeLease(engine.containerd, engine.id, engine.clock.now()))
+  const brought = undo.use(await bringContent(engine, recordNameOf(options.reference)))
   try {
-    return await pullUnder(engine, options, lease, brought)
+    const pulled = await pullUnder(engine, options, lease, brought)
+    endLater(engine, undo.release())
+    return pulled
   } catch (error) {
     brought.failed(engine.phase.isLeaving ? new Failure('unavailable', 'the daemon is stopping') : firstOf(error))
     throw error
@@ -89,7 +93,7 @@ async function pullUnder(
   await unpacker.finish(pulled.layers, config)
   await labelContent(lease.client, image)
   await labelSource(lease.client, image.manifest.digest, reference)
-  await engine.images.tag(image, recordName)
+  await engine.images.tag(image, recordName, lease.client)
   publishImageEvent(engine, 'pull', familiarReference(reference), familiarName(reference), image)
   const isNew = before?.target.digest !== image.target.digest || before.manifest.digest !== image.manifest.digest
   return { image, isNew }

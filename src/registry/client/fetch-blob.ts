@@ -1,6 +1,7 @@
 // The bytes of a blob, proven while they flow; a cut connection is taken up again where it broke.
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { inBatches } from '../../base/batches.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -133,7 +134,7 @@ async function* whole(download: Download, response: IncomingMessage, offset: num
 
 async function* body({ clock }: Download, response: IncomingMessage): AsyncGenerator<Buffer> {
   try {
-    yield* paced(response, { clock })
+    yield* paced(inBatches(response), { clock })
   } catch (error) {
     if (isFailure(error)) throw error
     throw new Failure('unavailable', isEnd(error) ? 'unexpected EOF' : messageOf(error), { cause: error })
@@ -151,9 +152,8 @@ function isTransient(error: unknown): boolean {
   return isFailure(error, 'unavailable') && !(error instanceof Busy)
 }
 
-function damaged(descriptor: Descriptor, how: string): Failure {
-  return new Failure(
-    'data-loss',
-    `filesystem layer verification failed for digest ${descriptor.digest}: content ${how}`,
-  )
+/** What came is not what the descriptor says. */
+export function damaged(descriptor: Descriptor, how: string, cause?: unknown): Failure {
+  const text = `filesystem layer verification failed for digest ${descriptor.digest}: content ${how}`
+  return new Failure('data-loss', text, { cause })
 }

@@ -9,7 +9,7 @@ import { choosePlatform, formatPlatform } from '../../oci/parse-platform.ts'
 import { withDefaultTag } from '../../oci/parse-reference.ts'
 import type { Reference } from '../../oci/reference.ts'
 import { askEach } from './ask-each.ts'
-import { fetchBlob } from './fetch-blob.ts'
+import { damaged, fetchBlob } from './fetch-blob.ts'
 import { findRoot } from './find-root.ts'
 import type { PulledImage, PullImage, PullRequest } from './puller.ts'
 import type { RegistrySession } from './registry-session.ts'
@@ -164,13 +164,15 @@ async function fetchInto(
   onProgress: (doneBytes: number) => void,
 ): Promise<void> {
   const { sink, signal, maxDownloadAttempts: attemptsMax } = request
-  await askEach(sessions, signal, (session, hasAlternative) =>
-    sink.write(
-      blob,
-      (offset) => fetchBlob(session, blob, { signal, onProgress, offset, hasAlternative, attemptsMax }),
-      signal,
-    ),
-  )
+  const options = { signal, onProgress, attemptsMax, isProvenElsewhere: true }
+  await askEach(sessions, signal, async (session, hasAlternative) => {
+    try {
+      await sink.write(blob, (offset) => fetchBlob(session, blob, { ...options, offset, hasAlternative }), signal)
+    } catch (error) {
+      if (!isFailure(error, 'failed-precondition')) throw error
+      throw damaged(blob, 'does not have that digest', error)
+    }
+  })
 }
 
 async function store(request: PullRequest, { descriptor, bytes }: ResolvedManifest): Promise<void> {

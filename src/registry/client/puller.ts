@@ -16,7 +16,7 @@ export type BlobSource = AsyncIterable<Uint8Array> | ((offset: number) => AsyncI
 /** Where blobs go. Content store of containerd, over gRPC, in the engine. */
 export interface BlobSink {
   has(descriptor: Descriptor): Promise<boolean>
-  /** Stores the bytes; rejects if size or digest differ, and leaves nothing behind then. Success means "it is stored". */
+  /** Stores the bytes; rejects with `failed-precondition` if size or digest differ, and leaves nothing behind then. Success means "it is stored". */
   write(descriptor: Descriptor, source: BlobSource, signal: AbortSignal): Promise<void>
   /** Throws `resource-exhausted` where what is missing of these can't be stored, going by the sizes they claim; left out: that is seen when it happens. */
   makeRoom?(descriptors: readonly Descriptor[]): Promise<void>
