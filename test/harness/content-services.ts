@@ -16,8 +16,11 @@ import { NamespaceStore } from '../../src/containerd/namespaces/namespace-store.
 import { SandboxStore } from '../../src/containerd/sandboxes/sandbox-store.ts'
 import { createContentService } from '../../src/containerd/services/content.ts'
 import { createLeasesService } from '../../src/containerd/services/leases.ts'
+import { createVersionService } from '../../src/containerd/services/version.ts'
 import { Content } from '../../src/gen/services/content_pb.ts'
+import { Introspection } from '../../src/gen/services/introspection_pb.ts'
 import { Leases } from '../../src/gen/services/leases_pb.ts'
+import { Version } from '../../src/gen/services/version_pb.ts'
 import { GrpcRouter } from '../../src/wire/grpc/router.ts'
 
 export interface ContentServices extends AsyncDisposable {
@@ -33,7 +36,8 @@ export interface ContentServices extends AsyncDisposable {
   restart(): void
 }
 
-export async function openContentServices(): Promise<ContentServices> {
+/** @param isVisible the client is told where the store is, as one on the same host. */
+export async function openContentServices({ isVisible = true } = {}): Promise<ContentServices> {
   const root = mkdtempSync(join(tmpdir(), 'berth-content-'))
   const metadata = await MetadataStore.open(join(root, 'meta'))
   const events = new EventExchange()
@@ -62,7 +66,9 @@ export async function openContentServices(): Promise<ContentServices> {
     embedContainerd(
       new GrpcRouter()
         .service(Content, createContentService(content, collector))
-        .service(Leases, createLeasesService(leases, metadata, collector)),
+        .service(Leases, createLeasesService(leases, metadata, collector))
+        .service(Version, createVersionService())
+        .service(Introspection, { plugins: () => ({ plugins: isVisible ? [{ exports: { root } }] : [] }) }),
       'moby',
     )
   const content = openContent()

@@ -1,14 +1,21 @@
-// What is left of a blob whose writing broke off: gone on with where it is of the blob, thrown away where it is not.
+// What is left of a blob whose writing broke off: gone on with where it is of the blob, thrown away where it is not. Once with a store whose files the
+// writer sees, and once with one that has to be sent the bytes.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { eventually } from '../../../test/harness/command.ts'
 import { type ContentServices, openContentServices } from '../../../test/harness/content-services.ts'
 import { Failure } from '../../base/failure.ts'
+import { WriteAction } from '../../gen/services/content_pb.ts'
 import { digestOf } from '../../oci/digest.ts'
 import type { BlobSource } from '../../registry/client/puller.ts'
+import type { ContainerdClient } from './client.ts'
+import { ingestDirectoryIn } from './content-layout.ts'
 import { openContentSink, uploadedBytes } from './content-writer.ts'
+import { IN_PLACE } from './upload-bytes.ts'
 
 const BLOB = randomBytes(5_000_000)
 const DESCRIPTOR = { mediaType: 'x/y', digest: digestOf(BLOB), size: BLOB.length }
@@ -25,9 +32,11 @@ function restOf(bytes: Buffer, asked: number[], end = Number.POSITIVE_INFINITY):
 }
 
 async function withServices(work: (services: ContentServices) => Promise<void>): Promise<void> {
-  await using services = await openContentServices()
-  services.leases.create('moby', 'test', {})
-  await work(services)
+  for (const isVisible of [true, false]) {
+    await using services = await openContentServices({ isVisible })
+    services.leases.create('moby', 'test', {})
+    await work(services)
+  }
 }
 
 const sinkOf = ({ client }: ContentServices) => openContentSink(client.withLease('test'))
@@ -133,3 +142,97 @@ test('a source that can not go on is written from its beginning', () =>
     await sinkOf(services).write(DESCRIPTOR, plain, signal)
     assert.ok(await sinkOf(services).has(DESCRIPTOR))
   }))
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes
+}
+
+const REF = `blob-${DESCRIPTOR.digest}`
+const fileOf = ({ root }: ContentServices) => join(ingestDirectoryIn(root, 'moby', REF), 'data')
+
+type Request = Parameters<ContainerdClient['content']['write']>[0] extends AsyncIterable<infer R> ? R : never
+
+/** The client, and what it asks of Write on the way. */
+function watched({ client }: ContentServices, see: (request: Request) => void): ContainerdClient {
+  const write: ContainerdClient['content']['write'] = (requests, options) => {
+    const seen = async function* () {
+      for await (const request of requests) {
+        see(request)
+        yield request
+      }
+    }
+    return client.content.write(seen(), options)
+  }
+  return { ...client, content: { ...client.content, write } }
+}
+
+test('large blobs are written where the store keeps them, small ones are sent', async () => {
+  await using services = await openContentServices()
+  const sent: number[] = []
+  const sink = openContentSink(watched(services, ({ data }) => sent.push(data?.length ?? 0)))
+  await sink.write(DESCRIPTOR, restOf(BLOB, []), signal)
+  assert.ok(Math.max(...sent) === 0, String(sent))
+  const small = randomBytes(1000)
+  await sink.write({ mediaType: 'x/y', digest: digestOf(small), size: 1000 }, () => once(small), signal)
+  assert.equal(Math.max(...sent), 1000)
+})
+
+test('what nobody told of does not become part of a blob: neither behind its end, nor before it', async () => {
+  await using services = await openContentServices()
+  const more = () => appendFileSync(fileOf(services), 'more')
+  const sink = openContentSink(watched(services, ({ action }) => action === WriteAction.COMMIT && more()))
+  await sink.write(DESCRIPTOR, restOf(BLOB, []), signal)
+  assert.ok(readFileSync(services.content.blobPath(DESCRIPTOR.digest)).equals(BLOB))
+  // A writer that was killed may have appended when the store had looked already.
+  await services.content.delete('moby', DESCRIPTOR.digest)
+  const slow: BlobSource = async function* (offset) {
+    more()
+    yield BLOB.subarray(offset)
+  }
+  await openContentSink(services.client).write(DESCRIPTOR, slow, signal)
+  assert.ok(readFileSync(services.content.blobPath(DESCRIPTOR.digest)).equals(BLOB))
+})
+
+test('a store believes of a file only what is in it', async () => {
+  await using services = await openContentServices()
+  const claims = async function* (bytes: number, isTold = true) {
+    const common = { ref: REF, expected: DESCRIPTOR.digest, total: BigInt(BLOB.length) }
+    yield { ...common, action: WriteAction.STAT }
+    await setImmediate()
+    appendFileSync(fileOf(services), Buffer.alloc(bytes))
+    if (isTold) yield { ...common, action: WriteAction.WRITE, offset: BigInt(BLOB.length) }
+    yield { ...common, action: WriteAction.COMMIT, offset: BigInt(BLOB.length) }
+  }
+  const write = async (bytes: number, headers: Record<string, string>) => {
+    for await (const _ of services.client.content.write(claims(bytes), { headers }));
+  }
+  await assert.rejects(write(1000, IN_PLACE), { code: 'data-loss', message: /ends at 1000, not at 5000000/ })
+  await assert.rejects(write(BLOB.length - 1000, IN_PLACE), {
+    code: 'failed-precondition',
+    message: /unexpected commit digest/,
+  })
+  // Who does not say that it writes there itself has sent too little.
+  await assert.rejects(write(BLOB.length, {}), { code: 'out-of-range' })
+})
+
+test('bytes that come when a call is over are put nowhere', async () => {
+  await using services = await openContentServices()
+  services.leases.create('moby', 'test', {})
+  let goOn = (): void => {}
+  const waiting = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const stop = new AbortController()
+  const late: BlobSource = async function* () {
+    yield BLOB.subarray(0, 2_000_000)
+    await waiting
+    yield BLOB.subarray(2_000_000, 4_000_000)
+  }
+  const first = sinkOf(services).write(DESCRIPTOR, late, stop.signal)
+  await eventually('the first bytes', 5_000, () => existsSync(fileOf(services)) && statSync(fileOf(services)).size > 0)
+  stop.abort()
+  goOn()
+  await assert.rejects(first)
+  await sinkOf(services).write(DESCRIPTOR, restOf(BLOB, []), signal)
+  assert.ok(readFileSync(services.content.blobPath(DESCRIPTOR.digest)).equals(BLOB))
+})

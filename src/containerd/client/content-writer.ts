@@ -5,12 +5,11 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { BlobSink, BlobSource } from '../../registry/client/puller.ts'
 import type { ContainerdClient } from './client.ts'
+import { Gate, IN_PLACE, type UploadTarget, writesOf } from './upload-bytes.ts'
+import { openUploadFile } from './upload-file.ts'
 
 /** Of the names of our uploads. */
 export const UPLOAD_PREFIX = 'blob-'
-/** Data of one message. */
-const CHUNK_BYTES = 1 << 20
-
 export interface ContentSinkOptions {
   /** Labels that each blob gets; `gcRefLabels` of labels.ts where it refers to others. */
   labelsOf?: (descriptor: Descriptor) => Record<string, string>
@@ -104,20 +103,21 @@ async function writeBlob(
   source: BlobSource,
   signal: AbortSignal,
 ): Promise<void> {
-  const upload: Upload = { descriptor, labels, source, gate: new Gate(), startOffset: 0, hasBegun: false }
-  const { gate } = upload
+  const gate = new Gate()
+  const upload: Upload = { descriptor, labels, source, gate, startOffset: 0, hasBegun: false, isOver: false }
   void gate.opened.then((offset) => {
     if (offset !== undefined) uploading.add(descriptor.digest)
   })
   let last: WriteContentResponse | undefined
   try {
-    for await (const response of client.content.write(requestsOf(upload), { signal })) {
+    for await (const response of client.content.write(requestsOf(client, upload), { signal, headers: IN_PLACE })) {
       gate.open(Number(response.offset))
       last = response
     }
   } catch (error) {
     throw upload.broken?.error ?? asWrongRest(upload, error)
   } finally {
+    upload.isOver = true
     gate.open(undefined)
     if ((await gate.opened) !== undefined) uploading.delete(descriptor.digest)
   }
@@ -135,6 +135,8 @@ interface Upload {
   startOffset: number
   /** The lock is ours. */
   hasBegun: boolean
+  /** The call has ended, however. */
+  isOver: boolean
   /** What the source threw. */
   broken?: { error: unknown }
 }
@@ -147,7 +149,7 @@ function asWrongRest({ startOffset, hasBegun }: Upload, error: unknown): unknown
   return isOtherSize || isOtherContent ? new WrongRest(error) : error
 }
 
-async function* requestsOf(upload: Upload) {
+async function* requestsOf(client: ContainerdClient, upload: Upload) {
   const { descriptor, labels, source, gate } = upload
   const { digest: expected, size } = descriptor
   const common = { ref: uploadRef(expected), expected, total: BigInt(size) }
@@ -158,53 +160,21 @@ async function* requestsOf(upload: Upload) {
   // A write at 0 starts an upload over that is of no use.
   upload.startOffset = typeof source === 'function' && there <= size ? there : 0
   let offset = upload.startOffset
+  const target: UploadTarget = {
+    offset,
+    openFile: async () => (there > offset ? undefined : await openUploadFile(client, common.ref, offset)),
+    isOver: () => upload.isOver,
+  }
   try {
-    for await (const data of inChunks(typeof source === 'function' ? source(offset) : source)) {
-      yield { ...common, action: WriteAction.WRITE, offset: BigInt(offset), data }
-      offset += data.length
+    for await (const write of writesOf(typeof source === 'function' ? source(offset) : source, target)) {
+      yield { ...common, action: WriteAction.WRITE, ...write.message }
+      offset = write.end
     }
   } catch (error) {
     upload.broken = { error }
     return
   }
   yield { ...common, action: WriteAction.COMMIT, offset: BigInt(offset), labels }
-}
-
-/** Pieces that fit into a message, not many more than are needed. What came before the source breaks comes before its error. */
-export async function* inChunks(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let held: Uint8Array[] = []
-  let size = 0
-  let broken: { error: unknown } | undefined
-  try {
-    for await (const data of source) {
-      held.push(data)
-      size += data.length
-      if (size < CHUNK_BYTES) continue
-      const joined = held.length === 1 ? held[0]! : Buffer.concat(held, size)
-      held = []
-      size = 0
-      for (let at = 0; at < joined.length; at += MESSAGE_DATA_MAX) yield joined.subarray(at, at + MESSAGE_DATA_MAX)
-    }
-  } catch (error) {
-    broken = { error }
-  }
-  if (size > 0) yield Buffer.concat(held, size)
-  if (broken !== undefined) throw broken.error
-}
-
-/** Well below the largest message. */
-const MESSAGE_DATA_MAX = 8 << 20
-
-class Gate {
-  #open: (offset: number | undefined) => void = () => {}
-  /** Where the first answer says that the upload stands; undefined where the call ended without one. */
-  readonly opened = new Promise<number | undefined>((resolve) => {
-    this.#open = resolve
-  })
-
-  open(offset: number | undefined): void {
-    this.#open(offset)
-  }
 }
 
 async function readBlob(client: ContainerdClient, descriptor: Descriptor, sizeMax: number): Promise<Uint8Array> {

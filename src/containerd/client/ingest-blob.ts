@@ -4,7 +4,9 @@ import { Failure, isFailure } from '../../base/failure.ts'
 import { WriteAction, type WriteContentResponse } from '../../gen/services/content_pb.ts'
 import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
 import type { ContainerdClient } from './client.ts'
-import { inChunks, UPLOAD_PREFIX } from './content-writer.ts'
+import { UPLOAD_PREFIX } from './content-writer.ts'
+import { Gate, IN_PLACE, type UploadTarget, writesOf } from './upload-bytes.ts'
+import { openUploadFile } from './upload-file.ts'
 
 export interface IngestOptions {
   /** Bytes of another digest are refused. */
@@ -26,11 +28,19 @@ export async function ingestBlob(
   let size = 0
   let digest: Digest | undefined
   let broken: unknown
+  const gate = new Gate()
+  let isOver = false
+  const target: UploadTarget = {
+    offset: 0,
+    // The file is there once the store has answered anything.
+    openFile: async () => ((await gate.opened) === undefined ? undefined : await openUploadFile(client, ref, 0)),
+    isOver: () => isOver,
+  }
   async function* requests() {
-    for await (const data of inChunks(watched())) {
-      hash?.update(data)
-      yield { ref, action: WriteAction.WRITE, offset: BigInt(size), data }
-      size += data.length
+    yield { ref, action: WriteAction.STAT }
+    for await (const write of writesOf(watched(), target)) {
+      yield { ref, action: WriteAction.WRITE, ...write.message }
+      size = write.end
     }
     if (hash === undefined) {
       // It has hashed them all: to do so here too would only take time.
@@ -48,7 +58,10 @@ export async function ingestBlob(
   /** What the source fails with is told as it is, whatever the call makes of it. */
   async function* watched(): AsyncGenerator<Uint8Array> {
     try {
-      yield* source
+      for await (const data of source) {
+        hash?.update(data)
+        yield data
+      }
     } catch (error) {
       broken = error
       throw error
@@ -56,8 +69,9 @@ export async function ingestBlob(
   }
   let last: WriteContentResponse | undefined
   try {
-    for await (const response of client.content.write(requests(), { signal })) {
-      if (response.action === WriteAction.STAT) stated.tell(parseDigest(response.digest))
+    for await (const response of client.content.write(requests(), { signal, headers: IN_PLACE })) {
+      if (last !== undefined && response.action === WriteAction.STAT) stated.tell(parseDigest(response.digest))
+      gate.open(Number(response.offset))
       last = response
     }
     if (digest === undefined || last?.action !== WriteAction.COMMIT)
@@ -68,6 +82,8 @@ export async function ingestBlob(
     if (digest !== undefined && isFailure(error, 'already-exists')) return { digest, size }
     throw broken ?? error
   } finally {
+    isOver = true
+    gate.open(undefined)
     stated.tell(undefined)
   }
 }

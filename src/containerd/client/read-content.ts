@@ -1,8 +1,8 @@
 // The bytes of a blob. A content store that is a directory of this host is read there: by gRPC each byte goes through two processes and a socket.
 import { type FileHandle, open } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type Digest, splitDigest } from '../../oci/digest.ts'
+import type { Digest } from '../../oci/digest.ts'
 import type { ContainerdClient } from './client.ts'
+import { blobPathIn } from './content-layout.ts'
 
 /** Of one piece, at most. */
 const PIECE_BYTES = 1 << 20
@@ -42,8 +42,7 @@ async function openBlob(client: ContainerdClient, digest: Digest): Promise<FileH
   const { info } = await client.content.info({ digest })
   const directory = await client.contentDirectory()
   if (directory === undefined) return undefined
-  const { algorithm, hex } = splitDigest(digest)
-  const file = await open(join(directory, 'blobs', algorithm, hex), 'r').catch(() => undefined)
+  const file = await open(blobPathIn(directory, digest), 'r').catch(() => undefined)
   if (file === undefined) return undefined
   if (BigInt((await file.stat()).size) === info?.size) return file
   await file.close()

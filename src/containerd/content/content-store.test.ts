@@ -20,7 +20,7 @@ import { LeaseStore } from '../leases/lease-store.ts'
 import { MetadataStore } from '../metadata/metadata-store.ts'
 import { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { ContentStore } from './content-store.ts'
-import { ingestDirectory } from './ingest.ts'
+import { ingestDirectoryIn } from '../client/content-layout.ts'
 
 const HELLO = Buffer.from('hello')
 const DIGEST = digestOf(HELLO)
@@ -188,9 +188,9 @@ test('an upload whose end a crash came into has its bytes again, or is over wher
     assert.deepEqual(readdirSync(join(root, 'ingest')), [])
 
     // Killed after the record.
-    mkdirSync(ingestDirectory(root, 'a', 'cut'))
+    mkdirSync(ingestDirectoryIn(root, 'a', 'cut'))
     const record = { namespace: 'a', ref: 'cut', startedAtMs: Date.now(), totalBytes: 5, expected: DIGEST }
-    writeFileSync(join(ingestDirectory(root, 'a', 'cut'), 'record.json'), JSON.stringify(record))
+    writeFileSync(join(ingestDirectoryIn(root, 'a', 'cut'), 'record.json'), JSON.stringify(record))
     await store.sweep(60_000)
     assert.deepEqual(readdirSync(join(root, 'ingest')), [])
     assert.deepEqual(readdirSync(join(root, 'blobs/sha256')), [DIGEST.slice(7)])

@@ -1,7 +1,4 @@
-// Blobs by digest, and the ingests that become blobs.
-//
-//   <root>/blobs/<algorithm>/<hex>           whole and verified, mode 0444
-//   <root>/ingest/<hash>/{data,record.json}  on its way; the hash is of namespace and ref
+// Blobs by digest, and the ingests that become blobs. Where both are: client/content-layout.ts.
 //
 // What a lease holds is on the disk when the lease ends, or something is waited for that was done without one; before, it costs nobody a wait. A record
 // is never on the disk without its bytes: these are written back before the database takes the record in, and what only the journal tells
@@ -30,6 +27,7 @@ import { Slices } from '../../base/slices.ts'
 import { ContentCreateSchema, ContentDeleteSchema } from '../../gen/events/content_pb.ts'
 import { type Info, InfoSchema, type Status } from '../../gen/services/content_pb.ts'
 import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
+import { blobPathIn, ingestDirectoryIn } from '../client/content-layout.ts'
 import { type EventExchange, timestampNow } from '../events/event-exchange.ts'
 import { lookupIn, parseFilters } from '../filters/parse-filter.ts'
 import type { LeaseStore } from '../leases/lease-store.ts'
@@ -38,7 +36,7 @@ import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { UnsyncedBlobs } from './unsynced-blobs.ts'
-import { dataMovedAs, Ingest, ingestDirectory, listIngests, moveDataBack, readIngestStatus } from './ingest.ts'
+import { dataMovedAs, Ingest, listIngests, moveDataBack, readIngestStatus } from './ingest.ts'
 import { failpoint } from '../failpoints.ts'
 
 export interface ContentStoreDeps {
@@ -81,8 +79,7 @@ export class ContentStore {
 
   /** Where a blob's bytes are; the file is there while some namespace has the blob. */
   blobPath(digest: Digest): string {
-    const { algorithm, hex } = splitDigest(digest)
-    return join(this.#root, 'blobs', algorithm, hex)
+    return blobPathIn(this.#root, digest)
   }
 
   find(namespace: string, digest: Digest): Info | undefined {
@@ -191,7 +188,7 @@ export class ContentStore {
     if (ref === '') throw new Failure('invalid-argument', 'first message must have a reference: invalid argument')
     if (request.leaseId !== undefined) this.#deps.leases.require(namespace, request.leaseId)
     if (expected !== undefined) await this.#refuseExisting(request, expected)
-    const directory = ingestDirectory(this.#root, namespace, ref)
+    const directory = ingestDirectoryIn(this.#root, namespace, ref)
     const lockedSince = this.#locks.get(directory)
     if (lockedSince !== undefined) {
       const seconds = Math.round((Date.now() - lockedSince) / 1000)
@@ -244,7 +241,7 @@ export class ContentStore {
   }
 
   findStatus(namespace: string, ref: string): Status | undefined {
-    return readIngestStatus(ingestDirectory(this.#root, namespace, ref))?.status
+    return readIngestStatus(ingestDirectoryIn(this.#root, namespace, ref))?.status
   }
 
   status(namespace: string, ref: string): Status {
@@ -263,7 +260,7 @@ export class ContentStore {
 
   /** Throws away an upload that nobody is writing. */
   async abort(namespace: string, ref: string): Promise<void> {
-    const directory = ingestDirectory(this.#root, namespace, ref)
+    const directory = ingestDirectoryIn(this.#root, namespace, ref)
     if (readIngestStatus(directory) === undefined) throw new Failure('not-found', `ref ${ref}: not found`)
     if (this.#locks.has(directory)) throw new Failure('unavailable', `ref ${ref} locked: unavailable`)
     await rm(directory, { recursive: true, force: true })

@@ -31,10 +31,8 @@ interface IngestRecord {
   expected: string
 }
 
-/** Refs are anything a client likes; the directory's name gives none of it to the file system. */
-export function ingestDirectory(root: string, namespace: string, ref: string): string {
-  return join(root, 'ingest', createHash('sha256').update(`${namespace}\0${ref}`).digest('hex'))
-}
+/** Read back at a time. */
+const PIECE_BYTES = 1 << 20
 
 export class Ingest {
   readonly request: WriteRequest
@@ -48,6 +46,8 @@ export class Ingest {
   /** Of what somebody else has written and hashed. */
   #known: Digest | undefined
   #isClosed = false
+  /** Of what is read back; there once something is. */
+  #piece: Buffer | undefined
 
   private constructor(
     directory: string,
@@ -77,7 +77,7 @@ export class Ingest {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
-    const file = await open(path, 'a', 0o600)
+    const file = await open(path, 'a+', 0o600)
     failpoint('ingest.opened')
     return new Ingest(directory, request, { file, record, hash, size, release })
   }
@@ -121,6 +121,20 @@ export class Ingest {
     this.#updatedAtMs = Date.now()
   }
 
+  /** The client has appended to the file itself, up to there; what nobody told of is behind it. Throws `data-loss` where it has not. */
+  async takeAppended(end: number): Promise<void> {
+    this.#piece ??= Buffer.allocUnsafeSlow(PIECE_BYTES)
+    while (this.#size < end) {
+      const { bytesRead } = await this.#file.read(this.#piece, 0, Math.min(PIECE_BYTES, end - this.#size), this.#size)
+      if (bytesRead === 0)
+        throw new Failure('data-loss', `${JSON.stringify(this.request.ref)} ends at ${this.#size}, not at ${end}`)
+      this.#hash.update(this.#piece.subarray(0, bytesRead))
+      failpoint('ingest.written')
+      this.#size += bytesRead
+    }
+    this.#updatedAtMs = Date.now()
+  }
+
   /** Where a thread of ours may write in this one's place, from the start; `wrote` is to follow, and in between nothing else. */
   get output(): number {
     return this.#file.fd
@@ -151,6 +165,8 @@ export class Ingest {
         'failed-precondition',
         `${JSON.stringify(ref)} failed size validation: ${this.#size} != ${wantedSize}: failed precondition`,
       )
+    // No more than what was hashed becomes a blob.
+    if (this.#piece !== undefined && (await this.#file.stat()).size > this.#size) await this.#file.truncate(this.#size)
     const digest = await this.#digestAs(wanted)
     if (wanted !== undefined && wanted !== digest) {
       await this.truncate()

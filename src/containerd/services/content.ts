@@ -12,6 +12,7 @@ import {
 } from '../../gen/services/content_pb.ts'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import type { ServiceHandlers } from '../../wire/grpc/service.ts'
+import { IN_PLACE_HEADER } from '../client/upload-file.ts'
 import type { ContentStore } from '../content/content-store.ts'
 import type { Ingest } from '../content/ingest.ts'
 import type { CollectScheduler } from '../gc/collect-scheduler.ts'
@@ -53,6 +54,7 @@ export function createContentService(
     listStatuses: ({ filters }, context) => ({ statuses: content.listStatuses(namespaceOf(context), filters) }),
     async *write(requests, context) {
       const namespace = namespaceOf(context)
+      const isInPlace = context.headers[IN_PLACE_HEADER] !== undefined
       let ingest: Ingest | undefined
       try {
         for await (const request of requests) {
@@ -63,7 +65,7 @@ export function createContentService(
             expected: expectedOf(request),
             leaseId: leaseOf(context),
           })
-          yield await applyWrite(content, ingest, request)
+          yield await applyWrite(content, ingest, request, isInPlace)
           if (request.action === WriteAction.COMMIT) return
         }
       } finally {
@@ -81,12 +83,13 @@ async function applyWrite(
   content: ContentStore,
   ingest: Ingest,
   request: WriteContentRequest,
+  isInPlace: boolean,
 ): Promise<WriteContentResponse> {
   if (request.ref !== '' && request.ref !== ingest.request.ref)
     throw new Failure('invalid-argument', 'ref cannot change within a write: invalid argument')
   let offset = ingest.sizeBytes
   let digest: Digest | undefined
-  if (request.action !== WriteAction.STAT) offset = await takeData(ingest, request)
+  if (request.action !== WriteAction.STAT) offset = await takeData(ingest, request, isInPlace)
   if (request.action === WriteAction.COMMIT)
     digest = await content.commit(ingest, {
       sizeBytes: toCount(request.total),
@@ -103,9 +106,13 @@ async function applyWrite(
   })
 }
 
-/** Writes continue where the upload stands, or start it over at 0. */
-async function takeData(ingest: Ingest, request: WriteContentRequest): Promise<number> {
+/** Writes continue where the upload stands, or start it over at 0. @param isInPlace what has no data tells how far it was appended to the file. */
+async function takeData(ingest: Ingest, request: WriteContentRequest, isInPlace: boolean): Promise<number> {
   const at = toCount(request.offset)
+  if (isInPlace && request.data.length === 0 && at > ingest.sizeBytes) {
+    await ingest.takeAppended(at)
+    return at
+  }
   if (at > 0 && at !== ingest.sizeBytes)
     throw new Failure('out-of-range', `write @${at} must occur at current offset ${ingest.sizeBytes}: out of range`)
   if (at === 0 && ingest.sizeBytes > 0) await ingest.truncate()

@@ -1,7 +1,9 @@
 // A blob as it comes from another engine, from where an earlier attempt has stopped.
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
-import { inChunks, uploadRef } from '../../containerd/client/content-writer.ts'
+import { uploadRef } from '../../containerd/client/content-writer.ts'
+import { Gate, IN_PLACE, type UploadTarget, writesOf } from '../../containerd/client/upload-bytes.ts'
+import { openUploadFile } from '../../containerd/client/upload-file.ts'
 import { WriteAction, type WriteContentResponse } from '../../gen/services/content_pb.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 
@@ -21,18 +23,34 @@ export async function receiveBlob(
   const bounded = atMost(source, size - offset, () => {
     isWrong = true
   })
+  const gate = new Gate()
+  let isOver = false
   async function* requests() {
+    yield { ...common, action: WriteAction.STAT }
+    const there = await gate.opened
+    if (there === undefined) return
+    if (offset > 0 && there !== offset)
+      throw new Failure('out-of-range', `write @${offset} must occur at current offset ${there}`)
     let at = offset
-    for await (const data of inChunks(bounded)) {
-      yield { ...common, action: WriteAction.WRITE, offset: BigInt(at), data }
-      at += data.length
+    const target: UploadTarget = {
+      offset,
+      // What is there and was not gone on with is thrown away by the first message.
+      openFile: async () => (there > offset ? undefined : await openUploadFile(client, common.ref, offset)),
+      isOver: () => isOver,
+    }
+    for await (const write of writesOf(bounded, target)) {
+      yield { ...common, action: WriteAction.WRITE, ...write.message }
+      at = write.end
     }
     if (at < size) throw new Failure('aborted', `content ${digest}: ${at} of ${size} bytes came`)
     yield { ...common, action: WriteAction.COMMIT, offset: BigInt(at) }
   }
   let last: WriteContentResponse | undefined
   try {
-    for await (const response of client.content.write(requests(), { signal })) last = response
+    for await (const response of client.content.write(requests(), { signal, headers: IN_PLACE })) {
+      gate.open(Number(response.offset))
+      last = response
+    }
   } catch (error) {
     if (isWrong) {
       await client.content.abort({ ref: common.ref }).catch(() => {})
@@ -45,6 +63,9 @@ export async function receiveBlob(
     if (isFailure(error, 'failed-precondition'))
       throw new Failure('invalid-argument', messageOf(error), { cause: error })
     throw error
+  } finally {
+    isOver = true
+    gate.open(undefined)
   }
   if (last?.action !== WriteAction.COMMIT)
     throw new Failure('data-loss', `content ${digest}: the upload was not committed`)
