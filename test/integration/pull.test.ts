@@ -37,7 +37,7 @@ class MemorySink implements BlobSink {
     for await (const part of typeof source === 'function' ? source(0) : source) parts.push(Buffer.from(part))
     const bytes = Buffer.concat(parts)
     if (bytes.length !== descriptor.size || digestOf(bytes) !== descriptor.digest)
-      throw new Failure('data-loss', 'sink: unexpected content')
+      throw new Failure('failed-precondition', 'sink: unexpected content')
     this.blobs.set(descriptor.digest, bytes)
     this.types.set(descriptor.digest, descriptor.mediaType)
   }
