@@ -294,3 +294,44 @@ test('a first event is told at once, and those that follow it in the same turn t
   tag(events, 'd')
   assert.equal((await stream(events, { since: '1', until: '1000.9' })).lines.length, 4)
 })
+
+test('followers of every pace get each event once and in order, however events come', async () => {
+  const COUNT = 400
+  for (let seed = 1; seed <= 25; seed++) {
+    const random = randomFrom(seed)
+    const events = new EventLog(clock)
+    const stop = new AbortController()
+    const seen: number[][] = [[], [], []]
+    const pause = () => (random() < 0.5 ? turn() : Promise.resolve())
+    const followed = seen.map((numbers, index) =>
+      events.follow(
+        0,
+        (page) => {
+          numbers.push(...page.map(({ seq }) => seq))
+          return random() < index * 0.4 ? pause().then(() => {}) : undefined
+        },
+        stop.signal,
+      ),
+    )
+    for (let told = 0; told < COUNT; told++) {
+      tag(events, 'a')
+      if (random() < 0.3) await pause()
+    }
+    const isDone = () => seen.every((numbers) => numbers.length >= COUNT)
+    for (let turns = 0; !isDone() && turns < 10_000; turns++) await turn()
+    stop.abort()
+    await Promise.all(followed)
+    const all = Array.from({ length: COUNT }, (_, index) => index + 1)
+    assert.deepEqual(seen, [all, all, all], `seed ${seed}`)
+    assert.equal(events.listenerCount, 0)
+  }
+})
+
+/** Numbers from 0 to 1 that are the same for the same seed (a linear congruential generator). */
+function randomFrom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
