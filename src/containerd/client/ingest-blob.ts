@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { Failure, isFailure } from '../../base/failure.ts'
 import { WriteAction, type WriteContentResponse } from '../../gen/services/content_pb.ts'
 import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
+import { abortUpload } from './abort-upload.ts'
 import type { ContainerdClient } from './client.ts'
 import { UPLOAD_PREFIX } from './content-writer.ts'
 import { Gate, IN_PLACE, type UploadTarget, writesOf } from './upload-bytes.ts'
@@ -78,7 +79,8 @@ export async function ingestBlob(
       throw new Failure('data-loss', 'content: the upload was not committed')
     return { digest, size }
   } catch (error) {
-    await client.content.abort({ ref }).catch(() => {}) // it may not even have begun; what is left is swept at the next start
+    isOver = true
+    await abortUpload(client, ref)
     if (digest !== undefined && isFailure(error, 'already-exists')) return { digest, size }
     throw broken ?? error
   } finally {

@@ -1,8 +1,8 @@
 // What a pull brings in belongs to a lease of its own, which stays when the line was cut or somebody died, so that the next pull of the same name goes on
 // where it broke off. It lists whole blobs and uploads; docs/decisions/resumed-pulls.md says what goes when.
 import { randomBytes } from 'node:crypto'
-import { systemClock } from '../../base/clock.ts'
 import { isFailure } from '../../base/failure.ts'
+import { abortUpload } from '../../containerd/client/abort-upload.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { isUploading, openContentSink, UPLOAD_PREFIX, uploadRef } from '../../containerd/client/content-writer.ts'
 import type { Lease as LeaseMessage } from '../../gen/services/leases_pb.ts'
@@ -21,8 +21,6 @@ import { dropLease, EXPIRE_LABEL, OWNER_LABEL } from './lease.ts'
 
 /** The name under which the image was to be stored. */
 const PULL_LABEL = 'berth.engine.pull'
-const ABORT_ATTEMPTS = 50
-const ABORT_RETRY_MS = 20
 
 type KeepingEngine = Pick<Engine, 'containerd' | 'id' | 'clock'>
 
@@ -70,7 +68,7 @@ export async function bringContent(engine: KeepingEngine, recordName: string): P
       const id = await lease?.catch(() => undefined)
       if (id === undefined) return
       try {
-        for (const ref of small) await abortUpload(containerd, ref)
+        for (const ref of small) await dropUpload(containerd, ref)
         // What it held is collected with the pull's other lease, which ends now.
         if (!isCut(failure)) await dropPull(containerd, id, unfinished, false)
       } catch (error) {
@@ -150,22 +148,13 @@ async function adopt(client: ContainerdClient, id: string, from: string): Promis
 
 /** With its uploads, unless another pull is at one of them now. */
 async function dropPull(client: ContainerdClient, id: string, uploads: Iterable<string>, sync = true): Promise<void> {
-  for (const ref of uploads) await abortUpload(client, ref)
+  for (const ref of uploads) await dropUpload(client, ref)
   await dropLease(client, id, sync)
 }
 
-/** The original containerd gives an upload's lock up a moment after its stream has broken. */
-async function abortUpload(client: ContainerdClient, ref: string): Promise<void> {
+async function dropUpload(client: ContainerdClient, ref: string): Promise<void> {
   const digest = ref.slice(UPLOAD_PREFIX.length) as Digest
-  for (let attempt = 0; attempt < ABORT_ATTEMPTS && !isUploading(digest); attempt++) {
-    try {
-      await client.content.abort({ ref })
-      return
-    } catch (error) {
-      if (isFailure(error, 'not-found')) return
-      await systemClock.sleep(ABORT_RETRY_MS)
-    }
-  }
+  await abortUpload(client, ref, () => isUploading(digest))
 }
 
 async function resourcesOf(client: ContainerdClient, id: string): Promise<{ blobs: string[]; uploads: string[] }> {

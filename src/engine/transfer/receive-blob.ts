@@ -1,5 +1,6 @@
 // A blob as it comes from another engine, from where an earlier attempt has stopped.
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import { abortUpload } from '../../containerd/client/abort-upload.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { uploadRef } from '../../containerd/client/content-writer.ts'
 import { Gate, IN_PLACE, type UploadTarget, writesOf } from '../../containerd/client/upload-bytes.ts'
@@ -53,7 +54,7 @@ export async function receiveBlob(
     }
   } catch (error) {
     if (isWrong) {
-      await client.content.abort({ ref: common.ref }).catch(() => {})
+      await abortUpload(client, common.ref)
       throw new Failure('invalid-argument', `content ${digest} is larger than ${size} bytes`)
     }
     if (isFailure(error, 'already-exists')) return
