@@ -38,7 +38,7 @@ class FakeContent {
             blobs.set(expected, Buffer.concat(parts))
             uploads.delete(ref)
           }
-          yield { action, digest: action === WriteAction.STAT ? digestOf(Buffer.concat(parts)) : '' }
+          yield { action, offset: 0n, digest: action === WriteAction.STAT ? digestOf(Buffer.concat(parts)) : '' }
         }
       },
       abort: async ({ ref }: { ref: string }) => {
@@ -53,7 +53,7 @@ class FakeContent {
       },
     }
     return {
-      client: { content } as unknown as ContainerdClient,
+      client: { content, contentDirectory: async () => undefined } as unknown as ContainerdClient,
       holdContent: async (digest) => void held.add(digest),
       holdSnapshot: async () => {},
       [Symbol.asyncDispose]: async () => {},

@@ -216,7 +216,7 @@ test('a server that drips is given up, though it is never silent', () =>
       return true
     }
     try {
-      const { came, error } = await winding(clock, 5000, () => download(registry.host, { clock }))
+      const { came, error } = await winding(clock, 500, () => download(registry.host, { clock }))
       assert.match(
         String(error),
         /context deadline exceeded \(Client\.Timeout or context cancellation while reading body\)/,
