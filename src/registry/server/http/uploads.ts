@@ -1,5 +1,6 @@
 // Uploads of blobs: at once, streamed, in chunks, gone on with after a break, or mounted from another repository.
 import type { IncomingMessage } from 'node:http'
+import { inBatches } from '../../../base/batches.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { ApiError } from '../api-error.ts'
 import {
@@ -23,7 +24,7 @@ export async function startUpload(exchange: Exchange): Promise<void> {
   const wanted = digestFrom(digest)
   const id = await beginUpload(registry, name)
   try {
-    await receiveBytes(registry, { name, id }, 0, bodyOf(request))
+    await receiveBytes(registry, { name, id }, 0, inBatches(request))
     pushed(exchange, wanted, await finishUpload(registry, { name, id }, wanted))
   } catch (error) {
     await cancelUpload(registry, name, id).catch(() => {}) // its client has no address to go on with
@@ -50,7 +51,7 @@ async function mounted(exchange: Exchange, name: RepositoryName): Promise<boolea
 export async function patchUpload(exchange: Exchange): Promise<void> {
   const { registry, request } = exchange
   const [name, id] = [repositoryOf(exchange), uploadOf(exchange)]
-  const size = await receiveBytes(registry, { name, id }, chunkOffset(request), bodyOf(request))
+  const size = await receiveBytes(registry, { name, id }, chunkOffset(request), inBatches(request))
   answerProgress(exchange, name, id, size, 202)
 }
 
@@ -60,7 +61,7 @@ export async function putUpload(exchange: Exchange): Promise<void> {
   const text = url.searchParams.get('digest')
   if (text === null) throw new ApiError('DIGEST_INVALID', { message: 'digest missing' })
   const digest = digestFrom(text)
-  await receiveBytes(registry, { name, id }, chunkOffset(request), bodyOf(request))
+  await receiveBytes(registry, { name, id }, chunkOffset(request), inBatches(request))
   pushed(exchange, digest, await finishUpload(registry, { name, id }, digest))
   answerCreated(exchange, name, digest)
 }
@@ -83,10 +84,6 @@ function chunkOffset({ headers }: IncomingMessage): number | undefined {
   const length = headers['content-length']
   if (length !== undefined && Number(length) !== range.end - range.start + 1) throw new ApiError('SIZE_INVALID')
   return range.start
-}
-
-async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
-  for await (const part of request) yield part as Buffer
 }
 
 function pushed(exchange: Exchange, digest: Digest, size: number): void {
