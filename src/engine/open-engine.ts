@@ -43,6 +43,7 @@ import { leaveKernel } from './leave-kernel.ts'
 import { networkHandlers } from './network/handlers.ts'
 import { debugHandlers } from './debug/handlers.ts'
 import { EngineMetrics } from './metrics/engine-metrics.ts'
+import { holdAnswers } from './events/hold-answers.ts'
 import { type ObservedHandlers, observeHandlers } from './metrics/observe-handlers.ts'
 import { DOCKER_DIRECTORIES } from './plugin/plugin-place.ts'
 import { openPluginRegistry, type PluginRegistry } from './plugin/plugin-registry.ts'
@@ -148,7 +149,7 @@ function allHandlers(engine: Engine): ObservedHandlers {
     ...execHandlers(engine),
     ...fileHandlers(engine),
   }
-  const observed = observeHandlers(nouns, engine.metrics)
+  const observed = observeHandlers(holdAnswers(nouns, engine.events), engine.metrics)
   return { ...observed, handlers: { ...observed.handlers, ...debugHandlers(observed.listCalls) } }
 }
 

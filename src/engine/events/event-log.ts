@@ -43,6 +43,9 @@ export class EventLog {
   #writtenSeq: number
   /** Events came in this turn of the event loop, or in the one before: more are waited for until it turns. */
   #isBusy = false
+  /** Who wants to be told when the events of this turn are written. */
+  #turn: Promise<void> | undefined
+  #endTurn: () => void = () => {}
   /** What followers who have seen everything else were given: all of them the same, so that its text is made once. */
   #page: Page | undefined
   readonly #waiting = new Set<() => void>()
@@ -80,6 +83,16 @@ export class EventLog {
       this.#forgetOldest()
     if (this.#unwritten.length === 0 && !this.#isBusy) queueMicrotask(() => this.#flush())
     this.#unwritten.push(event)
+  }
+
+  /** Resolves when the journal has all that was published; undefined where it has. */
+  written(): Promise<void> | undefined {
+    if (!this.#isBusy) this.#flush()
+    if (this.#unwritten.length === 0) return undefined
+    this.#turn ??= new Promise((resolve) => {
+      this.#endTurn = resolve
+    })
+    return this.#turn
   }
 
   /** The number of the last event. */
@@ -204,6 +217,8 @@ export class EventLog {
     this.#unwritten = []
     this.#journal?.append(events)
     this.#writtenSeq = last.seq
+    this.#turn = undefined
+    this.#endTurn()
     this.#beBusy()
     for (const wake of [...this.#waiting]) wake()
   }
