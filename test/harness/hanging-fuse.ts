@@ -1,6 +1,9 @@
 // A FUSE file system that answers nothing: whoever looks into it waits for ever. Mounted in a process's mount namespace.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { startEngine, type TestEngine } from './berth.ts'
+import { must } from './command.ts'
+import { makeBusyboxTree } from './images.ts'
 
 const PROGRAM = `
 import ctypes, os, sys, time
@@ -32,4 +35,15 @@ export async function mountHangingFuse(pid: number, path: string): Promise<Async
       await ended
     },
   }
+}
+
+/** An engine with an image `busybox` and two containers of it that go on, `hung` and `well`. */
+export async function startTwoContainers(): Promise<TestEngine> {
+  const engine = await startEngine()
+  const tree = `${engine.directory}/tree`
+  await makeBusyboxTree(tree)
+  await must(['sh', '-c', 'tar -C "$0" -c . | docker import - busybox', tree], { env: { DOCKER_HOST: engine.host } })
+  for (const name of ['hung', 'well'])
+    await engine.ok('run', '-d', '--name', name, '--net', 'none', 'busybox', 'sleep', '100000')
+  return engine
 }

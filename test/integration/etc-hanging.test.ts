@@ -4,10 +4,9 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { request } from 'node:http'
 import { after, before, test } from 'node:test'
-import { startEngine, type TestEngine } from '../harness/berth.ts'
+import type { TestEngine } from '../harness/berth.ts'
 import { eventually, must } from '../harness/command.ts'
-import { mountHangingFuse } from '../harness/hanging-fuse.ts'
-import { makeBusyboxTree } from '../harness/images.ts'
+import { mountHangingFuse, startTwoContainers } from '../harness/hanging-fuse.ts'
 
 const skip = !existsSync('/dev/fuse') && 'the kernel has no FUSE'
 const LIMIT_MS = 120_000
@@ -19,14 +18,9 @@ let hanging: string
 
 before(async () => {
   if (skip !== false) return
-  engine = await startEngine()
-  const tree = `${engine.directory}/tree`
-  await makeBusyboxTree(tree)
-  await must(['sh', '-c', 'tar -C "$0" -c . | docker import - busybox', tree], { env: { DOCKER_HOST: engine.host } })
+  engine = await startTwoContainers()
   hanging = `${engine.directory}/hanging`
   host = await mountHangingFuse(process.pid, hanging)
-  for (const name of ['hung', 'well'])
-    await engine.ok('run', '-d', '--name', name, '--net', 'none', 'busybox', 'sleep', '100000')
 })
 
 after(async () => {

@@ -6,10 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { FilesThreads } from '../../src/engine/files/files-threads.ts'
-import { isAlive, startEngine, type TestEngine } from '../harness/berth.ts'
+import { isAlive, type TestEngine } from '../harness/berth.ts'
 import { eventually, must } from '../harness/command.ts'
-import { mountHangingFuse } from '../harness/hanging-fuse.ts'
-import { makeBusyboxTree } from '../harness/images.ts'
+import { mountHangingFuse, startTwoContainers } from '../harness/hanging-fuse.ts'
 
 const skip = !existsSync('/dev/fuse') && 'the kernel has no FUSE'
 const HANGING = 24
@@ -19,12 +18,7 @@ const clients: ChildProcess[] = []
 
 before(async () => {
   if (skip !== false) return
-  engine = await startEngine()
-  const tree = `${engine.directory}/tree`
-  await makeBusyboxTree(tree)
-  await must(['sh', '-c', 'tar -C "$0" -c . | docker import - busybox', tree], { env: { DOCKER_HOST: engine.host } })
-  for (const name of ['hung', 'well'])
-    await engine.ok('run', '-d', '--name', name, '--net', 'none', 'busybox', 'sleep', '100000')
+  engine = await startTwoContainers()
   fuse = await mountHangingFuse(Number(await engine.ok('inspect', '-f', '{{.State.Pid}}', 'hung')), '/mnt')
 })
 

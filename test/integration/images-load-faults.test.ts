@@ -77,6 +77,15 @@ describe('half an archive', () => {
   })
 })
 
+test('an engine that is killed at its answer has the image, and holds nothing when that goes', async () => {
+  await engine.ok('load', '-i', join(directory, 'image.tar'))
+  await engine.killEngine()
+  await engine.start()
+  assert.match(await engine.ok('images', '--format', '{{.Repository}}:{{.Tag}}'), /^half:1$/m)
+  await engine.ok('rmi', 'half:1')
+  await eventually('nothing is left', 60_000, isEmpty)
+})
+
 describe('an archive of several platforms', () => {
   let image: PlatformImage
   let archive: string

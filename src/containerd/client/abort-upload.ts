@@ -7,7 +7,8 @@ const ATTEMPTS = 50
 const RETRY_MS = 20
 
 /**
- * A containerd gives an upload's lock up a moment after its stream has broken. What can't be thrown away (containerd is not there) is swept at its next start.
+ * A containerd gives an upload's lock up a moment after its stream has broken. What can't be thrown away, since containerd is not there, is swept
+ * at its next start; what is gone is.
  * @param isWanted somebody writes it again.
  */
 export async function abortUpload(client: ContainerdClient, ref: string, isWanted = () => false): Promise<void> {
@@ -16,7 +17,7 @@ export async function abortUpload(client: ContainerdClient, ref: string, isWante
       await client.content.abort({ ref })
       return
     } catch (error) {
-      if (isFailure(error, 'not-found')) return
+      if (!isFailure(error, 'unavailable') || !error.message.includes('locked')) return
       await systemClock.sleep(RETRY_MS)
     }
   }

@@ -5,8 +5,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { BlobSink, BlobSource } from '../../registry/client/puller.ts'
 import type { ContainerdClient } from './client.ts'
-import { Gate, IN_PLACE, type UploadTarget, writesOf } from './upload-bytes.ts'
-import { openUploadFile } from './upload-file.ts'
+import { IN_PLACE, UploadCall, writesOf } from './upload-bytes.ts'
 
 /** Of the names of our uploads. */
 export const UPLOAD_PREFIX = 'blob-'
@@ -103,23 +102,22 @@ async function writeBlob(
   source: BlobSource,
   signal: AbortSignal,
 ): Promise<void> {
-  const gate = new Gate()
-  const upload: Upload = { descriptor, labels, source, gate, startOffset: 0, hasBegun: false, isOver: false }
-  void gate.opened.then((offset) => {
+  const call = new UploadCall()
+  const upload: Upload = { descriptor, labels, source, call, startOffset: 0, hasBegun: false }
+  void call.begun.then((offset) => {
     if (offset !== undefined) uploading.add(descriptor.digest)
   })
   let last: WriteContentResponse | undefined
   try {
     for await (const response of client.content.write(requestsOf(client, upload), { signal, headers: IN_PLACE })) {
-      gate.open(Number(response.offset))
+      call.answered(response.offset)
       last = response
     }
   } catch (error) {
     throw upload.broken?.error ?? asWrongRest(upload, error)
   } finally {
-    upload.isOver = true
-    gate.open(undefined)
-    if ((await gate.opened) !== undefined) uploading.delete(descriptor.digest)
+    call.end()
+    if ((await call.begun) !== undefined) uploading.delete(descriptor.digest)
   }
   if (upload.broken !== undefined) throw upload.broken.error
   if (last?.action !== WriteAction.COMMIT)
@@ -130,13 +128,11 @@ interface Upload {
   descriptor: Descriptor
   labels: Record<string, string>
   source: BlobSource
-  gate: Gate
+  call: UploadCall
   /** Bytes that were there. */
   startOffset: number
   /** The lock is ours. */
   hasBegun: boolean
-  /** The call has ended, however. */
-  isOver: boolean
   /** What the source threw. */
   broken?: { error: unknown }
 }
@@ -150,23 +146,19 @@ function asWrongRest({ startOffset, hasBegun }: Upload, error: unknown): unknown
 }
 
 async function* requestsOf(client: ContainerdClient, upload: Upload) {
-  const { descriptor, labels, source, gate } = upload
+  const { descriptor, labels, source, call } = upload
   const { digest: expected, size } = descriptor
   const common = { ref: uploadRef(expected), expected, total: BigInt(size) }
   yield { ...common, action: WriteAction.STAT }
-  const there = await gate.opened
+  const there = await call.begun
   if (there === undefined) return // the lock is not ours: no byte of the source is taken
   upload.hasBegun = true
   // A write at 0 starts an upload over that is of no use.
   upload.startOffset = typeof source === 'function' && there <= size ? there : 0
   let offset = upload.startOffset
-  const target: UploadTarget = {
-    offset,
-    openFile: async () => (there > offset ? undefined : await openUploadFile(client, common.ref, offset)),
-    isOver: () => upload.isOver,
-  }
   try {
-    for await (const write of writesOf(typeof source === 'function' ? source(offset) : source, target)) {
+    const bytes = typeof source === 'function' ? source(offset) : source
+    for await (const write of writesOf(bytes, { client, call, ref: common.ref, offset })) {
       yield { ...common, action: WriteAction.WRITE, ...write.message }
       offset = write.end
     }

@@ -6,8 +6,7 @@ import { type Digest, parseDigest, splitDigest } from '../../oci/digest.ts'
 import { abortUpload } from './abort-upload.ts'
 import type { ContainerdClient } from './client.ts'
 import { UPLOAD_PREFIX } from './content-writer.ts'
-import { Gate, IN_PLACE, type UploadTarget, writesOf } from './upload-bytes.ts'
-import { openUploadFile } from './upload-file.ts'
+import { IN_PLACE, UploadCall, writesOf } from './upload-bytes.ts'
 
 export interface IngestOptions {
   /** Bytes of another digest are refused. */
@@ -29,17 +28,10 @@ export async function ingestBlob(
   let size = 0
   let digest: Digest | undefined
   let broken: unknown
-  const gate = new Gate()
-  let isOver = false
-  const target: UploadTarget = {
-    offset: 0,
-    // The file is there once the store has answered anything.
-    openFile: async () => ((await gate.opened) === undefined ? undefined : await openUploadFile(client, ref, 0)),
-    isOver: () => isOver,
-  }
+  const call = new UploadCall()
   async function* requests() {
     yield { ref, action: WriteAction.STAT }
-    for await (const write of writesOf(watched(), target)) {
+    for await (const write of writesOf(watched(), { client, call, ref, offset: 0 })) {
       yield { ref, action: WriteAction.WRITE, ...write.message }
       size = write.end
     }
@@ -72,20 +64,19 @@ export async function ingestBlob(
   try {
     for await (const response of client.content.write(requests(), { signal, headers: IN_PLACE })) {
       if (last !== undefined && response.action === WriteAction.STAT) stated.tell(parseDigest(response.digest))
-      gate.open(Number(response.offset))
+      call.answered(response.offset)
       last = response
     }
     if (digest === undefined || last?.action !== WriteAction.COMMIT)
       throw new Failure('data-loss', 'content: the upload was not committed')
     return { digest, size }
   } catch (error) {
-    isOver = true
+    call.end()
     await abortUpload(client, ref)
     if (digest !== undefined && isFailure(error, 'already-exists')) return { digest, size }
     throw broken ?? error
   } finally {
-    isOver = true
-    gate.open(undefined)
+    call.end()
     stated.tell(undefined)
   }
 }

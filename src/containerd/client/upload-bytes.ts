@@ -1,5 +1,6 @@
 // What a call of Write says of an upload's bytes: the bytes themselves, or how far they are in the upload's file.
-import { IN_PLACE_HEADER, type UploadFile } from './upload-file.ts'
+import type { ContainerdClient } from './client.ts'
+import { IN_PLACE_HEADER, openUploadFile, type UploadFile } from './upload-file.ts'
 
 /** Of one message, or one write to the upload's file. */
 const CHUNK_BYTES = 1 << 20
@@ -13,13 +14,37 @@ const PIECES_MAX = 1024
 /** Of calls of Write whose bytes are told by `writesOf`. */
 export const IN_PLACE: Readonly<Record<string, string>> = { [IN_PLACE_HEADER]: '1' }
 
+/** What those who send a call of Write and those who hear its answers know of each other. */
+export class UploadCall {
+  #tell: (offset: number | undefined) => void = () => {}
+  #isOver = false
+  /** Where the first answer says that the upload stands, whose lock is the caller's then; undefined where the call ended without one. */
+  readonly begun = new Promise<number | undefined>((resolve) => {
+    this.#tell = resolve
+  })
+
+  /** Nothing is put into the upload's file any more. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** @param offset of an answer. */
+  answered(offset: bigint): void {
+    this.#tell(Number(offset))
+  }
+
+  end(): void {
+    this.#isOver = true
+    this.#tell(undefined)
+  }
+}
+
 export interface UploadTarget {
-  /** Where the upload stands. */
+  client: ContainerdClient
+  call: UploadCall
+  ref: string
+  /** Where its bytes are to go on. */
   offset: number
-  /** Asked before the first byte, where there is a message full at least. */
-  openFile(): Promise<UploadFile | undefined>
-  /** The call has ended: nothing is put into the file any more. */
-  isOver(): boolean
 }
 
 /**
@@ -28,9 +53,9 @@ export interface UploadTarget {
  */
 export async function* writesOf(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  target: UploadTarget,
+  { client, call, ref, offset }: UploadTarget,
 ): AsyncGenerator<{ message: { offset: bigint; data?: Uint8Array }; end: number }> {
-  let at = target.offset
+  let at = offset
   let told = at
   let isFirst = true
   let file: UploadFile | undefined
@@ -40,12 +65,13 @@ export async function* writesOf(
     return { message: { offset: BigInt(at) }, end: at }
   }
   try {
-    for await (const { pieces, size, error } of gathered(source)) {
-      if (error !== undefined) broken = error
-      // Never later: messages that were sent may not have been written yet.
-      if (isFirst && size >= CHUNK_BYTES) file = await target.openFile()
+    for await (const { pieces, size, broke } of gathered(source)) {
+      broken = broke
+      // Never later: messages that were sent may not have been written yet. Nor where more is there, which the first message throws away.
+      if (isFirst && size >= CHUNK_BYTES && (await call.begun) === offset)
+        file = await openUploadFile(client, ref, offset)
       isFirst = false
-      if (target.isOver()) return
+      if (call.isOver) return
       if (file === undefined) {
         for (const data of inMessages(pieces, size)) {
           yield { message: { offset: BigInt(at), data }, end: at + data.length }
@@ -72,7 +98,7 @@ function* inMessages(pieces: readonly Uint8Array[], size: number): Generator<Uin
 /** The last of them says what the source broke with. */
 async function* gathered(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): AsyncGenerator<{ pieces: Uint8Array[]; size: number; error?: { error: unknown } }> {
+): AsyncGenerator<{ pieces: Uint8Array[]; size: number; broke?: { error: unknown } }> {
   let pieces: Uint8Array[] = []
   let size = 0
   try {
@@ -85,21 +111,8 @@ async function* gathered(
       size = 0
     }
   } catch (error) {
-    yield { pieces, size, error: { error } }
+    yield { pieces, size, broke: { error } }
     return
   }
   if (size > 0) yield { pieces, size }
-}
-
-/** Opens with the first answer to a call, or when it ends. */
-export class Gate {
-  #open: (offset: number | undefined) => void = () => {}
-  /** Where the first answer says that the upload stands; undefined where the call ended without one. */
-  readonly opened = new Promise<number | undefined>((resolve) => {
-    this.#open = resolve
-  })
-
-  open(offset: number | undefined): void {
-    this.#open(offset)
-  }
 }

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { EventEmitter, once } from 'node:events'
-import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { bodyOf, statusOf, talkTo, type TalkOptions } from '../../../test/harness/raw-http.ts'
 import { Failure } from '../../base/failure.ts'
 import { silentLog } from '../../base/log.ts'
 import { listenOn } from './listen.ts'
@@ -13,10 +12,6 @@ import { createApiServer } from './server.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'berth-http-'))
 const socketPath = join(directory, 'api.sock')
-/** The stop under way. */
-const stops: { signal: AbortSignal; finish: () => void }[] = []
-const stopping = () => stops.at(-1)
-let created = 0
 let waitAborted: Promise<void> = Promise.resolve()
 
 const handlers: Handlers = {
@@ -27,18 +22,13 @@ const handlers: Handlers = {
   'GET /info': async () => {
     throw new TypeError('a broken invariant')
   },
-  'POST /containers/create': async (request) => {
-    created++
-    return { kind: 'json', status: 201, body: { got: (await request.json()) ?? null } }
-  },
+  'POST /containers/create': async (request) => ({
+    kind: 'json',
+    status: 201,
+    body: { got: (await request.json()) ?? null },
+  }),
   'POST /containers/{id}/start': async () => {
     throw new Failure('not-modified', '')
-  },
-  'POST /containers/{id}/stop': async ({ signal }) => {
-    await new Promise<void>((finish) => {
-      stops.push({ signal, finish })
-    })
-    return { kind: 'empty', status: 204 }
   },
   'POST /containers/{id}/kill': async () => ({ kind: 'empty', status: 204 }),
   'POST /containers/{id}/wait': async (request) => ({
@@ -76,23 +66,7 @@ after(() => {
   rmSync(directory, { recursive: true })
 })
 
-/** Sends raw bytes, optionally shuts down the writing side, and reads to the end (or to `until`). */
-function talk(bytes: string, options: { end?: boolean; until?: string } = {}): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ path: socketPath, allowHalfOpen: true })
-    let text = ''
-    socket.on('data', (chunk) => {
-      text += chunk.toString('latin1')
-      if (options.until !== undefined && text.includes(options.until)) socket.destroy()
-    })
-    socket.on('error', reject)
-    socket.on('end', () => socket.destroy())
-    socket.on('close', () => resolve(text))
-    if (options.end) socket.end(bytes)
-    else socket.write(bytes)
-  })
-}
-
+const talk = (bytes: string, options?: TalkOptions) => talkTo(socketPath, bytes, options)
 const ask = (line: string, headers = '', body = '') =>
   talk(`${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${headers}\r\n${body}`)
 const post = (path: string, contentType: string, body: string) =>
@@ -101,8 +75,6 @@ const post = (path: string, contentType: string, body: string) =>
     `${contentType === '' ? '' : `Content-Type: ${contentType}\r\n`}Content-Length: ${body.length}\r\n`,
     body,
   )
-const bodyOf = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4)
-const statusOf = (answer: string) => Number(answer.slice(9, 12))
 const headersOf = (answer: string) =>
   answer
     .slice(0, answer.indexOf('\r\n\r\n'))
@@ -276,160 +248,4 @@ test('what is not HTTP is turned away', async () => {
     await talk('GARBAGE\r\n\r\n'),
     'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request',
   )
-})
-
-/** Sends each text when the one before has been answered; the answers, their dates left out. */
-async function converse(texts: readonly string[], count = texts.length): Promise<string[]> {
-  const socket = createConnection({ path: socketPath })
-  const answers: string[] = []
-  let text = ''
-  const wake = new EventEmitter()
-  socket.on('data', (chunk) => {
-    text += chunk.toString('latin1')
-    for (let found = WHOLE.exec(text); found !== null; found = WHOLE.exec(text)) {
-      const end = found[0].length + Number(found[1] ?? 0)
-      if (text.length < end) break
-      answers.push(text.slice(0, end).replace(/Date: .*\r\n/, ''))
-      text = text.slice(end)
-      wake.emit('answer')
-    }
-  })
-  socket.on('close', () => wake.emit('answer'))
-  for (const [index, each] of texts.entries()) {
-    socket.write(each)
-    const wanted = index === texts.length - 1 ? count : index + 1
-    while (answers.length < wanted && !socket.destroyed) await once(wake, 'answer')
-  }
-  socket.destroy()
-  return answers
-}
-
-/** A head that tells its body's length, or that there is none. */
-const WHOLE = /^HTTP\/1\.1 \d+ [^\r]*\r\n(?:[A-Z][^\r]*\r\n)*?(?:Content-Length: (\d+)\r\n(?:[A-Z][^\r]*\r\n)*)?\r\n/
-
-/** The same one for node:http: what it does not say outright, it leaves open. */
-const viaNode = (request: string) => request.replace('Host: x\r\n', 'Host: x\r\nTE: trailers\r\n')
-
-test('requests answered without node:http are answered as with it', async () => {
-  const json = (path: string, body: string, type = 'application/json') =>
-    `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-  const requests = [
-    'GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n',
-    'GET /v1.41/_ping HTTP/1.1\r\nHost: x\r\n\r\n',
-    'GET /v1.99/_ping HTTP/1.1\r\nHost: x\r\n\r\n',
-    'GET /images/a/b/json?x=1 HTTP/1.1\r\nHost: x\r\n\r\n',
-    'GET /info HTTP/1.1\r\nHost: x\r\n\r\n',
-    'POST /containers/a/start HTTP/1.1\r\nHost: x\r\n\r\n',
-    'POST /containers/a/kill HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n',
-    json('/v1.45/containers/create', '{"a":"\\u00e9"}'),
-    json('/containers/create', '{"a":'),
-    json('/containers/create', '{} {}'),
-    json('/containers/create', '{}', 'text/plain'),
-    json('/containers/create', JSON.stringify({ long: 'x'.repeat(40_000) })),
-  ]
-  const plain = await converse(requests)
-  assert.equal(plain.length, requests.length)
-  for (const [index, request] of requests.entries())
-    assert.deepEqual(await converse([viaNode(request)]), [plain[index]], request)
-})
-
-test('a connection goes from plain requests to any other, and nothing of either is lost', async () => {
-  const ping = 'GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n'
-  const create = (body: string) =>
-    `POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-  const chunked =
-    'POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1]\r\n0\r\n\r\n'
-  const answers = await converse([ping, create('[0]'), chunked, create('[2]'), ping])
-  assert.deepEqual(answers.map(bodyOf), ['OK', '{"got":[0]}\n', '{"got":[1]}\n', '{"got":[2]}\n', 'OK'])
-  // Several at once, and one in pieces.
-  const together = await converse([`${ping}${create('[1]')}${ping}`], 3)
-  assert.deepEqual(together.map(bodyOf), ['OK', '{"got":[1]}\n', 'OK'])
-  const [head, tail] = [create('[3]').slice(0, 40), create('[3]').slice(40)]
-  const socket = createConnection({ path: socketPath })
-  socket.write(head)
-  await new Promise((resolve) => setImmediate(resolve))
-  socket.write(tail)
-  const [chunk] = (await once(socket, 'data')) as [Buffer]
-  assert.equal(bodyOf(chunk.toString()), '{"got":[3]}\n')
-  socket.destroy()
-})
-
-test('a client that sends while it waits, or that shuts its side, is answered; its going is told', async () => {
-  const slow = 'POST /containers/a/stop HTTP/1.1\r\nHost: x\r\n\r\n'
-  const socket = createConnection({ path: socketPath, allowHalfOpen: true })
-  let text = ''
-  socket.on('data', (chunk) => {
-    text += String(chunk)
-  })
-  socket.write(slow)
-  await eventually(() => stops.length > 0)
-  socket.write('GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n')
-  stopping()?.finish()
-  await eventually(() => text.endsWith('OK'))
-  assert.match(text, /^HTTP\/1\.1 204 No Content\r\n[\s\S]*HTTP\/1\.1 200 OK/)
-  socket.destroy()
-  // Half-closed: answered, then closed.
-  stops.length = 0
-  const half = talk(slow, { end: true })
-  await eventually(() => stopping()?.signal.aborted === true)
-  stopping()?.finish()
-  assert.equal(statusOf(await half), 204)
-  // Gone: the handler hears of it, and the server lives on.
-  stops.length = 0
-  const gone = createConnection({ path: socketPath })
-  gone.write(slow)
-  await eventually(() => stops.length > 0)
-  gone.destroy()
-  await eventually(() => stopping()?.signal.aborted === true)
-  stopping()?.finish()
-  assert.equal(statusOf(await ask('GET /_ping')), 200)
-})
-
-test('a client that takes no answers is asked for no more requests', async () => {
-  const socket = createConnection({ path: socketPath })
-  const body = JSON.stringify({ long: 'x'.repeat(30_000) })
-  const request = `POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-  socket.pause()
-  created = 0
-  let sent = 0
-  const isStuck = async () => {
-    const before = created
-    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
-    return created === before && socket.writableNeedDrain
-  }
-  do {
-    socket.write(request)
-    sent++
-  } while (!(await isStuck()))
-  assert.ok(created < sent)
-  socket.resume()
-  await eventually(() => created === sent)
-  socket.destroy()
-})
-
-async function eventually(isSo: () => boolean): Promise<void> {
-  const end = Date.now() + 30_000
-  while (!isSo()) {
-    assert.ok(Date.now() < end, `it never came to ${isSo}`)
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-}
-
-test('an idle connection goes when the server closes, one that waits is answered first', async () => {
-  const path = join(directory, 'other.sock')
-  const other = createApiServer({ handlers, log: silentLog })
-  await listenOn({ kind: 'unix', path }, { ...listening, makeServer: () => other })
-  const [idle, busy] = [createConnection(path), createConnection(path)]
-  idle.write('GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n')
-  await once(idle, 'data')
-  stops.length = 0
-  busy.write('POST /containers/a/stop HTTP/1.1\r\nHost: x\r\n\r\n')
-  await eventually(() => stops.length > 0)
-  other.close()
-  await once(idle, 'close')
-  stopping()?.finish()
-  const [answer] = (await once(busy, 'data')) as [Buffer]
-  assert.equal(statusOf(answer.toString()), 204)
-  other.closeAllConnections()
-  await once(busy, 'close')
 })

@@ -3,8 +3,7 @@ import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import { abortUpload } from '../../containerd/client/abort-upload.ts'
 import type { ContainerdClient } from '../../containerd/client/client.ts'
 import { uploadRef } from '../../containerd/client/content-writer.ts'
-import { Gate, IN_PLACE, type UploadTarget, writesOf } from '../../containerd/client/upload-bytes.ts'
-import { openUploadFile } from '../../containerd/client/upload-file.ts'
+import { IN_PLACE, UploadCall, writesOf } from '../../containerd/client/upload-bytes.ts'
 import { WriteAction, type WriteContentResponse } from '../../gen/services/content_pb.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 
@@ -24,22 +23,15 @@ export async function receiveBlob(
   const bounded = atMost(source, size - offset, () => {
     isWrong = true
   })
-  const gate = new Gate()
-  let isOver = false
+  const call = new UploadCall()
   async function* requests() {
     yield { ...common, action: WriteAction.STAT }
-    const there = await gate.opened
+    const there = await call.begun
     if (there === undefined) return
     if (offset > 0 && there !== offset)
       throw new Failure('out-of-range', `write @${offset} must occur at current offset ${there}`)
     let at = offset
-    const target: UploadTarget = {
-      offset,
-      // What is there and was not gone on with is thrown away by the first message.
-      openFile: async () => (there > offset ? undefined : await openUploadFile(client, common.ref, offset)),
-      isOver: () => isOver,
-    }
-    for await (const write of writesOf(bounded, target)) {
+    for await (const write of writesOf(bounded, { client, call, ref: common.ref, offset })) {
       yield { ...common, action: WriteAction.WRITE, ...write.message }
       at = write.end
     }
@@ -49,7 +41,7 @@ export async function receiveBlob(
   let last: WriteContentResponse | undefined
   try {
     for await (const response of client.content.write(requests(), { signal, headers: IN_PLACE })) {
-      gate.open(Number(response.offset))
+      call.answered(response.offset)
       last = response
     }
   } catch (error) {
@@ -65,8 +57,7 @@ export async function receiveBlob(
       throw new Failure('invalid-argument', messageOf(error), { cause: error })
     throw error
   } finally {
-    isOver = true
-    gate.open(undefined)
+    call.end()
   }
   if (last?.action !== WriteAction.COMMIT)
     throw new Failure('data-loss', `content ${digest}: the upload was not committed`)

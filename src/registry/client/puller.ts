@@ -13,7 +13,7 @@ export type AuthSource = RegistryAuth | undefined | (() => Promise<RegistryAuth 
 /** All of a blob, or what can give the rest of it from any offset: then a sink may go on where an earlier write of the same blob broke off. */
 export type BlobSource = AsyncIterable<Uint8Array> | ((offset: number) => AsyncIterable<Uint8Array>)
 
-/** Where blobs go. Content store of containerd, over gRPC, in the engine. */
+/** Where blobs go: in the engine, the content store of containerd. */
 export interface BlobSink {
   has(descriptor: Descriptor): Promise<boolean>
   /** Stores the bytes; rejects with `failed-precondition` if size or digest differ, and leaves nothing behind then. Success means "it is stored". */
