@@ -2,11 +2,10 @@
 // writer sees, and once with one that has to be sent the bytes.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { eventually } from '../../../test/harness/command.ts'
 import { type ContentServices, openContentServices } from '../../../test/harness/content-services.ts'
 import { Failure } from '../../base/failure.ts'
 import { WriteAction } from '../../gen/services/content_pb.ts'
@@ -15,7 +14,7 @@ import type { BlobSource } from '../../registry/client/puller.ts'
 import type { ContainerdClient } from './client.ts'
 import { ingestDirectoryIn } from './content-layout.ts'
 import { openContentSink, uploadedBytes } from './content-writer.ts'
-import { IN_PLACE } from './upload-bytes.ts'
+import { IN_PLACE, UploadCall, writesOf } from './upload-bytes.ts'
 
 const BLOB = randomBytes(5_000_000)
 const DESCRIPTOR = { mediaType: 'x/y', digest: digestOf(BLOB), size: BLOB.length }
@@ -217,22 +216,20 @@ test('a store believes of a file only what is in it', async () => {
 
 test('bytes that come when a call is over are put nowhere', async () => {
   await using services = await openContentServices()
-  services.leases.create('moby', 'test', {})
-  let goOn = (): void => {}
-  const waiting = new Promise<void>((resolve) => {
-    goOn = resolve
+  const ingest = await services.content.openIngest({
+    ...{ namespace: 'moby', ref: REF, totalBytes: 0, expected: undefined, leaseId: undefined },
   })
-  const stop = new AbortController()
-  const late: BlobSource = async function* () {
-    yield BLOB.subarray(0, 2_000_000)
-    await waiting
-    yield BLOB.subarray(2_000_000, 4_000_000)
+  const call = new UploadCall()
+  call.answered(0n)
+  const late = async function* () {
+    yield BLOB.subarray(0, 4 << 20)
+    call.end()
+    yield BLOB
   }
-  const first = sinkOf(services).write(DESCRIPTOR, late, stop.signal)
-  await eventually('the first bytes', 5_000, () => existsSync(fileOf(services)) && statSync(fileOf(services)).size > 0)
-  stop.abort()
-  goOn()
-  await assert.rejects(first)
-  await sinkOf(services).write(DESCRIPTOR, restOf(BLOB, []), signal)
-  assert.ok(readFileSync(services.content.blobPath(DESCRIPTOR.digest)).equals(BLOB))
+  const told: number[] = []
+  const { client } = services
+  for await (const { end } of writesOf(late(), { client, call, ref: REF, offset: 0 })) told.push(end)
+  assert.deepEqual(told, [4 << 20])
+  assert.equal(statSync(fileOf(services)).size, 4 << 20)
+  await ingest.close()
 })
