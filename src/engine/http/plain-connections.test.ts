@@ -131,6 +131,19 @@ test('a connection goes from plain requests to any other, and nothing of either 
 
 test('a client that sends while it waits, or that shuts its side, is answered; its going is told', async () => {
   const slow = 'POST /containers/a/stop HTTP/1.1\r\nHost: x\r\n\r\n'
+  for (const request of [slow, viaNode(slow)]) await sendEarly(request)
+})
+
+test('requests behind each other of a client that then shuts its side are all answered', async () => {
+  const ping = 'GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n'
+  for (const request of [ping, viaNode(ping)]) {
+    const text = await talkTo(socketPath, request.repeat(3), { end: true })
+    assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 3)
+  }
+})
+
+async function sendEarly(slow: string): Promise<void> {
+  stops.length = 0
   const socket = createConnection({ path: socketPath, allowHalfOpen: true })
   let text = ''
   socket.on('data', (chunk) => {
@@ -158,7 +171,7 @@ test('a client that sends while it waits, or that shuts its side, is answered; i
   await eventually('it has come to that', 30_000, () => stopping()?.signal.aborted === true)
   stopping()?.finish()
   assert.equal(statusOf(await talkTo(socketPath, 'GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')), 200)
-})
+}
 
 test('a client that takes no answers is asked for no more requests', async () => {
   const socket = createConnection({ path: socketPath })

@@ -46,12 +46,14 @@ interface Served extends ApiServerOptions {
   readonly headers: HeaderPairs
   /** The exchange that a connection is busy with. */
   readonly busy: WeakMap<Duplex, Exchange>
+  /** What a connection's last request is answered with. */
+  readonly last: WeakMap<Duplex, ServerResponse>
 }
 
 /** Not listening yet: see listen.ts. */
 export function createApiServer(options: ApiServerOptions): Server {
   const headers = apiHeaders(options.isExperimental ?? false)
-  const served: Served = { ...options, headers, busy: new WeakMap() }
+  const served: Served = { ...options, headers, busy: new WeakMap(), last: new WeakMap() }
   const settings = {
     // Clients pool connections and expect them to stay; an upload takes as long as it takes.
     keepAliveTimeout: 0,
@@ -110,6 +112,7 @@ async function serve(
 ): Promise<void> {
   // Go's server sends no such header on a connection that stays open.
   if (response.shouldKeepAlive) response.removeHeader('connection')
+  closeBehindLast(served, request.socket, response)
   const url = request.url ?? '/'
   const mark = url.indexOf('?')
   const path = decodePath(mark < 0 ? url : url.slice(0, mark))
@@ -123,6 +126,16 @@ async function serve(
   if (!match || !handler) return writeError(response, 404, 'page not found', [])
   const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))
   await answer(served, { match, handler, query, request, response, upgradeBody })
+}
+
+/** node:http closes behind the answer to a client that sends no more, but forgets that where the answer has no header about its connection. */
+function closeBehindLast({ last }: Served, socket: Socket, response: ServerResponse): void {
+  if (!last.has(socket))
+    socket.once('end', () => {
+      const answer = last.get(socket)
+      if (answer && !answer.headersSent) answer.shouldKeepAlive = false
+    })
+  last.set(socket, response)
 }
 
 interface Job {
