@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { VERSION = 1, HEADER = 8, REQUEST_LIMIT = 64 << 10, ANSWER_LIMIT = 256, LITTLE = 4 << 10 };
+enum { VERSION = 1, HEADER = 8, REQUEST_LIMIT = 64 << 10, ANSWER_LIMIT = 256, LITTLE = 4 << 10, KEPT_LIMIT = 64 << 10 };
 enum frame_type {
   HELLO = 1, START, ADD, KILL, RESIZE, CLOSE_STDIN, STATE, REMOVE, SHUTDOWN, PROCEED, STARTED,
   OK = 16, ERROR, PROCESS, SYNC, INPUT_END,
@@ -19,9 +19,10 @@ enum frame_type {
 struct connection {
   int fd;
   bool is_open, is_dirty; // dirty: more than the first page of its input was used
-  size_t size;
+  size_t size, kept_size;
 };
 static struct connection connections[CONTROL_LIMIT];
+static uint8_t kept[CONTROL_LIMIT][KEPT_LIMIT] __attribute__((aligned(4096))); // what its socket has not taken yet
 static uint8_t inputs[CONTROL_LIMIT][(HEADER + REQUEST_LIMIT + 4095) & ~4095] __attribute__((aligned(4096)));
 
 struct answer {
@@ -40,11 +41,20 @@ static void begin(struct answer *a, enum frame_type type, uint16_t request) {
   put_number(a, request, 2);
 }
 
+static int index_of(const struct connection *k) { return (int)(k - connections); }
+
+// Its pages go back at once: few connections ever need them.
+static void drop_kept(struct connection *k) {
+  if (k->kept_size > 0) madvise(kept[index_of(k)], KEPT_LIMIT, MADV_DONTNEED);
+  k->kept_size = 0;
+}
+
 static void close_connection(struct connection *k) {
   if (!k->is_open) return;
   close(k->fd);
   k->is_open = false;
-  int index = (int)(k - connections);
+  drop_kept(k);
+  int index = index_of(k);
   for (int i = 0; i < PROCESS_LIMIT; i++)
     if (processes[i].state != FREE && processes[i].waiter == index) processes[i].waiter = -1;
   if (control_count() > 0) return;
@@ -52,12 +62,53 @@ static void close_connection(struct connection *k) {
     if (processes[i].state != FREE && processes[i].sync_point) give_up(&processes[i]);
 }
 
-// A daemon that does not take its few bytes has hung up or is stopped; it connects again and is told the states.
-static void send_answer(struct connection *k, struct answer *a) {
+// The end of the connection follows, as an event.
+static void hang_up(const struct connection *k) { shutdown(k->fd, SHUT_RDWR); }
+
+// A daemon may be busy while hundreds of processes end, and its socket takes a few hundred messages, however short: what it does not take now is
+// kept for it. One that lets that fill up too has hung up or is stopped; it connects again and is told the states.
+static void send_parts(struct connection *k, const struct iovec *parts, size_t count) {
   if (!k->is_open) return;
-  uint32_t size = (uint32_t)a->size - HEADER;
+  size_t taken = 0, size = 0;
+  for (size_t i = 0; i < count; i++) size += parts[i].iov_len;
+  if (k->kept_size == 0) {
+    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
+    ssize_t sent = sendmsg(k->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) return hang_up(k);
+    taken = sent < 0 ? 0 : (size_t)sent;
+    if (taken == size) return;
+    rewatch(k->fd, EPOLLIN | EPOLLOUT, ON_CONTROL, (uint32_t)index_of(k));
+  }
+  if (size - taken > KEPT_LIMIT - k->kept_size) return hang_up(k);
+  for (size_t i = 0; i < count; i++) {
+    size_t skipped = taken < parts[i].iov_len ? taken : parts[i].iov_len, rest = parts[i].iov_len - skipped;
+    memcpy(kept[index_of(k)] + k->kept_size, (const uint8_t *)parts[i].iov_base + skipped, rest);
+    k->kept_size += rest;
+    taken -= skipped;
+  }
+}
+
+static void send_kept(struct connection *k) {
+  uint8_t *bytes = kept[index_of(k)];
+  ssize_t sent = send(k->fd, bytes, k->kept_size, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN) return hang_up(k);
+  if (sent <= 0) return;
+  if ((size_t)sent < k->kept_size) {
+    k->kept_size -= (size_t)sent;
+    memmove(bytes, bytes + sent, k->kept_size);
+    return;
+  }
+  drop_kept(k);
+  rewatch(k->fd, EPOLLIN, ON_CONTROL, (uint32_t)index_of(k));
+}
+
+static void put_size(struct answer *a, size_t size) {
   for (int i = 0; i < 4; i++) a->bytes[i] = (uint8_t)(size >> (8 * i));
-  if (send(k->fd, a->bytes, a->size, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)a->size) shutdown(k->fd, SHUT_RDWR);
+}
+
+static void send_answer(struct connection *k, struct answer *a) {
+  put_size(a, a->size - HEADER);
+  send_parts(k, &(struct iovec){a->bytes, a->size}, 1);
 }
 
 static void send_ok(struct connection *k, uint16_t request, bool has_pid, uint32_t pid) {
@@ -77,15 +128,11 @@ static void send_error(struct connection *k, uint16_t request, uint32_t error) {
 
 static void send_failure(struct connection *k, uint16_t request, const struct failure *failure) {
   struct answer a;
-  if (!k->is_open) return;
   begin(&a, ERROR, request);
   put_number(&a, failure->step, 4);
   put_number(&a, failure->error, 4);
-  uint32_t size = (uint32_t)(a.size - HEADER + failure->report_size);
-  memcpy(a.bytes, &size, sizeof size);
-  struct iovec parts[2] = {{a.bytes, a.size}, {(void *)failure->report, failure->report_size}};
-  struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-  if (sendmsg(k->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)(a.size + failure->report_size)) shutdown(k->fd, SHUT_RDWR);
+  put_size(&a, a.size - HEADER + failure->report_size);
+  send_parts(k, (struct iovec[]){{a.bytes, a.size}, {(void *)failure->report, failure->report_size}}, 2);
 }
 
 static void put_name(struct answer *a, const struct process *p) {
@@ -227,7 +274,7 @@ static int answer_with_ok(struct request *r) {
 }
 
 static int answer_later(struct request *r, struct process *p) {
-  p->waiter = (int)(r->from - connections);
+  p->waiter = index_of(r->from);
   p->request = r->number;
   return 0;
 }
@@ -368,10 +415,10 @@ static size_t room_of(const struct connection *k, const uint8_t *input) {
 }
 
 void on_control(int index, uint32_t events) {
-  (void)events;
   struct connection *k = &connections[index];
   uint8_t *input = inputs[index];
   if (!k->is_open) return;
+  if ((events & EPOLLOUT) && k->kept_size > 0) send_kept(k);
   ssize_t size = recv(k->fd, input + k->size, room_of(k, input), MSG_DONTWAIT);
   if (size < 0 && errno == EAGAIN) return;
   if (size <= 0) return close_connection(k);

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { encodeExecPlan } from '../../src/shim/encode-plan.ts'
 import {
+  decodeProcess,
   encodeFrame,
   encodeNumbers,
   encodeState,
@@ -137,6 +138,40 @@ test('no more processes than the table holds; ended ones count until they are re
   await Promise.all(names.map((name) => shim.start(name)))
   await Promise.all(names.map((name) => exitOf(shim, name)))
   await assert.rejects(shim.add('one-more', bench.execPlan(sh('true'))), new StepFailure(undefined, ERRNO.EAGAIN))
+  await Promise.all(names.map((name) => shim.remove(name)))
+  await proveItServes(shim)
+})
+
+/** Nothing is read meanwhile. */
+function blockUntil(isSo: () => boolean): void {
+  for (let left = 1000; !isSo(); left--) {
+    assert.ok(left > 0, 'never')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+  }
+}
+
+test('a daemon that is busy while hundreds of processes run and end is told of each when it listens again', async () => {
+  const settings = bench.settings()
+  const shim = await run(settings, 'exec sleep 1000')
+  const names = Array.from({ length: PROCESS_LIMIT - 1 }, (_, index) => `exec-${index}`)
+  for (const name of names) await shim.add(name, bench.execPlan(sh('true')))
+  const busy = new Raw(join(settings.bundle, 'shim.sock'))
+  await until('what there is', () => busy.frames.length === 1 + PROCESS_LIMIT)
+  const starts = names.map((name, index) => encodeFrame(FRAME.start, index + 1, encodeText(name)))
+  busy.socket.write(Buffer.concat(starts))
+  blockUntil(() => readdirSync(settings.bundle).filter((name) => name.startsWith('exit-exec-')).length === names.length)
+  await until('answers', () => busy.answers().length === names.length)
+  assert.ok(busy.answers().every((answer) => answer === 'ok'))
+  await until('all', () => busy.frames.length === 1 + PROCESS_LIMIT + 3 * names.length)
+  const told = busy.frames
+    .slice(1 + PROCESS_LIMIT)
+    .flatMap(({ type, payload }) => (type === FRAME.process ? [decodeProcess(payload)] : []))
+  for (const name of names)
+    assert.deepEqual(
+      told.filter(({ process }) => process === name).map(({ state }) => state),
+      ['running', 'exited'],
+    )
+  busy.socket.destroy()
   await Promise.all(names.map((name) => shim.remove(name)))
   await proveItServes(shim)
 })
