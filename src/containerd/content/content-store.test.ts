@@ -163,7 +163,8 @@ test('a sweep removes what crashes left and keeps what is under way', () =>
   }))
 
 test('an upload whose end a crash came into has its bytes again, or is over where there is a record of the blob', () =>
-  withStore(async (store, root) => {
+  withStore(async (first, root, _leases, reopen) => {
+    let store = first
     const begin = async () => {
       const ingest = await store.openIngest(request('cut', DIGEST))
       await ingest.write(HELLO)
@@ -174,26 +175,39 @@ test('an upload whose end a crash came into has its bytes again, or is over wher
     await ingest.moveTo(store.blobPath(DIGEST), { isDurable: false })
     await ingest.close()
     assert.equal(store.status('a', 'cut').offset, 0n)
-    await store.sweep(60_000)
+    store = reopen()
     assert.equal(store.status('a', 'cut').offset, 5n)
     assert.deepEqual(readdirSync(join(root, 'blobs/sha256')), [])
 
     const again = await store.openIngest(request('cut', DIGEST))
     assert.equal(again.sizeBytes, 5)
-    await again.moveTo(store.blobPath(DIGEST), { isDurable: false })
-    await again.close()
-    const next = await store.openIngest(request('cut', DIGEST))
-    assert.equal(next.sizeBytes, 5, 'also before any sweep')
-    await store.commit(next, { sizeBytes: 5, digest: DIGEST, labels: {} })
+    await store.commit(again, { sizeBytes: 5, digest: DIGEST, labels: {} })
     assert.deepEqual(readdirSync(join(root, 'ingest')), [])
 
     // Killed after the record.
-    mkdirSync(ingestDirectoryIn(root, 'a', 'cut'))
-    const record = { namespace: 'a', ref: 'cut', startedAtMs: Date.now(), totalBytes: 5, expected: DIGEST }
-    writeFileSync(join(ingestDirectoryIn(root, 'a', 'cut'), 'record.json'), JSON.stringify(record))
-    await store.sweep(60_000)
+    const record = { namespace: 'a', ref: 'cut', startedAtMs: Date.now(), totalBytes: 5, expected: DIGEST as string }
+    const leaveRecord = () => {
+      mkdirSync(ingestDirectoryIn(root, 'a', 'cut'))
+      writeFileSync(join(ingestDirectoryIn(root, 'a', 'cut'), 'record.json'), JSON.stringify(record))
+    }
+    leaveRecord()
+    store = reopen()
     assert.deepEqual(readdirSync(join(root, 'ingest')), [])
     assert.deepEqual(readdirSync(join(root, 'blobs/sha256')), [DIGEST.slice(7)])
+
+    // While the blob is being deleted its file is nobody's, and not the upload's again.
+    leaveRecord()
+    store.forget('a', DIGEST)
+    await store.sweep(60_000)
+    assert.deepEqual(readdirSync(join(root, 'ingest')), [])
+    await store.removeForgotten([DIGEST])
+
+    // There is no blob any more; and one whose digest was told only at the end.
+    for (record.expected of [DIGEST, '']) {
+      leaveRecord()
+      await store.sweep(60_000, () => true)
+      assert.deepEqual(readdirSync(join(root, 'ingest')), [], record.expected)
+    }
   }))
 
 test('names can not lead out of the store', () =>

@@ -36,7 +36,7 @@ import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
 import { UnsyncedBlobs } from './unsynced-blobs.ts'
-import { dataMovedAs, Ingest, listIngests, moveDataBack, readIngestStatus } from './ingest.ts'
+import { dataMovedAs, hasData, Ingest, listIngests, moveDataBack, readIngestStatus } from './ingest.ts'
 import { failpoint } from '../failpoints.ts'
 
 export interface ContentStoreDeps {
@@ -75,6 +75,7 @@ export class ContentStore {
     this.#infos = deps.metadata.bucket('content', messageCodec(InfoSchema))
     deps.metadata.beforeFlush = () => this.#unsynced.sync()
     for (const name of ['blobs/sha256', 'blobs/sha512', 'ingest']) makeDurableDirectory(join(deps.root, name))
+    this.#takeBack()
   }
 
   /** Where a blob's bytes are; the file is there while some namespace has the blob. */
@@ -196,7 +197,6 @@ export class ContentStore {
     }
     this.#locks.set(directory, Date.now())
     try {
-      this.#takeBack(directory)
       return await Ingest.open(directory, request, () => this.#locks.delete(directory))
     } catch (error) {
       this.#locks.delete(directory)
@@ -267,17 +267,21 @@ export class ContentStore {
     failpoint('ingest.aborted')
   }
 
-  /** Removes uploads that have not moved for `idleMs` and that no lease `keeps`, and files that no record names: what a crash between two steps left. */
+  /**
+   * Removes uploads that have not moved for `idleMs` and that no lease `keeps`, those that a crash has left without a file (it became a blob, which may be
+   * gone again), and files that no record names.
+   */
   async sweep(idleMs: number, keeps: (namespace: string, ref: string) => boolean = () => false): Promise<void> {
     const slices = new Slices()
     for (const name of readdirSync(join(this.#root, 'ingest'))) {
       await slices.next()
       const directory = join(this.#root, 'ingest', name)
       if (this.#locks.has(directory)) continue
-      this.#takeBack(directory)
       const found = readIngestStatus(directory)
-      if (found !== undefined && found.updatedAtMs + idleMs >= Date.now()) continue
-      if (found !== undefined && keeps(found.namespace, found.status.ref)) continue
+      if (found !== undefined && hasData(directory)) {
+        if (found.updatedAtMs + idleMs >= Date.now()) continue
+        if (keeps(found.namespace, found.status.ref)) continue
+      }
       rmSync(directory, { recursive: true, force: true })
       failpoint('gc.swept-ingest')
     }
@@ -293,12 +297,18 @@ export class ContentStore {
       }
   }
 
-  /** Of an upload whose end a crash came into: its bytes have the blob's name, but there is no record of the blob. */
-  #takeBack(directory: string): void {
-    const digest = dataMovedAs(directory)
-    if (digest === undefined) return
-    if (this.#isHeld(digest)) rmSync(directory, { recursive: true })
-    else moveDataBack(directory, this.blobPath(digest))
+  /**
+   * Of uploads whose end a crash came into: the bytes have the blob's name, but there is no record of the blob. Before anybody is served: afterwards a blob without
+   * a record may also be one that is being deleted.
+   */
+  #takeBack(): void {
+    for (const name of readdirSync(join(this.#root, 'ingest'))) {
+      const directory = join(this.#root, 'ingest', name)
+      const digest = dataMovedAs(directory)
+      if (digest === undefined) continue
+      if (this.#isHeld(digest)) rmSync(directory, { recursive: true })
+      else moveDataBack(directory, this.blobPath(digest))
+    }
   }
 
   /**

@@ -264,10 +264,15 @@ export function readIngestStatus(
   return { namespace: record.namespace, status, updatedAtMs }
 }
 
+/** What nobody writes and has no file, not even an empty one, holds nothing that could be resumed. */
+export function hasData(directory: string): boolean {
+  return existsSync(join(directory, 'data'))
+}
+
 /** Which blob an upload may have become whose record is still here: its bytes are not. */
 export function dataMovedAs(directory: string): Digest | undefined {
   const expected = readRecord(directory)?.expected ?? ''
-  return expected === '' || existsSync(join(directory, 'data')) ? undefined : parseDigest(expected)
+  return expected === '' || hasData(directory) ? undefined : parseDigest(expected)
 }
 
 /** Undoes moveTo, where it had come so far. */
