@@ -90,7 +90,7 @@ fuzz: build $(FUZZERS) ## every parser against broken input, FUZZ_SECONDS each
 fuzz-native: $(FUZZERS) ## the C alone
 	@seed=$${FUZZ_SEED:-$$RANDOM}; for program in $^; do $$program $(FUZZ_SECONDS) $$seed || exit 1; done
 
-build/fuzz-native: test/fuzz/native.c native/plan.c native/control.c native/shim.h
+build/fuzz-native: test/fuzz/native.c native/plan.c native/control.c native/outbox.c native/shim.h
 build/fuzz-steps: test/fuzz/steps.c native/plan.c native/birth.c $(wildcard native/steps*.c) native/shim.h
 build/fuzz-log: test/fuzz/log.c native/log.c native/log-entry.c native/shim.h
 build/fuzz-log: private SANITIZED += -Wl,--wrap=open,--wrap=write

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "shim.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -10,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { VERSION = 1, HEADER = 8, REQUEST_LIMIT = 64 << 10, ANSWER_LIMIT = 256, LITTLE = 4 << 10, KEPT_LIMIT = 64 << 10 };
+enum { VERSION = 1, HEADER = 8, REQUEST_LIMIT = 64 << 10, ANSWER_LIMIT = 256, LITTLE = 4 << 10 };
 enum frame_type {
   HELLO = 1, START, ADD, KILL, RESIZE, CLOSE_STDIN, STATE, REMOVE, SHUTDOWN, PROCEED, STARTED,
   OK = 16, ERROR, PROCESS, SYNC, INPUT_END,
@@ -19,10 +18,9 @@ enum frame_type {
 struct connection {
   int fd;
   bool is_open, is_dirty; // dirty: more than the first page of its input was used
-  size_t size, kept_size;
+  size_t size;
 };
 static struct connection connections[CONTROL_LIMIT];
-static uint8_t kept[CONTROL_LIMIT][KEPT_LIMIT] __attribute__((aligned(4096))); // what its socket has not taken yet
 static uint8_t inputs[CONTROL_LIMIT][(HEADER + REQUEST_LIMIT + 4095) & ~4095] __attribute__((aligned(4096)));
 
 struct answer {
@@ -43,18 +41,12 @@ static void begin(struct answer *a, enum frame_type type, uint16_t request) {
 
 static int index_of(const struct connection *k) { return (int)(k - connections); }
 
-// Its pages go back at once: few connections ever need them.
-static void drop_kept(struct connection *k) {
-  if (k->kept_size > 0) madvise(kept[index_of(k)], KEPT_LIMIT, MADV_DONTNEED);
-  k->kept_size = 0;
-}
-
 static void close_connection(struct connection *k) {
   if (!k->is_open) return;
   close(k->fd);
   k->is_open = false;
-  drop_kept(k);
   int index = index_of(k);
+  drop_kept(index);
   for (int i = 0; i < PROCESS_LIMIT; i++)
     if (processes[i].state != FREE && processes[i].waiter == index) processes[i].waiter = -1;
   if (control_count() > 0) return;
@@ -62,44 +54,8 @@ static void close_connection(struct connection *k) {
     if (processes[i].state != FREE && processes[i].sync_point) give_up(&processes[i]);
 }
 
-// The end of the connection follows, as an event.
-static void hang_up(const struct connection *k) { shutdown(k->fd, SHUT_RDWR); }
-
-// A daemon may be busy while hundreds of processes end, and its socket takes a few hundred messages, however short: what it does not take now is
-// kept for it. One that lets that fill up too has hung up or is stopped; it connects again and is told the states.
-static void send_parts(struct connection *k, const struct iovec *parts, size_t count) {
-  if (!k->is_open) return;
-  size_t taken = 0, size = 0;
-  for (size_t i = 0; i < count; i++) size += parts[i].iov_len;
-  if (k->kept_size == 0) {
-    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
-    ssize_t sent = sendmsg(k->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN) return hang_up(k);
-    taken = sent < 0 ? 0 : (size_t)sent;
-    if (taken == size) return;
-    rewatch(k->fd, EPOLLIN | EPOLLOUT, ON_CONTROL, (uint32_t)index_of(k));
-  }
-  if (size - taken > KEPT_LIMIT - k->kept_size) return hang_up(k);
-  for (size_t i = 0; i < count; i++) {
-    size_t skipped = taken < parts[i].iov_len ? taken : parts[i].iov_len, rest = parts[i].iov_len - skipped;
-    memcpy(kept[index_of(k)] + k->kept_size, (const uint8_t *)parts[i].iov_base + skipped, rest);
-    k->kept_size += rest;
-    taken -= skipped;
-  }
-}
-
-static void send_kept(struct connection *k) {
-  uint8_t *bytes = kept[index_of(k)];
-  ssize_t sent = send(k->fd, bytes, k->kept_size, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent < 0 && errno != EAGAIN) return hang_up(k);
-  if (sent <= 0) return;
-  if ((size_t)sent < k->kept_size) {
-    k->kept_size -= (size_t)sent;
-    memmove(bytes, bytes + sent, k->kept_size);
-    return;
-  }
-  drop_kept(k);
-  rewatch(k->fd, EPOLLIN, ON_CONTROL, (uint32_t)index_of(k));
+static void send_parts(const struct connection *k, const struct iovec *parts, size_t count) {
+  if (k->is_open) send_or_keep(index_of(k), k->fd, parts, count);
 }
 
 static void put_size(struct answer *a, size_t size) {
@@ -257,17 +213,6 @@ struct request {
   struct cursor c;
 };
 
-static const uint8_t *take_short(struct cursor *c, uint16_t *size) {
-  *size = take_u16(c);
-  const uint8_t *at = c->at;
-  if (c->bad || *size > c->end - at) {
-    c->bad = true;
-    return NULL;
-  }
-  c->at += *size;
-  return at;
-}
-
 static int answer_with_ok(struct request *r) {
   send_ok(r->from, r->number, false, 0);
   return 0;
@@ -418,7 +363,7 @@ void on_control(int index, uint32_t events) {
   struct connection *k = &connections[index];
   uint8_t *input = inputs[index];
   if (!k->is_open) return;
-  if ((events & EPOLLOUT) && k->kept_size > 0) send_kept(k);
+  if (events & EPOLLOUT) send_kept(index, k->fd);
   ssize_t size = recv(k->fd, input + k->size, room_of(k, input), MSG_DONTWAIT);
   if (size < 0 && errno == EAGAIN) return;
   if (size <= 0) return close_connection(k);

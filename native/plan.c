@@ -41,6 +41,11 @@ const uint8_t *take_bytes(struct cursor *c, uint32_t *size) {
   return at;
 }
 
+const uint8_t *take_short(struct cursor *c, uint16_t *size) {
+  *size = take_u16(c);
+  return take(c, *size);
+}
+
 const char *take_text(struct cursor *c) {
   uint32_t size;
   const uint8_t *text = take_bytes(c, &size);

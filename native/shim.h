@@ -56,6 +56,7 @@ uint32_t take_u32(struct cursor *c);
 uint64_t take_u64(struct cursor *c);
 const char *take_text(struct cursor *c);                      // NUL-terminated, without NUL inside
 const uint8_t *take_bytes(struct cursor *c, uint32_t *size);
+const uint8_t *take_short(struct cursor *c, uint16_t *size);
 int open_plan(const char *name, struct plan_file *plan);      // 0 or an errno; the file is unlinked
 int map_plan(int fd, struct plan_file *plan);                 // 0 or an errno; the descriptor stays open
 void close_plan(struct plan_file *plan);
@@ -271,6 +272,12 @@ void await_input(struct process *p); // asks to be told when the process takes i
 bool clients_pending(void);
 int64_t clients_deadline(void);
 void check_stalled(int64_t now);
+
+// outbox.c: by the index of a control connection
+struct iovec;
+void send_or_keep(int index, int fd, const struct iovec *parts, size_t count); // never waits; what is left is sent when there is room
+void send_kept(int index, int fd);
+void drop_kept(int index);
 
 // control.c
 void accept_control(int listener);

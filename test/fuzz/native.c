@@ -1,4 +1,4 @@
-// Fuzzes what of the shim reads bytes: plan files (plan.c) and control frames (control.c), built with the address and undefined behaviour
+// Fuzzes what of the shim reads bytes: plan files (plan.c) and control frames (control.c, outbox.c), built with the address and undefined behaviour
 // sanitizers by `make fuzz`. Arguments: seconds, seed.
 #define _GNU_SOURCE
 #include "../../native/shim.h"

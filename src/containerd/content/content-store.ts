@@ -5,18 +5,7 @@
 // of after a power loss is read again (replayed-blobs.ts).
 //
 // A blob's file is shared by all namespaces; its record (labels, times) is each namespace's own. A file without any record is nobody's and is swept.
-import {
-  closeSync,
-  createReadStream,
-  existsSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  unlinkSync,
-} from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
 import { rm, statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
@@ -35,6 +24,7 @@ import { messageCodec } from '../metadata/codec.ts'
 import { applyMask, checkLabels, updateLabel } from '../metadata/labels.ts'
 import { type Bucket, type MetadataStore, scanBucket } from '../metadata/metadata-store.ts'
 import type { NamespaceStore } from '../namespaces/namespace-store.ts'
+import { readBlob } from './read-blob.ts'
 import { UnsyncedBlobs } from './unsynced-blobs.ts'
 import { dataMovedAs, hasData, Ingest, listIngests, moveDataBack, readIngestStatus } from './ingest.ts'
 import { failpoint } from '../failpoints.ts'
@@ -172,12 +162,7 @@ export class ContentStore {
     const total = Number(this.require(namespace, digest).size)
     if (offset < 0 || offset > total)
       throw new Failure('out-of-range', `read past object length ${total} bytes: out of range`)
-    const length = Math.min(sizeBytes > 0 ? sizeBytes : total, total - offset)
-    if (length === 0) return (async function* () {})()
-    // Manifests and configurations, which clients read again and again: a thread of the pool costs more than what it would do.
-    if (length <= READ_AT_ONCE_BYTES) return once(readRange(this.blobPath(digest), offset, length))
-    const end = offset + length - 1
-    return createReadStream(this.blobPath(digest), { start: offset, end, highWaterMark: READ_CHUNK_BYTES })
+    return readBlob(this.blobPath(digest), offset, Math.min(sizeBytes > 0 ? sizeBytes : total, total - offset))
   }
 
   /**
@@ -381,22 +366,3 @@ const SMALL_BYTES = 1 << 20
 const REMOVALS = 16
 /** A blob on its way out, among the uploads, where the sweep finds it after a crash: it is none. */
 const REMOVED = 'removed-'
-
-/** Containerd's clients read messages of up to 16 MiB; a megabyte keeps the number of messages low and memory too. */
-const READ_CHUNK_BYTES = 1 << 20
-const READ_AT_ONCE_BYTES = 64 << 10
-
-async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes
-}
-
-/** Synchronous. */
-function readRange(path: string, offset: number, length: number): Buffer {
-  const fd = openSync(path, 'r')
-  try {
-    const bytes = Buffer.allocUnsafe(length)
-    return bytes.subarray(0, readSync(fd, bytes, 0, length, offset))
-  } finally {
-    closeSync(fd)
-  }
-}
