@@ -217,6 +217,24 @@ test('a rule for a socket call of i386 holds behind socketcall, too, and one for
   assert.equal(ask(program, 'i386', 'ipc', 22n), ALLOW)
 })
 
+test('a second door that is newer than a denying section is closed as what is newer is, and stays where others permit', () => {
+  const section = (defaultAction: string, action: string): SeccompSpec => ({
+    defaultAction,
+    architectures: ALL_X86,
+    syscalls: [{ names: ['ioctl', 'recv'], action }],
+  })
+  const denying = compileSeccomp(section('SCMP_ACT_ERRNO', 'SCMP_ACT_ALLOW'), { arch: 'x86_64' })
+  for (const call of [10n, 18n]) assert.equal(ask(denying, 'i386', 'socketcall', call), ERRNO | ENOSYS)
+  assert.equal(ask(denying, 'i386', 'ioctl'), ALLOW)
+  assert.equal(ask(denying, 'i386', 'fcntl'), ERRNO | ENOSYS)
+  assert.equal(ask(denying, 'i386', 'read'), ERRNO | EPERM)
+  const permitting = compileSeccomp(section('SCMP_ACT_ALLOW', 'SCMP_ACT_ERRNO'), { arch: 'x86_64' })
+  assert.equal(ask(permitting, 'i386', 'socketcall', 10n), ERRNO | EPERM)
+  assert.equal(ask(permitting, 'i386', 'socketcall', 18n), ALLOW)
+  assert.equal(ask(permitting, 'i386', 'ioctl'), ERRNO | EPERM)
+  assert.equal(ask(permitting, 'i386', 'fcntl'), ALLOW)
+})
+
 test('a rule that repeats the default says nothing', () => {
   const syscalls = [
     { names: ['read'], action: 'SCMP_ACT_ERRNO' },

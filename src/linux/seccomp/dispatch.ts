@@ -35,6 +35,7 @@ export function toRanges(
     if (!isSame(ranges.at(-1)?.block, block)) ranges.push({ from, block })
   }
   for (const [number, verdict] of [...verdicts].sort(([a], [b]) => a - b)) {
+    if (number > options.known && options.beyond !== options.otherwise) break // only a second door of i386 can be so high
     start(number, toBlock(verdict))
     start(number + 1, otherwise)
   }
