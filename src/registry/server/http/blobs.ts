@@ -6,6 +6,7 @@ import { ApiError } from '../api-error.ts'
 import { holdBlob } from '../content/hold-blob.ts'
 import type { RepositoryName } from '../names.ts'
 import { headBlob, transferBlob } from '../proxy/pull-through.ts'
+import { FileBody } from '../storage/file-body.ts'
 import type { ByteRange } from '../storage/store.ts'
 import { answerEmpty, digestFrom, type Exchange, repositoryOf } from './exchange.ts'
 import { parseRange } from './parse-range.ts'
@@ -40,6 +41,7 @@ export async function getBlob(exchange: Exchange): Promise<void> {
     ...(range === undefined ? {} : { 'content-range': `bytes ${start}-${end}/${size}` }),
   })
   if (stream === undefined) response.end()
+  else if (stream instanceof FileBody) await stream.sendTo(response)
   else await pipeline(stream, response)
   registry.notifier.emit(exchange, 'pull', { digest, size, mediaType: 'application/octet-stream' })
 }

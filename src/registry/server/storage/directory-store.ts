@@ -4,7 +4,7 @@
 // Several processes may work on one directory (a collector beside a server): of a pardon and a claim, which unlink and rename the same
 // file, the kernel lets one win. Appends to one upload must come from one process.
 import { randomUUID } from 'node:crypto'
-import { constants, createReadStream } from 'node:fs'
+import { constants } from 'node:fs'
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -15,14 +15,12 @@ import type { Digest } from '../../../oci/digest.ts'
 import { failpoint } from '../failpoints.ts'
 import { parseTag, parseUploadId, type RepositoryName, type UploadId } from '../names.ts'
 import { absentAs, errnoOf } from './absent.ts'
+import { FileBody } from './file-body.ts'
 import { removeLeftovers } from './directory-leftovers.ts'
 import { findRepositories } from './directory-repositories.ts'
 import * as layout from './layout.ts'
 import { LinkedStore } from './linked-store.ts'
 import type { ByteRange, Claim, CondemnedBlob, OnStored, Pardon, RegistryStore, UploadState } from './store.ts'
-
-/** Large enough that a file's reads cost less than the socket's writes. */
-const READ_BYTES = 256 * 1024
 
 export class DirectoryStore extends LinkedStore implements RegistryStore {
   readonly #root: string
@@ -51,7 +49,7 @@ export class DirectoryStore extends LinkedStore implements RegistryStore {
 
   async readBlob(digest: Digest, range?: ByteRange): Promise<Readable | undefined> {
     const file = await absentAs(undefined, open(this.#at(layout.blobPath(digest)), 'r'))
-    return file?.createReadStream({ highWaterMark: READ_BYTES, ...range })
+    return file && new FileBody(file, range)
   }
 
   async writeBlob(digest: Digest, bytes: Uint8Array): Promise<void> {
@@ -170,7 +168,7 @@ export class DirectoryStore extends LinkedStore implements RegistryStore {
   }
 
   async readUpload(name: RepositoryName, id: UploadId, range?: ByteRange): Promise<Readable> {
-    return createReadStream(this.#at(`${layout.uploadPath(name, id)}/data`), { highWaterMark: READ_BYTES, ...range })
+    return new FileBody(await open(this.#at(`${layout.uploadPath(name, id)}/data`), 'r'), range)
   }
 
   async promoteUpload(name: RepositoryName, id: UploadId, digest: Digest, size: number): Promise<void> {
